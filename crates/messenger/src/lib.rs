@@ -1,0 +1,114 @@
+//! The rules of the messenger: accounts, conversations, messages and receipts.
+//!
+//! Nothing here knows of channels, protocols, HTTP or SQL. What happened leaves through a [`Feed`], what must
+//! last goes into a [`Store`]; both are traits that other crates implement. [`Messenger`] is the door: each of
+//! its methods is one use case, with the caller given and every refusal a value of that use case's own error.
+
+mod account;
+mod conversation;
+mod event;
+mod feed;
+mod ids;
+mod login;
+mod member;
+mod message;
+mod receipt;
+pub mod store;
+mod sync;
+pub mod text;
+
+pub use account::{
+    Account, AccountKind, NewAccount, RegisterError, SearchPeopleError, ServerRole, Username, UsernameError,
+};
+pub use conversation::{
+    Conversation, ConversationKind, CreateGroupError, ListError, ListItem, OpenDirectError, Opened, Page,
+    PostPolicy,
+};
+pub use event::{Audience, Event};
+pub use feed::{Feed, NoFeed};
+pub use ids::{ClientId, ConversationId, LoginId, MessageId, Timestamp, UserId};
+pub use login::{Caller, LogInError, LoggedIn, Login, Token};
+pub use member::{AccessError, Member, MemberState, Role};
+pub use message::{
+    Draft, History, HistoryError, HistoryRange, Message, MessageKind, Quote, SendError, Sent, SystemEvent,
+};
+pub use receipt::{Advance, AdvanceError, Watermarks};
+use store::{Store, StoreError};
+pub use sync::{Changes, SyncError, SyncPage};
+
+use std::sync::Arc;
+
+/// Limits and policies, with the defaults of a fresh server. Lengths count characters unless named `bytes`.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether people may create accounts themselves. The first account can always be created.
+    pub registration_open: bool,
+    /// Longest message body.
+    pub body_chars_max: usize,
+    /// Longest message body in bytes of UTF-8.
+    pub body_bytes_max: usize,
+    /// Longest title of a group.
+    pub title_chars_max: usize,
+    /// Longest display name.
+    pub display_name_chars_max: usize,
+    /// Most members of a group.
+    pub group_members_max: usize,
+    /// Messages or list items in a page when the caller does not say.
+    pub page_size: usize,
+    /// Largest page a caller may ask for.
+    pub page_size_max: usize,
+    /// Conversations with more members than this do not share receipts.
+    pub receipts_members_max: usize,
+    /// Shortest password.
+    pub password_chars_min: usize,
+    /// Failed log-ins per account and address within [`Options::login_window_s`] before refusing.
+    pub login_failures_max: u32,
+    /// Seconds over which failed log-ins are counted.
+    pub login_window_s: u64,
+    /// Pending changes of one conversation beyond which a client is told to start it afresh.
+    pub changes_max: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            registration_open: true,
+            body_chars_max: 10_000,
+            body_bytes_max: 40 * 1024,
+            title_chars_max: 128,
+            display_name_chars_max: 64,
+            group_members_max: 1_024,
+            page_size: 50,
+            page_size_max: 100,
+            receipts_members_max: 256,
+            password_chars_min: 8,
+            login_failures_max: 10,
+            login_window_s: 15 * 60,
+            changes_max: 2_000,
+        }
+    }
+}
+
+/// The messenger. Cheap to share behind an `Arc`; holds no state that the store does not have.
+pub struct Messenger {
+    #[allow(dead_code)]
+    store: Arc<dyn Store>,
+    #[allow(dead_code)]
+    feed: Arc<dyn Feed>,
+    options: Options,
+}
+
+impl Messenger {
+    /// A messenger over `store` whose events go to `feed`.
+    pub fn new(store: Arc<dyn Store>, feed: Arc<dyn Feed>, options: Options) -> Self {
+        Self { store, feed, options }
+    }
+
+    /// The limits in force.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+}
+
+/// Any use case may fail because the store did: the caller should try again later.
+pub type StoreResult<T> = Result<T, StoreError>;

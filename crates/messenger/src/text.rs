@@ -1,0 +1,1 @@
+//! Rules for text from outside: normal form, characters that are taken out, what counts as empty.
