@@ -1,1 +1,199 @@
-//! placeholder
+//! The realtime engine: channels, subscribers, publications, presence, history and fan-out.
+//!
+//! It speaks neutral words and knows no protocol. [`Engine`] is shared by all threads; a [`Hub`] belongs to one
+//! worker thread and knows which of that worker's connections listen to what. A publication goes to the
+//! [`Broker`], and only the broker's callback ([`Sink`]) delivers it: into the [`Inbox`] of each worker that
+//! listens, once, however many connections it has there.
+
+mod app;
+mod broker;
+mod call;
+mod channel;
+mod hub;
+mod node;
+mod observer;
+mod presence;
+mod publication;
+
+pub use app::{App, AppNumber, AppOptions, Apps, ClientEvents, KeyPair, Secret};
+pub use broker::{Broker, BrokerError, History, Sink, contract as broker_contract, memory::MemoryBroker};
+pub use call::{Answer, Call, SubscribeRefused, Subscribed};
+pub use channel::{ChannelName, ChannelNameError, HistoryOptions, Namespace};
+pub use hub::{Hub, Slot};
+pub use node::{Inbox, Inboxed, Node, WorkerNumber};
+pub use observer::Observer;
+pub use presence::{
+    JoinError, Member, Presence, Roster, contract as presence_contract, memory::MemoryPresence,
+};
+pub use publication::{
+    ConnectionId, Content, Delivery, Position, Publication, Publisher, UserId, WireFormat,
+};
+
+use std::sync::Arc;
+
+/// What is shared by all threads of a node. Cheap to clone behind an `Arc`.
+pub struct Engine {
+    /// The tenants.
+    pub apps: Apps,
+    node: Arc<Node>,
+    broker: Arc<dyn Broker>,
+    presence: Arc<dyn Presence>,
+}
+
+/// Why nothing was published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// This node's workers are behind: try again a little later.
+    #[error("the node is busy")]
+    Busy,
+    /// The broker failed.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+impl Engine {
+    /// An engine over the given broker and presence; both must deliver into `node`.
+    pub fn new(node: Arc<Node>, broker: Arc<dyn Broker>, presence: Arc<dyn Presence>) -> Self {
+        Self {
+            apps: Apps::default(),
+            node,
+            broker,
+            presence,
+        }
+    }
+
+    /// An engine that needs nothing but memory, and is alone.
+    pub fn in_memory() -> Self {
+        let node = Arc::new(Node::default());
+        let broker = Arc::new(MemoryBroker::new(node.clone()));
+        let presence = Arc::new(MemoryPresence::new(node.clone()));
+        Self::new(node, broker, presence)
+    }
+
+    /// This node's workers and who of them listens to what.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Publishes to everyone who listens, on every node. Returns when the broker has accepted it, not when
+    /// it has arrived; a position when the channel keeps history.
+    pub async fn publish(&self, publication: Publication) -> Result<Option<Position>, PublishError> {
+        if self.node.is_busy() {
+            return Err(PublishError::Busy);
+        }
+        let history = self
+            .apps
+            .get(publication.app)
+            .and_then(|app| app.history(&publication.channel));
+        Ok(self.broker.publish(publication, history).await?)
+    }
+
+    /// Subscribes a connection of `worker`, which has put it into its hub already, so that nothing published
+    /// from now on is missed. Presence channels are joined when `member` is given.
+    pub async fn subscribe(
+        &self,
+        worker: WorkerNumber,
+        connection: ConnectionId,
+        app: &App,
+        channel: &ChannelName,
+        member: Option<Member>,
+    ) -> Result<Subscribed, SubscribeRefused> {
+        if self.node.subscribed(worker, app.number, channel) {
+            self.broker.listen(app.number, channel).await.map_err(|error| {
+                self.node.unsubscribed(worker, app.number, channel);
+                SubscribeRefused::Unavailable(error.to_string())
+            })?;
+        }
+        let roster = match member {
+            None => None,
+            Some(member) => {
+                let joined = self
+                    .presence
+                    .join(
+                        app.number,
+                        channel,
+                        connection,
+                        member,
+                        app.options.presence_members_max,
+                    )
+                    .await;
+                match joined {
+                    Ok(roster) => Some(roster),
+                    Err(refusal) => {
+                        self.leave_channel(worker, app.number, channel).await;
+                        return Err(match refusal {
+                            JoinError::Full => SubscribeRefused::ChannelFull,
+                            JoinError::Unavailable(text) => SubscribeRefused::Unavailable(text),
+                        });
+                    }
+                }
+            }
+        };
+        Ok(Subscribed {
+            channel: channel.clone(),
+            roster,
+        })
+    }
+
+    /// Takes the connection, which is out of its worker's hub already, off the channel.
+    pub async fn unsubscribe(
+        &self,
+        worker: WorkerNumber,
+        connection: ConnectionId,
+        app: AppNumber,
+        channel: &ChannelName,
+        present: bool,
+    ) {
+        if present && let Err(error) = self.presence.leave(app, channel, connection).await {
+            // Presence forgets the connection by itself when its lease runs out.
+            tracing::warn!(%error, "A connection could not leave a presence channel");
+        }
+        self.leave_channel(worker, app, channel).await;
+    }
+
+    async fn leave_channel(&self, worker: WorkerNumber, app: AppNumber, channel: &ChannelName) {
+        if self.node.unsubscribed(worker, app, channel)
+            && let Err(error) = self.broker.unlisten(app, channel).await
+        {
+            tracing::warn!(%error, "The broker could not stop listening to a channel");
+        }
+    }
+
+    /// Who is present on a channel.
+    pub async fn roster(&self, app: AppNumber, channel: &ChannelName) -> Result<Roster, JoinError> {
+        self.presence.roster(app, channel).await
+    }
+
+    /// Publications kept after `since`, and whether that is all that there was; the newest `limit` when
+    /// `since` is not given.
+    pub async fn history(
+        &self,
+        app: AppNumber,
+        channel: &ChannelName,
+        since: Option<Position>,
+        limit: usize,
+    ) -> Result<History, BrokerError> {
+        self.broker.history(app, channel, since, limit).await
+    }
+
+    /// Whether anybody on this node listens to the channel.
+    pub fn has_subscribers(&self, app: AppNumber, channel: &ChannelName) -> bool {
+        self.node.subscriber_count(app, channel) > 0
+    }
+
+    /// Connections of this node that are subscribed to the channel.
+    pub fn subscriber_count(&self, app: AppNumber, channel: &ChannelName) -> usize {
+        self.node.subscriber_count(app, channel)
+    }
+
+    /// Closes the connection, wherever on this node it lives, in a way that its client does not come back
+    /// by itself.
+    pub fn disconnect(&self, connection: ConnectionId) {
+        self.node.disconnect(connection);
+    }
+
+    /// Tells `observer` of every channel that comes to life or falls silent on this node.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.node.observe(observer);
+    }
+}

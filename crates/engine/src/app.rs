@@ -1,0 +1,259 @@
+//! Apps: the tenants of the engine, with their keys and limits.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use parking_lot::RwLock;
+
+use crate::channel::{ChannelName, HistoryOptions, Namespace};
+
+/// An app's number on this node: its place in [`Apps`]. Never shown to anyone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AppNumber(pub u32);
+
+/// A secret. It does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Wraps the text.
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The bytes, for signing.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A public key and the secret that signs for it.
+#[derive(Debug, Clone)]
+pub struct KeyPair {
+    /// Public: in addresses and signatures.
+    pub key: String,
+    /// Signs.
+    pub secret: Secret,
+}
+
+/// From whom client events are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientEvents {
+    /// From nobody.
+    Refused,
+    /// From connections subscribed to the channel, on private and presence channels.
+    Members,
+    /// The same, and on public channels too.
+    MembersAndPublic,
+}
+
+/// What an app allows. Sizes in bytes, times in milliseconds; 0 means no limit where it says so.
+#[derive(Debug, Clone)]
+pub struct AppOptions {
+    /// Switched off apps refuse every connection and publication.
+    pub enabled: bool,
+    /// Most connections at a time; 0 is no limit.
+    pub connections_max: usize,
+    /// Hosts a browser may come from; `*` in the list admits all. Compared with the host of `Origin`.
+    pub allowed_origins: Vec<String>,
+    /// From whom client events are taken.
+    pub client_events: ClientEvents,
+    /// Client events a second from one connection, which is also the burst; 0 is no limit.
+    pub client_events_per_s: u32,
+    /// Largest data of one event, from clients and publishers alike.
+    pub event_bytes_max: usize,
+    /// Longest event name, in characters.
+    pub event_name_chars_max: usize,
+    /// Most channels of one publish call.
+    pub channels_per_event_max: usize,
+    /// Most channels a connection may be subscribed to.
+    pub subscriptions_max: usize,
+    /// Largest message a client may send.
+    pub message_bytes_max: usize,
+    /// Most members of a presence channel; 0 is no limit.
+    pub presence_members_max: usize,
+    /// Largest member data of a presence channel.
+    pub presence_member_bytes_max: usize,
+    /// Silence after which a client should ask whether we are there; announced to it.
+    pub activity_timeout_ms: u64,
+    /// Silence after which we ask whether the client is there.
+    pub ping_interval_ms: u64,
+    /// How long we wait for any answer to that.
+    pub pong_timeout_ms: u64,
+    /// How far a publisher's clock may be off, in seconds; 0 is no limit.
+    pub timestamp_tolerance_s: u64,
+}
+
+impl Default for AppOptions {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            connections_max: 0,
+            allowed_origins: vec!["*".to_owned()],
+            client_events: ClientEvents::Members,
+            client_events_per_s: 10,
+            event_bytes_max: 10_240,
+            event_name_chars_max: 200,
+            channels_per_event_max: 100,
+            subscriptions_max: 1_000,
+            message_bytes_max: 64 * 1024,
+            presence_members_max: 1_000,
+            presence_member_bytes_max: 2_048,
+            activity_timeout_ms: 120_000,
+            ping_interval_ms: 60_000,
+            pong_timeout_ms: 30_000,
+            timestamp_tolerance_s: 600,
+        }
+    }
+}
+
+/// A tenant.
+#[derive(Debug)]
+pub struct App {
+    /// Its number on this node.
+    pub number: AppNumber,
+    /// Its public id, as in the paths of HTTP APIs.
+    pub id: String,
+    /// Its key pairs, the main one first; each of them is valid.
+    pub keys: Vec<KeyPair>,
+    /// What it allows.
+    pub options: AppOptions,
+    /// Options of channels by name prefix; the first that fits counts.
+    pub namespaces: Vec<Namespace>,
+}
+
+impl App {
+    /// The main public key.
+    pub fn key(&self) -> &str {
+        &self.keys[0].key
+    }
+
+    /// The secret of a key, if the key is one of this app's.
+    pub fn secret_of(&self, key: &str) -> Option<&Secret> {
+        self.keys
+            .iter()
+            .find(|pair| pair.key == key)
+            .map(|pair| &pair.secret)
+    }
+
+    /// How the channel keeps history, if it does.
+    pub fn history(&self, channel: &ChannelName) -> Option<HistoryOptions> {
+        self.namespaces
+            .iter()
+            .find(|n| channel.as_str().starts_with(&n.prefix))
+            .and_then(|n| n.history)
+    }
+}
+
+/// All apps of this node.
+#[derive(Default)]
+pub struct Apps {
+    inner: RwLock<AppsInner>,
+}
+
+#[derive(Default)]
+struct AppsInner {
+    by_number: Vec<Arc<App>>,
+    by_id: HashMap<String, AppNumber>,
+    by_key: HashMap<String, AppNumber>,
+}
+
+impl Apps {
+    /// Adds an app; `None` when its id or one of its keys is taken, or it has no key.
+    pub fn add(
+        &self,
+        id: &str,
+        keys: Vec<KeyPair>,
+        options: AppOptions,
+        namespaces: Vec<Namespace>,
+    ) -> Option<Arc<App>> {
+        let mut inner = self.inner.write();
+        let taken =
+            inner.by_id.contains_key(id) || keys.iter().any(|pair| inner.by_key.contains_key(&pair.key));
+        if taken || keys.is_empty() {
+            return None;
+        }
+        let number = AppNumber(inner.by_number.len() as u32);
+        inner.by_id.insert(id.to_owned(), number);
+        for pair in &keys {
+            inner.by_key.insert(pair.key.clone(), number);
+        }
+        let app = Arc::new(App {
+            number,
+            id: id.to_owned(),
+            keys,
+            options,
+            namespaces,
+        });
+        inner.by_number.push(app.clone());
+        Some(app)
+    }
+
+    /// The app of this number.
+    pub fn get(&self, number: AppNumber) -> Option<Arc<App>> {
+        self.inner.read().by_number.get(number.0 as usize).cloned()
+    }
+
+    /// The app that has this public id.
+    pub fn by_id(&self, id: &str) -> Option<Arc<App>> {
+        let inner = self.inner.read();
+        inner
+            .by_id
+            .get(id)
+            .map(|number| inner.by_number[number.0 as usize].clone())
+    }
+
+    /// The app that has this public key.
+    pub fn by_key(&self, key: &str) -> Option<Arc<App>> {
+        let inner = self.inner.read();
+        inner
+            .by_key
+            .get(key)
+            .map(|number| inner.by_number[number.0 as usize].clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(key: &str) -> KeyPair {
+        KeyPair {
+            key: key.to_owned(),
+            secret: Secret::new("hidden"),
+        }
+    }
+
+    #[test]
+    fn an_app_is_found_by_id_and_by_each_of_its_keys() {
+        let apps = Apps::default();
+        let added = apps
+            .add("7", vec![pair("a"), pair("b")], AppOptions::default(), Vec::new())
+            .unwrap();
+        assert_eq!(apps.by_id("7").unwrap().number, added.number);
+        assert_eq!(apps.by_key("b").unwrap().number, added.number);
+        assert!(apps.by_key("7").is_none());
+        assert!(
+            apps.add("8", vec![pair("b")], AppOptions::default(), Vec::new())
+                .is_none(),
+            "a key is taken once"
+        );
+        assert!(
+            apps.add("9", Vec::new(), AppOptions::default(), Vec::new())
+                .is_none(),
+            "an app needs a key"
+        );
+    }
+
+    #[test]
+    fn a_secret_does_not_print() {
+        assert!(!format!("{:?}", pair("a")).contains("hidden"));
+    }
+}

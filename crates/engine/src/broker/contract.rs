@@ -1,0 +1,155 @@
+//! What every broker promises, as a suite that each implementation runs in its tests.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::{Broker, Sink};
+use crate::app::AppNumber;
+use crate::channel::{ChannelName, HistoryOptions};
+use crate::publication::{Content, Position, Publication};
+
+#[derive(Default)]
+struct Delivered(Mutex<Vec<(String, Option<Position>)>>);
+
+impl Sink for Delivered {
+    fn deliver(&self, publication: Publication, position: Option<Position>) {
+        self.0.lock().push((said(&publication), position));
+    }
+}
+
+fn said(publication: &Publication) -> String {
+    match &publication.content {
+        Content::Message { data, .. } => String::from_utf8_lossy(data).into_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Runs the suite against brokers made by `make`, each with its own sink.
+///
+/// # Panics
+/// When a promise is broken.
+pub async fn check<B: Broker + 'static>(make: impl Fn(Arc<dyn Sink>) -> Arc<B>) {
+    let app = AppNumber(3);
+    let room = ChannelName::parse("room").expect("a valid name");
+    let keep = Some(HistoryOptions {
+        size: 3,
+        ttl_ms: 60_000,
+    });
+    let message = |text: &str| Publication::message(app, room.clone(), "e", text.to_owned());
+
+    // Without history: delivered in order, no position.
+    let sink = Arc::new(Delivered::default());
+    let broker = make(sink.clone());
+    broker.listen(app, &room).await.expect("listens");
+    for text in ["1", "2", "3"] {
+        assert_eq!(broker.publish(message(text), None).await.expect("accepted"), None);
+    }
+    let texts: Vec<String> = sink.0.lock().iter().map(|(text, _)| text.clone()).collect();
+    assert_eq!(texts, ["1", "2", "3"]);
+
+    // With history: dense offsets in one epoch, the delivered position is the returned one.
+    let sink = Arc::new(Delivered::default());
+    let broker = make(sink.clone());
+    broker.listen(app, &room).await.expect("listens");
+    let mut positions = Vec::new();
+    for text in ["1", "2", "3", "4", "5"] {
+        positions.push(
+            broker
+                .publish(message(text), keep)
+                .await
+                .expect("accepted")
+                .expect("a position"),
+        );
+    }
+    assert!(
+        positions
+            .windows(2)
+            .all(|w| w[0].epoch == w[1].epoch && w[0].offset + 1 == w[1].offset)
+    );
+    let delivered: Vec<_> = sink
+        .0
+        .lock()
+        .iter()
+        .map(|(_, position)| position.expect("a position"))
+        .collect();
+    assert_eq!(delivered, positions);
+
+    // Recovery: everything after a position that is still kept, and the truth about what is not.
+    let after = |offset| {
+        Some(Position {
+            epoch: positions[0].epoch,
+            offset,
+        })
+    };
+    let cases = [
+        (after(3), vec!["4", "5"], true),
+        (after(5), vec![], true),
+        (after(2), vec!["3", "4", "5"], true),
+        (after(1), vec!["3", "4", "5"], false),
+        (after(9), vec!["3", "4", "5"], false),
+        (
+            Some(Position {
+                epoch: positions[0].epoch + 1,
+                offset: 4,
+            }),
+            vec!["3", "4", "5"],
+            false,
+        ),
+        (None, vec!["3", "4", "5"], true),
+    ];
+    for (since, texts, complete) in cases {
+        let history = broker.history(app, &room, since, 100).await.expect("answers");
+        let got: Vec<String> = history.publications.iter().map(|(_, p)| said(p)).collect();
+        assert_eq!(got, texts, "since {since:?}");
+        assert_eq!(history.complete, complete, "since {since:?}");
+        assert_eq!(history.top, positions[4]);
+    }
+    let newest = broker.history(app, &room, None, 1).await.expect("answers");
+    assert_eq!(newest.publications[0].0, 5, "a limit keeps the newest");
+
+    // Another app's channel of the same name is another channel.
+    let other = broker
+        .history(AppNumber(4), &room, None, 10)
+        .await
+        .expect("answers");
+    assert!(other.publications.is_empty());
+
+    // Publishers side by side: what is delivered is in the order of offsets, without a gap.
+    let sink = Arc::new(Delivered::default());
+    let broker = make(sink.clone());
+    broker.listen(app, &room).await.expect("listens");
+    let publishers: Vec<_> = (0..4)
+        .map(|_| {
+            let (broker, publication) = (broker.clone(), message("x"));
+            std::thread::spawn(move || {
+                for _ in 0..100 {
+                    let accepted = block_on(broker.publish(publication.clone(), keep));
+                    accepted.expect("accepted");
+                }
+            })
+        })
+        .collect();
+    for publisher in publishers {
+        publisher.join().expect("the publisher did not panic");
+    }
+    let offsets: Vec<u64> = sink
+        .0
+        .lock()
+        .iter()
+        .map(|(_, p)| p.expect("a position").offset)
+        .collect();
+    assert_eq!(offsets, (1..=400).collect::<Vec<_>>());
+}
+
+/// Drives a future on a plain thread by polling: enough for a test, whatever runtime the broker uses.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        std::thread::yield_now();
+    }
+}

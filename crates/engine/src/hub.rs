@@ -1,0 +1,205 @@
+//! The hub: which of one worker's connections listen to what. It belongs to that worker's thread alone.
+//!
+//! Every subscription is known from both sides, and each side remembers the other's place, so that
+//! subscribing, unsubscribing and dropping a connection cost the same however large the channel is.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use slab::Slab;
+use smallvec::SmallVec;
+
+use crate::app::AppNumber;
+use crate::channel::ChannelName;
+
+/// A connection's place in its worker's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Slot(pub u32);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ChannelPlace(u32);
+
+/// A connection in a channel's list; `place` is where the channel stands in the connection's own list.
+#[derive(Debug, Clone, Copy)]
+struct Subscriber {
+    slot: Slot,
+    place: u32,
+}
+
+/// A channel in a connection's list; `place` is where the connection stands in the channel's list.
+#[derive(Debug, Clone, Copy)]
+struct Subscription {
+    channel: ChannelPlace,
+    place: u32,
+}
+
+struct Listeners {
+    app: AppNumber,
+    name: ChannelName,
+    subscribers: Vec<Subscriber>,
+}
+
+/// Who of a worker's connections listens to what.
+#[derive(Default)]
+pub struct Hub {
+    channels: Slab<Listeners>,
+    by_name: HashMap<(AppNumber, ChannelName), ChannelPlace, RandomState>,
+    connections: Vec<SmallVec<[Subscription; 2]>>,
+}
+
+impl Hub {
+    /// The connection listens to the channel from now on. `false` when it did already.
+    pub fn subscribe(&mut self, slot: Slot, app: AppNumber, name: &ChannelName) -> bool {
+        let key = (app, name.clone());
+        let channel = *self.by_name.entry(key).or_insert_with(|| {
+            let listeners = Listeners {
+                app,
+                name: name.clone(),
+                subscribers: Vec::new(),
+            };
+            ChannelPlace(self.channels.insert(listeners) as u32)
+        });
+        if self.connections.len() <= slot.0 as usize {
+            self.connections.resize_with(slot.0 as usize + 1, SmallVec::new);
+        }
+        let subscriptions = &mut self.connections[slot.0 as usize];
+        if subscriptions.iter().any(|s| s.channel == channel) {
+            return false;
+        }
+        let subscribers = &mut self.channels[channel.0 as usize].subscribers;
+        let place = subscribers.len() as u32;
+        subscribers.push(Subscriber {
+            slot,
+            place: subscriptions.len() as u32,
+        });
+        subscriptions.push(Subscription { channel, place });
+        true
+    }
+
+    /// The connection no longer listens. `false` when it did not.
+    pub fn unsubscribe(&mut self, slot: Slot, app: AppNumber, name: &ChannelName) -> bool {
+        let Some(&channel) = self.by_name.get(&(app, name.clone())) else {
+            return false;
+        };
+        let Some(subscriptions) = self.connections.get(slot.0 as usize) else {
+            return false;
+        };
+        let Some(index) = subscriptions.iter().position(|s| s.channel == channel) else {
+            return false;
+        };
+        self.remove(slot, index);
+        true
+    }
+
+    /// Takes the connection off everything.
+    pub fn drop_connection(&mut self, slot: Slot) {
+        while self
+            .connections
+            .get(slot.0 as usize)
+            .is_some_and(|list| !list.is_empty())
+        {
+            let last = self.connections[slot.0 as usize].len() - 1;
+            self.remove(slot, last);
+        }
+    }
+
+    /// The connections that listen to the channel.
+    pub fn subscribers<'a>(
+        &'a self,
+        app: AppNumber,
+        name: &ChannelName,
+    ) -> impl Iterator<Item = Slot> + use<'a> {
+        let channel = self.by_name.get(&(app, name.clone()));
+        let listeners = channel.map(|place| self.channels[place.0 as usize].subscribers.as_slice());
+        listeners
+            .unwrap_or_default()
+            .iter()
+            .map(|subscriber| subscriber.slot)
+    }
+
+    fn remove(&mut self, slot: Slot, index: usize) {
+        let subscriptions = &mut self.connections[slot.0 as usize];
+        let gone = subscriptions.swap_remove(index);
+        if let Some(moved) = subscriptions.get(index).copied() {
+            let listeners = &mut self.channels[moved.channel.0 as usize];
+            listeners.subscribers[moved.place as usize].place = index as u32;
+        }
+        let listeners = &mut self.channels[gone.channel.0 as usize];
+        listeners.subscribers.swap_remove(gone.place as usize);
+        if let Some(moved) = listeners.subscribers.get(gone.place as usize).copied() {
+            self.connections[moved.slot.0 as usize][moved.place as usize].place = gone.place;
+        }
+        if listeners.subscribers.is_empty() {
+            let empty = self.channels.remove(gone.channel.0 as usize);
+            self.by_name.remove(&(empty.app, empty.name));
+        } else if listeners.subscribers.len() * 4 < listeners.subscribers.capacity() {
+            let keep = listeners.subscribers.len() * 2;
+            listeners.subscribers.shrink_to(keep);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(n: u8) -> ChannelName {
+        ChannelName::parse(&format!("channel-{n}")).unwrap()
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Subscribe(u32, u8),
+        Unsubscribe(u32, u8),
+        Drop(u32),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => (0..12u32, 0..6u8).prop_map(|(s, c)| Step::Subscribe(s, c)),
+            2 => (0..12u32, 0..6u8).prop_map(|(s, c)| Step::Unsubscribe(s, c)),
+            1 => (0..12u32).prop_map(Step::Drop),
+        ];
+        proptest::collection::vec(step, 1..200)
+    }
+
+    proptest! {
+        #[test]
+        fn the_hub_agrees_with_a_plain_set_of_pairs(steps in steps()) {
+            let app = AppNumber(0);
+            let mut hub = Hub::default();
+            let mut model = BTreeSet::new();
+            for step in steps {
+                match step {
+                    Step::Subscribe(s, c) => {
+                        prop_assert_eq!(hub.subscribe(Slot(s), app, &name(c)), model.insert((c, s)));
+                    }
+                    Step::Unsubscribe(s, c) => {
+                        prop_assert_eq!(hub.unsubscribe(Slot(s), app, &name(c)), model.remove(&(c, s)));
+                    }
+                    Step::Drop(s) => {
+                        hub.drop_connection(Slot(s));
+                        model.retain(|&(_, slot)| slot != s);
+                    }
+                }
+                for c in 0..6 {
+                    let mut got: Vec<u32> = hub.subscribers(app, &name(c)).map(|s| s.0).collect();
+                    got.sort_unstable();
+                    let want: Vec<u32> = model.iter().filter(|p| p.0 == c).map(|p| p.1).collect();
+                    prop_assert_eq!(got, want);
+                }
+            }
+            prop_assert_eq!(hub.by_name.len(), model.iter().map(|p| p.0).collect::<BTreeSet<_>>().len());
+        }
+    }
+
+    #[test]
+    fn apps_do_not_hear_each_other() {
+        let mut hub = Hub::default();
+        hub.subscribe(Slot(1), AppNumber(0), &name(1));
+        assert_eq!(hub.subscribers(AppNumber(1), &name(1)).count(), 0);
+    }
+}

@@ -1,0 +1,226 @@
+//! This node: its workers, and which of them listen to what.
+
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use parking_lot::{Mutex, RwLock};
+use smallvec::SmallVec;
+use std::hash::BuildHasher;
+
+use crate::app::AppNumber;
+use crate::broker::Sink;
+use crate::channel::ChannelName;
+use crate::observer::Observer;
+use crate::publication::{ConnectionId, Delivery, Position, Publication};
+
+/// A worker of this node, by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerNumber(pub u16);
+
+/// What other threads hand to a worker.
+#[derive(Debug, Clone)]
+pub enum Inboxed {
+    /// For every connection of the worker that listens to the channel.
+    Delivery(Arc<Delivery>),
+    /// Close this connection, if it is one of the worker's, for good.
+    Disconnect(ConnectionId),
+}
+
+/// Takes what other threads hand to a worker. Must not block.
+pub trait Inbox: Send + Sync {
+    /// Hands it over.
+    fn put(&self, item: Inboxed);
+
+    /// More waits than should: publishers must hold back until it is taken.
+    fn is_full(&self) -> bool;
+}
+
+const SHARDS: usize = 64;
+
+/// How many of each worker's connections listen to a channel.
+type Listening = SmallVec<[(WorkerNumber, u32); 2]>;
+type Shard = Mutex<HashMap<(AppNumber, ChannelName), Listening, RandomState>>;
+
+/// The workers of this node and who of them listens to what. Delivers what brokers hand back.
+pub struct Node {
+    workers: RwLock<Vec<Arc<dyn Inbox>>>,
+    observers: RwLock<Vec<Arc<dyn Observer>>>,
+    hasher: RandomState,
+    shards: [Shard; SHARDS],
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self {
+            workers: RwLock::default(),
+            observers: RwLock::default(),
+            hasher: RandomState::default(),
+            shards: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+}
+
+impl Node {
+    /// Adds a worker.
+    pub fn add_worker(&self, inbox: Arc<dyn Inbox>) -> WorkerNumber {
+        let mut workers = self.workers.write();
+        workers.push(inbox);
+        WorkerNumber((workers.len() - 1) as u16)
+    }
+
+    pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
+        self.observers.write().push(observer);
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        self.workers.read().iter().any(|inbox| inbox.is_full())
+    }
+
+    pub(crate) fn disconnect(&self, connection: ConnectionId) {
+        for inbox in self.workers.read().iter() {
+            inbox.put(Inboxed::Disconnect(connection));
+        }
+    }
+
+    fn shard(&self, key: &(AppNumber, ChannelName)) -> &Shard {
+        &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
+    }
+
+    /// One more connection of the worker listens. `true`: the first one of this node.
+    pub(crate) fn subscribed(&self, worker: WorkerNumber, app: AppNumber, channel: &ChannelName) -> bool {
+        let key = (app, channel.clone());
+        let occupied = {
+            let mut shard = self.shard(&key).lock();
+            let listening = shard.entry(key).or_default();
+            match listening.iter_mut().find(|(number, _)| *number == worker) {
+                Some((_, count)) => *count += 1,
+                None => listening.push((worker, 1)),
+            }
+            listening.len() == 1 && listening[0].1 == 1
+        };
+        if occupied {
+            self.observers
+                .read()
+                .iter()
+                .for_each(|o| o.occupied(app, channel));
+        }
+        occupied
+    }
+
+    /// One connection of the worker fewer listens. `true`: it was the last one of this node.
+    pub(crate) fn unsubscribed(&self, worker: WorkerNumber, app: AppNumber, channel: &ChannelName) -> bool {
+        let key = (app, channel.clone());
+        let vacated = {
+            let mut shard = self.shard(&key).lock();
+            let Some(listening) = shard.get_mut(&key) else {
+                return false;
+            };
+            let Some(index) = listening.iter().position(|(number, _)| *number == worker) else {
+                return false;
+            };
+            listening[index].1 -= 1;
+            if listening[index].1 == 0 {
+                listening.swap_remove(index);
+            }
+            let vacated = listening.is_empty();
+            if vacated {
+                shard.remove(&key);
+            }
+            vacated
+        };
+        if vacated {
+            self.observers.read().iter().for_each(|o| o.vacated(app, channel));
+        }
+        vacated
+    }
+
+    pub(crate) fn subscriber_count(&self, app: AppNumber, channel: &ChannelName) -> usize {
+        let key = (app, channel.clone());
+        let shard = self.shard(&key).lock();
+        shard.get(&key).map_or(0, |listening| {
+            listening.iter().map(|(_, count)| *count as usize).sum()
+        })
+    }
+}
+
+impl Sink for Node {
+    fn deliver(&self, publication: Publication, position: Option<Position>) {
+        let key = (publication.app, publication.channel.clone());
+        let workers: SmallVec<[WorkerNumber; 8]> = {
+            let shard = self.shard(&key).lock();
+            let Some(listening) = shard.get(&key) else { return };
+            listening.iter().map(|(worker, _)| *worker).collect()
+        };
+        let delivery = Delivery::new(publication, position);
+        let inboxes = self.workers.read();
+        for worker in workers {
+            inboxes[worker.0 as usize].put(Inboxed::Delivery(delivery.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Collected(Mutex<Vec<String>>);
+
+    impl Inbox for Collected {
+        fn put(&self, item: Inboxed) {
+            self.0.lock().push(match item {
+                Inboxed::Delivery(d) => d.publication.channel.to_string(),
+                Inboxed::Disconnect(c) => c.to_string(),
+            });
+        }
+
+        fn is_full(&self) -> bool {
+            false
+        }
+    }
+
+    impl Observer for Collected {
+        fn occupied(&self, _: AppNumber, channel: &ChannelName) {
+            self.0.lock().push(format!("+{channel}"));
+        }
+
+        fn vacated(&self, _: AppNumber, channel: &ChannelName) {
+            self.0.lock().push(format!("-{channel}"));
+        }
+    }
+
+    #[test]
+    fn a_publication_reaches_each_listening_worker_once() {
+        let node = Node::default();
+        let inboxes: Vec<Arc<Collected>> = (0..3).map(|_| Arc::default()).collect();
+        let workers: Vec<_> = inboxes
+            .iter()
+            .map(|inbox| node.add_worker(inbox.clone()))
+            .collect();
+        let (app, room) = (AppNumber(0), ChannelName::parse("room").unwrap());
+        for _ in 0..5 {
+            node.subscribed(workers[0], app, &room);
+        }
+        node.subscribed(workers[2], app, &room);
+        node.deliver(Publication::message(app, room.clone(), "e", "{}"), None);
+        let got: Vec<usize> = inboxes.iter().map(|inbox| inbox.0.lock().len()).collect();
+        assert_eq!(got, [1, 0, 1]);
+        assert_eq!(node.subscriber_count(app, &room), 6);
+    }
+
+    #[test]
+    fn observers_hear_of_the_first_and_the_last_subscriber_only() {
+        let node = Node::default();
+        let log = Arc::new(Collected::default());
+        node.observe(log.clone());
+        let (app, room) = (AppNumber(0), ChannelName::parse("room").unwrap());
+        let (one, two) = (WorkerNumber(0), WorkerNumber(1));
+        assert!(node.subscribed(one, app, &room));
+        assert!(!node.subscribed(two, app, &room));
+        assert!(!node.unsubscribed(one, app, &room));
+        assert!(!node.unsubscribed(one, app, &room), "it was not there any more");
+        assert!(node.unsubscribed(two, app, &room));
+        assert_eq!(*log.0.lock(), ["+room", "-room"]);
+    }
+}
