@@ -1,7 +1,31 @@
 //! Accounts: who people are. Registering, finding people by name, and the rules for names and passwords.
 
-use crate::store::StoreError;
-use crate::{Caller, LoggedIn, Messenger, StoreResult, Timestamp, UserId};
+use crate::store::{AccountRecord, AccountRefusal, Admission, StoreError};
+use crate::{
+    Audience, Caller, Event, LoggedIn, LoginId, Messenger, StoreResult, Timestamp, UserId, password, text,
+};
+use std::sync::Arc;
+
+/// Names that must not be a person: they mean something else, or would be believed too easily.
+const RESERVED: &[&str] = &[
+    "admin",
+    "administrator",
+    "all",
+    "channel",
+    "chinwag",
+    "everyone",
+    "help",
+    "here",
+    "me",
+    "moderator",
+    "nobody",
+    "root",
+    "support",
+    "system",
+];
+
+/// People found at most by one search.
+const PEOPLE_MAX: usize = 20;
 
 /// A person or a program that can log in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,8 +81,22 @@ pub struct Username(String);
 impl Username {
     /// Checks and lower-cases `given`.
     pub fn parse(given: &str) -> Result<Self, UsernameError> {
-        let _ = given;
-        todo!()
+        let name = given.to_ascii_lowercase();
+        if RESERVED.contains(&name.as_str()) {
+            return Err(UsernameError::Reserved);
+        }
+        let inside = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+        let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+        let bytes = name.as_bytes();
+        let fits = (3..=32).contains(&bytes.len())
+            && bytes.iter().all(|&b| inside(b))
+            && edge(bytes.first())
+            && edge(bytes.last());
+        if fits {
+            Ok(Self(name))
+        } else {
+            Err(UsernameError::Invalid)
+        }
     }
 
     /// The name.
@@ -139,14 +177,24 @@ pub enum SearchPeopleError {
 impl Messenger {
     /// Whether no account exists yet, so that the next one becomes the owner.
     pub async fn setup_required(&self) -> StoreResult<bool> {
-        todo!()
+        Ok(!self.store.any_account().await?)
     }
 
     /// Creates an account and logs it in. The first one becomes the owner, and may be created even when
     /// registration is closed.
     pub async fn register(&self, new: NewAccount) -> Result<LoggedIn, RegisterError> {
-        let _ = new;
-        todo!()
+        let admission = if self.options.registration_open {
+            Admission::Anyone
+        } else {
+            Admission::FirstOnly
+        };
+        // Hashing is dear: who cannot be admitted is told so before.
+        if admission == Admission::FirstOnly && self.store.any_account().await? {
+            return Err(RegisterError::Closed);
+        }
+        let device_name = new.device_name.clone();
+        let account = self.create_account(new, admission).await?;
+        Ok(self.begin_login(account, &device_name).await?)
     }
 
     /// Creates an account from the command line: no login, and open or closed does not matter.
@@ -155,53 +203,154 @@ impl Messenger {
         new: NewAccount,
         role: Option<ServerRole>,
     ) -> Result<Account, RegisterError> {
-        let _ = (new, role);
-        todo!()
+        self.create_account(new, role.map_or(Admission::Anyone, Admission::As))
+            .await
+    }
+
+    async fn create_account(&self, new: NewAccount, admission: Admission) -> Result<Account, RegisterError> {
+        let username = Username::parse(&new.username)?;
+        let display_name = match &new.display_name {
+            Some(given) => self.display_name(given)?,
+            None => username.as_str().to_owned(),
+        };
+        password::check(&new.password, self.options.password_chars_min)?;
+        if self.store.credentials(&username).await?.is_some() {
+            return Err(RegisterError::UsernameTaken);
+        }
+        let record = AccountRecord {
+            search_keys: text::search_keys(username.as_str(), &display_name),
+            username,
+            display_name,
+            password_hash: self.passwords.hash(&new.password).await?,
+            kind: AccountKind::Human,
+            admission,
+            at: Timestamp::now(),
+        };
+        self.store
+            .create_account(record)
+            .await?
+            .map_err(|refusal| match refusal {
+                AccountRefusal::UsernameTaken => RegisterError::UsernameTaken,
+                AccountRefusal::NotTheFirst => RegisterError::Closed,
+            })
+    }
+
+    fn display_name(&self, given: &str) -> Result<String, RegisterError> {
+        let name = text::name(given);
+        if name.is_empty() || name.chars().count() > self.options.display_name_chars_max {
+            return Err(RegisterError::DisplayNameInvalid);
+        }
+        Ok(name)
     }
 
     /// Sets a new password and ends all of the account's logins. `Ok(false)`: no such account.
     pub async fn set_password(&self, username: &str, password: &str) -> Result<bool, RegisterError> {
-        let _ = (username, password);
-        todo!()
+        let username = Username::parse(username)?;
+        password::check(password, self.options.password_chars_min)?;
+        let Some(credentials) = self.store.credentials(&username).await? else {
+            return Ok(false);
+        };
+        let hash = self.passwords.hash(password).await?;
+        let user = credentials.account.id;
+        self.store
+            .set_password(user, hash, self.announce_log_outs(user))
+            .await?;
+        Ok(true)
+    }
+
+    /// What follows when logins of `user` have ended.
+    pub(crate) fn announce_log_outs(&self, user: UserId) -> Box<dyn FnOnce(&Vec<LoginId>) + Send> {
+        let (feed, cache) = (Arc::clone(&self.feed), Arc::clone(&self.logins));
+        Box::new(move |logins| {
+            cache.forget(logins);
+            for &login in logins {
+                feed.deliver(&Audience::Users(vec![user]), &Event::LoggedOut { user, login });
+            }
+        })
     }
 
     /// All accounts by id, for the command line.
     pub async fn accounts(&self) -> StoreResult<Vec<Account>> {
-        todo!()
+        self.store.all_accounts().await
     }
 
     /// The account, deleted ones included.
     pub async fn account(&self, id: UserId) -> StoreResult<Option<Account>> {
-        let _ = id;
-        todo!()
+        Ok(self.store.accounts_by_id(&[id]).await?.pop())
     }
 
     /// Several accounts at once; unknown ids are left out.
     pub async fn accounts_by_id(&self, ids: &[UserId]) -> StoreResult<Vec<Account>> {
-        let _ = ids;
-        todo!()
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.store.accounts_by_id(ids).await
     }
 
-    /// People whose username, or a word of whose display name, begins with `query`; never the caller.
+    /// People whose username, or a word of whose display name, begins with `query`; never the caller. A limit
+    /// above 20 is taken as 20.
     pub async fn search_people(
         &self,
         caller: &Caller,
         query: &str,
         limit: usize,
     ) -> Result<Vec<Account>, SearchPeopleError> {
-        let _ = (caller, query, limit);
-        todo!()
+        if query.chars().count() > 200 {
+            return Err(SearchPeopleError::QueryTooLong);
+        }
+        let name = text::name(query.trim().trim_start_matches('@'));
+        let prefix = text::folded(&name)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        if prefix.is_empty() {
+            return Err(SearchPeopleError::EmptyQuery);
+        }
+        Ok(self
+            .store
+            .find_people(&prefix, caller.user, limit.min(PEOPLE_MAX))
+            .await?)
     }
 
     /// Notes when the user was last active.
     pub async fn saw(&self, user: UserId, at: Timestamp) -> StoreResult<()> {
-        let _ = (user, at);
-        todo!()
+        self.store.saw(user, at).await
     }
 
     /// The other person of each of the user's direct conversations: who is told of its presence.
     pub async fn peers(&self, user: UserId) -> StoreResult<Vec<UserId>> {
-        let _ = user;
-        todo!()
+        self.store.peers(user).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usernames_follow_the_rule() {
+        let check = |given: &str, expected: Result<&str, UsernameError>| {
+            let parsed = Username::parse(given);
+            assert_eq!(
+                parsed.as_ref().map(Username::as_str).map_err(|&e| e),
+                expected,
+                "{given:?}"
+            );
+        };
+        let longest = "a".repeat(32);
+        check("sam", Ok("sam"));
+        check("Sam.W_1-x", Ok("sam.w_1-x"));
+        check("007", Ok("007"));
+        check(&longest, Ok(&longest));
+        for reserved in ["all", "here", "me", "Admin", "SYSTEM"] {
+            check(reserved, Err(UsernameError::Reserved));
+        }
+        let invalid = [
+            "", "ab", "-sam", "sam.", "_am", "sa m", " sam", "séb", "ſam", "sam\0", "sam\n", "Sam@x",
+        ];
+        for invalid in invalid {
+            check(invalid, Err(UsernameError::Invalid));
+        }
+        check(&"a".repeat(33), Err(UsernameError::Invalid));
     }
 }

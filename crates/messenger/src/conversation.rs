@@ -1,10 +1,11 @@
 //! Conversations: direct, group and with oneself; opening them and listing them.
 
-use crate::store::StoreError;
+use crate::store::{GroupCreated, GroupRecord, StoreError};
 use crate::{
-    AccessError, Account, Caller, ConversationId, Member, MemberState, Message, Messenger, StoreResult,
-    Timestamp, UserId,
+    AccessError, Account, Audience, Caller, ConversationId, Event, Feed, Member, MemberState, Message,
+    Messenger, StoreResult, Timestamp, UserId, text,
 };
+use std::sync::Arc;
 
 /// What kind of conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,8 +147,24 @@ pub enum ListError {
 impl Messenger {
     /// The caller's conversation with `peer`, created if there is none; with oneself: one's own notes.
     pub async fn open_direct(&self, caller: &Caller, peer: UserId) -> Result<Opened, OpenDirectError> {
-        let _ = (caller, peer);
-        todo!()
+        let known = self.store.accounts_by_id(&[peer]).await?;
+        if !known.first().is_some_and(|account| account.deleted_at.is_none()) {
+            return Err(OpenDirectError::UnknownUser);
+        }
+        let (feed, at) = (Arc::clone(&self.feed), Timestamp::now());
+        let announce = move |opened: &crate::store::ConversationOpened| {
+            announce_added(&*feed, opened.conversation, &opened.members, at);
+        };
+        let opened = self
+            .store
+            .open_direct(caller.user, peer, at, Box::new(announce))
+            .await?;
+        let item = self.item(caller, opened.conversation).await?;
+        let item = item.ok_or_else(|| StoreError::Broken("an opened conversation is missing".into()))?;
+        Ok(Opened {
+            item,
+            created: opened.created,
+        })
     }
 
     /// A new group with the caller as owner. The others are members at once, and a system message says so.
@@ -157,8 +174,43 @@ impl Messenger {
         title: &str,
         members: &[UserId],
     ) -> Result<ListItem, CreateGroupError> {
-        let _ = (caller, title, members);
-        todo!()
+        let title = text::name(title);
+        if title.is_empty() {
+            return Err(CreateGroupError::TitleRequired);
+        }
+        if title.chars().count() > self.options.title_chars_max {
+            return Err(CreateGroupError::TitleTooLong);
+        }
+        let mut others: Vec<UserId> = members
+            .iter()
+            .copied()
+            .filter(|&user| user != caller.user)
+            .collect();
+        others.sort();
+        others.dedup();
+        if others.len() + 1 > self.options.group_members_max {
+            return Err(CreateGroupError::TooManyMembers);
+        }
+        let known = self.accounts_by_id(&others).await?;
+        if known
+            .iter()
+            .filter(|account| account.deleted_at.is_none())
+            .count()
+            < others.len()
+        {
+            return Err(CreateGroupError::UnknownUser);
+        }
+        let (feed, at) = (Arc::clone(&self.feed), Timestamp::now());
+        let announce = move |group: &GroupCreated| announce_group(&*feed, group, at);
+        let record = GroupRecord {
+            title,
+            creator: caller.user,
+            others,
+            at,
+        };
+        let group = self.store.create_group(record, Box::new(announce)).await?;
+        let item = self.item(caller, group.conversation).await?;
+        Ok(item.ok_or_else(|| StoreError::Broken("a created group is missing".into()))?)
     }
 
     /// The caller's conversations, newest activity first.
@@ -168,19 +220,102 @@ impl Messenger {
         cursor: Option<&str>,
         limit: Option<usize>,
     ) -> Result<Page<ListItem>, ListError> {
-        let _ = (caller, cursor, limit);
-        todo!()
+        let limit = self.page_limit(limit).ok_or(ListError::LimitInvalid)?;
+        let after = match cursor {
+            Some(text) => Some(read_place(text).ok_or(ListError::CursorInvalid)?),
+            None => None,
+        };
+        let mut items = self
+            .store
+            .list(caller.user, after, limit + 1, self.options.receipts_members_max)
+            .await?;
+        let has_more = items.len() > limit;
+        items.truncate(limit);
+        let last = items.last().filter(|_| has_more).map(|item| &item.conversation);
+        Ok(Page {
+            next_cursor: last.map(|last| write_place(last.last_activity_at, last.id)),
+            items,
+        })
     }
 
     /// One of them.
     pub async fn conversation(&self, caller: &Caller, id: ConversationId) -> Result<ListItem, AccessError> {
-        let _ = (caller, id);
-        todo!()
+        self.item(caller, id).await?.ok_or(AccessError::NotFound)
     }
 
     /// The audience of a conversation: its active members. For the feed.
     pub async fn member_ids(&self, id: ConversationId) -> StoreResult<Vec<UserId>> {
-        let _ = id;
-        todo!()
+        self.store.member_ids(id).await
+    }
+
+    async fn item(&self, caller: &Caller, id: ConversationId) -> StoreResult<Option<ListItem>> {
+        self.store
+            .list_item(caller.user, id, self.options.receipts_members_max)
+            .await
+    }
+
+    /// The wished page size, the usual one without a wish, `None` when it is out of range.
+    pub(crate) fn page_limit(&self, wished: Option<usize>) -> Option<usize> {
+        let limit = wished.unwrap_or(self.options.page_size);
+        (1..=self.options.page_size_max).contains(&limit).then_some(limit)
+    }
+}
+
+fn announce_added(feed: &dyn Feed, conversation: ConversationId, members: &[(UserId, u64)], at: Timestamp) {
+    for &(user, user_rev) in members {
+        let event = Event::ConversationAdded {
+            conversation,
+            user_rev,
+            at,
+        };
+        feed.deliver(&Audience::Users(vec![user]), &event);
+    }
+}
+
+/// First each member learns that the group is in its list, then rev 1 and rev 2 follow to all.
+fn announce_group(feed: &dyn Feed, group: &GroupCreated, at: Timestamp) {
+    announce_added(feed, group.conversation, &group.members, at);
+    let audience = Audience::Users(group.members.iter().map(|&(user, _)| user).collect());
+    feed.deliver(
+        &audience,
+        &Event::MessageCreated {
+            message: group.created.clone(),
+        },
+    );
+    if let Some((note, added)) = &group.added {
+        let event = Event::MembersChanged {
+            conversation: group.conversation,
+            rev: note.rev,
+            at,
+            added: added.clone(),
+            removed: Vec::new(),
+            member_count: group.members.len() as u32,
+            message: Some(note.clone()),
+        };
+        feed.deliver(&audience, &event);
+    }
+}
+
+/// A place in a list by activity, as a cursor.
+pub(crate) fn write_place(at: Timestamp, id: ConversationId) -> String {
+    format!("{}.{}", at.0, id.0)
+}
+
+pub(crate) fn read_place(text: &str) -> Option<(Timestamp, ConversationId)> {
+    let (at, id) = text.split_once('.')?;
+    Some((Timestamp(at.parse().ok()?), ConversationId(id.parse().ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_reads_back_and_anything_else_does_not() {
+        let place = (Timestamp(1_700_000_000_123), ConversationId(42));
+        assert_eq!(read_place(&write_place(place.0, place.1)), Some(place));
+        for faulty in ["", ".", "1", "1.", ".1", "1.2.3", "a.b", "99999999999999999999.1"] {
+            assert_eq!(read_place(faulty), None, "{faulty:?}");
+        }
     }
 }

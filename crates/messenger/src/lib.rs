@@ -5,17 +5,21 @@
 //! its methods is one use case, with the caller given and every refusal a value of that use case's own error.
 
 mod account;
+mod attempts;
 mod conversation;
 mod event;
 mod feed;
 mod ids;
 mod login;
+mod login_cache;
 mod member;
 mod message;
+mod password;
 mod receipt;
 pub mod store;
 mod sync;
 pub mod text;
+mod token;
 
 pub use account::{
     Account, AccountKind, NewAccount, RegisterError, SearchPeopleError, ServerRole, Username, UsernameError,
@@ -27,7 +31,7 @@ pub use conversation::{
 pub use event::{Audience, Event};
 pub use feed::{Feed, NoFeed};
 pub use ids::{ClientId, ConversationId, LoginId, MessageId, Timestamp, UserId};
-pub use login::{Caller, LogInError, LoggedIn, Login, Token};
+pub use login::{Caller, LogInError, LoggedIn, Login};
 pub use member::{AccessError, Member, MemberState, Role};
 pub use message::{
     Draft, History, HistoryError, HistoryRange, Message, MessageKind, Quote, SendError, Sent, SystemEvent,
@@ -35,7 +39,11 @@ pub use message::{
 pub use receipt::{Advance, AdvanceError, Watermarks};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
+pub use token::Token;
 
+use attempts::Attempts;
+use login_cache::LoginCache;
+use password::PasswordHasher;
 use std::sync::Arc;
 
 /// Limits and policies, with the defaults of a fresh server. Lengths count characters unless named `bytes`.
@@ -89,19 +97,29 @@ impl Default for Options {
     }
 }
 
-/// The messenger. Cheap to share behind an `Arc`; holds no state that the store does not have.
+/// The messenger. Cheap to share behind an `Arc`; what it holds besides the store is only memory that may be
+/// lost: recent proofs of logins and recent failures to log in.
 pub struct Messenger {
-    #[allow(dead_code)]
     store: Arc<dyn Store>,
-    #[allow(dead_code)]
     feed: Arc<dyn Feed>,
     options: Options,
+    passwords: PasswordHasher,
+    attempts: Attempts,
+    logins: Arc<LoginCache>,
 }
 
 impl Messenger {
     /// A messenger over `store` whose events go to `feed`.
     pub fn new(store: Arc<dyn Store>, feed: Arc<dyn Feed>, options: Options) -> Self {
-        Self { store, feed, options }
+        let attempts = Attempts::new(options.login_failures_max, options.login_window_s);
+        Self {
+            store,
+            feed,
+            options,
+            passwords: PasswordHasher::new(),
+            attempts,
+            logins: Arc::new(LoginCache::default()),
+        }
     }
 
     /// The limits in force.

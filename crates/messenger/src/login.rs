@@ -1,7 +1,18 @@
 //! Logins: an account on a device, proven by a token.
 
-use crate::store::StoreError;
-use crate::{Account, LoginId, Messenger, StoreResult, Timestamp, UserId};
+use crate::store::{LoginRecord, StoreError};
+use crate::token::{Secret, Token};
+use crate::{Account, LoginId, Messenger, StoreResult, Timestamp, UserId, Username, text};
+use std::time::Instant;
+
+/// A login that was not used for so long has ended.
+const IDLE_MS_MAX: i64 = 90 * 24 * 60 * 60 * 1_000;
+
+/// The time of last use is stored at most this often.
+const USE_NOTED_MS_MIN: i64 = 60 * 1_000;
+
+/// Longest name of a device; the rest is cut off.
+const DEVICE_NAME_CHARS_MAX: usize = 64;
 
 /// An account signed in on a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,29 +27,6 @@ pub struct Login {
     pub name: String,
     /// When it began.
     pub created_at: Timestamp,
-}
-
-/// The secret that proves a login, shown once: `<login id>|<40 letters and digits><CRC-32 of them in hex>`.
-/// It does not print.
-#[derive(Clone)]
-pub struct Token(String);
-
-impl Token {
-    /// Wraps the text a client presented.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text to hand to the client, once.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Token(…)")
-    }
 }
 
 /// Who makes a request.
@@ -91,19 +79,93 @@ impl Messenger {
         device_name: &str,
         address: &str,
     ) -> Result<LoggedIn, LogInError> {
-        let _ = (username, password, device_name, address);
-        todo!()
+        let allowed = || {
+            let refused = |retry_after_s| LogInError::TooManyAttempts { retry_after_s };
+            self.attempts
+                .allowed(username, address, Instant::now())
+                .map_err(refused)
+        };
+        allowed()?;
+        let found = match Username::parse(username) {
+            Ok(name) => self.store.credentials(&name).await?,
+            Err(_) => None,
+        };
+        let (account, stored) = found.map(|found| (found.account, found.password_hash)).unzip();
+        // Asked again when its turn comes: otherwise many attempts at once would all pass the first question.
+        let fits = self
+            .passwords
+            .verify(password, stored, || allowed().is_ok())
+            .await?;
+        let account = match (fits, account) {
+            (Some(true), Some(account)) => account,
+            (Some(_), _) => {
+                self.attempts.failed(username, address, Instant::now());
+                return Err(LogInError::InvalidCredentials);
+            }
+            (None, _) => return Err(allowed().err().unwrap_or(LogInError::InvalidCredentials)),
+        };
+        self.attempts.succeeded(username, address);
+        if account.suspended {
+            return Err(LogInError::Suspended);
+        }
+        Ok(self.begin_login(account, device_name).await?)
     }
 
-    /// Whose token this is; `None` when it proves nothing (malformed, unknown, ended, account suspended).
+    pub(crate) async fn begin_login(&self, account: Account, device_name: &str) -> StoreResult<LoggedIn> {
+        let secret = Secret::generate()
+            .map_err(|error| StoreError::Unavailable(format!("no randomness for a token: {error}")))?;
+        let record = LoginRecord {
+            device_id: uuid::Uuid::new_v4(),
+            user: account.id,
+            name: text::name(device_name)
+                .chars()
+                .take(DEVICE_NAME_CHARS_MAX)
+                .collect(),
+            secret_hash: secret.hash().as_str().to_owned(),
+            at: Timestamp::now(),
+        };
+        let login = self.store.create_login(record).await?;
+        let token = Token::of(login.id, &secret);
+        Ok(LoggedIn {
+            account,
+            login,
+            token,
+        })
+    }
+
+    /// Whose token this is; `None` when it proves nothing (malformed, unknown, ended, account suspended). A
+    /// proof is believed for half a minute, but not past the end of its login in this process.
     pub async fn authenticate(&self, token: &Token) -> StoreResult<Option<Caller>> {
-        let _ = token;
-        todo!()
+        let Some((id, secret)) = token.read() else {
+            return Ok(None);
+        };
+        if let Some(user) = self.logins.find(id, &secret, Instant::now()) {
+            return Ok(Some(Caller { user, login: id }));
+        }
+        let endings = self.logins.endings();
+        let Some(stored) = self.store.login(id).await? else {
+            return Ok(None);
+        };
+        let now = Timestamp::now();
+        let unused_ms = now.0 - stored.last_used_at.0;
+        if !secret.matches(&stored.secret_hash) || !stored.admitted || unused_ms > IDLE_MS_MAX {
+            return Ok(None);
+        }
+        if unused_ms >= USE_NOTED_MS_MIN
+            && let Err(error) = self.store.used(id, now).await
+        {
+            // A store that cannot write may still serve readers.
+            tracing::debug!(%error, "The time a login was used could not be stored");
+        }
+        let user = stored.login.user;
+        self.logins
+            .remember(endings, id, user, stored.secret_hash, Instant::now());
+        Ok(Some(Caller { user, login: id }))
     }
 
     /// Ends the caller's login.
     pub async fn log_out(&self, caller: &Caller) -> StoreResult<()> {
-        let _ = caller;
-        todo!()
+        let announce = self.announce_log_outs(caller.user);
+        self.store.end_login(caller.user, caller.login, announce).await
     }
 }

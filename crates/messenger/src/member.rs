@@ -82,14 +82,17 @@ impl Messenger {
         caller: &Caller,
         conversation: ConversationId,
     ) -> Result<Vec<Member>, AccessError> {
-        let _ = (caller, conversation);
-        todo!()
+        if self.membership(caller.user, conversation).await?.is_none() {
+            return Err(AccessError::NotFound);
+        }
+        Ok(self.store.members(conversation).await?)
     }
 
     /// Whether the user is an active member: the gate of the conversation's channel. With the number of
     /// members, since large conversations have another kind of channel.
     pub async fn membership(&self, user: UserId, conversation: ConversationId) -> StoreResult<Option<u32>> {
-        let _ = (user, conversation);
-        todo!()
+        let standing = self.store.standing(user, conversation).await?;
+        let active = standing.filter(|(_, member)| member.left_at.is_none());
+        Ok(active.map(|(conversation, _)| conversation.member_count))
     }
 }

@@ -1,7 +1,12 @@
 //! Messages: sending them once, and reading history.
 
-use crate::store::StoreError;
-use crate::{AccessError, Caller, ClientId, ConversationId, MessageId, Messenger, Timestamp, UserId};
+use crate::store::{AppendRefusal, Appended, NewMessage, StoreError};
+use crate::{
+    AccessError, Audience, Caller, ClientId, ConversationId, Event, Feed, MessageId, Messenger, Options,
+    Timestamp, UserId, text,
+};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// What kind of message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +169,34 @@ pub enum HistoryError {
     Store(#[from] StoreError),
 }
 
+impl Draft {
+    /// The words in the form they are stored in.
+    fn checked_body(&self, options: &Options) -> Result<String, SendError> {
+        // Normalising may shrink a text, though never to a third: what is far too long is not even looked at.
+        if self.body.len() / 3 > options.body_bytes_max {
+            return Err(SendError::BodyTooLong);
+        }
+        let body = text::body(&self.body);
+        if text::is_blank(&body) {
+            return Err(SendError::Empty);
+        }
+        if body.len() > options.body_bytes_max || body.chars().count() > options.body_chars_max {
+            return Err(SendError::BodyTooLong);
+        }
+        Ok(body)
+    }
+}
+
+/// Stands for all that makes two drafts the same message.
+fn content_hash(body: &str, reply_to: Option<MessageId>) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    hash.update(reply_to.map_or(0, |id| id.0).to_be_bytes());
+    hash.update(body.as_bytes());
+    let mut short = [0u8; 16];
+    short.copy_from_slice(&hash.finalize()[..16]);
+    short
+}
+
 impl Messenger {
     /// Stores a message, then tells everyone. The same key again returns the first message and tells
     /// everyone again, for the process may have died in between.
@@ -173,8 +206,31 @@ impl Messenger {
         conversation: ConversationId,
         draft: Draft,
     ) -> Result<Sent, SendError> {
-        let _ = (caller, conversation, draft);
-        todo!()
+        let body = draft.checked_body(&self.options)?;
+        let new = NewMessage {
+            author: caller.user,
+            conversation,
+            client_id: draft.client_id,
+            content_hash: content_hash(&body, draft.reply_to),
+            body,
+            reply_to: draft.reply_to,
+            advance_seen: draft.advance_seen,
+            at: Timestamp::now(),
+        };
+        let feed = Arc::clone(&self.feed);
+        let receipts_members_max = self.options.receipts_members_max;
+        let announce = move |appended: &Appended| announce_message(&*feed, appended, receipts_members_max);
+        match self.store.append(new, Box::new(announce)).await? {
+            Ok(appended) => Ok(Sent {
+                message: appended.message,
+                replay: appended.replay,
+            }),
+            Err(AppendRefusal::NotFound) => Err(SendError::NotFound),
+            Err(AppendRefusal::NotAMember) => Err(SendError::NotAMember),
+            Err(AppendRefusal::PostingRestricted) => Err(SendError::PostingRestricted),
+            Err(AppendRefusal::ReplyTargetInvalid) => Err(SendError::ReplyTargetInvalid),
+            Err(AppendRefusal::ClientIdConflict) => Err(SendError::ClientIdConflict),
+        }
     }
 
     /// A page of the conversation.
@@ -185,13 +241,105 @@ impl Messenger {
         range: HistoryRange,
         limit: Option<usize>,
     ) -> Result<History, HistoryError> {
-        let _ = (caller, conversation, range, limit);
-        todo!()
+        let limit = self.page_limit(limit).ok_or(HistoryError::LimitInvalid)?;
+        let page = self
+            .store
+            .history(caller.user, conversation, range, limit)
+            .await?;
+        page.ok_or(HistoryError::NotFound)
     }
 
     /// One message.
     pub async fn message(&self, caller: &Caller, id: MessageId) -> Result<Message, AccessError> {
-        let _ = (caller, id);
-        todo!()
+        self.store
+            .message(caller.user, id)
+            .await?
+            .ok_or(AccessError::NotFound)
+    }
+}
+
+/// The message goes to every member. Where receipts are shared, members also learn that the author has now seen
+/// what came before: the author's own receipt for it, coming later, would move nothing and tell nobody.
+fn announce_message(feed: &dyn Feed, appended: &Appended, receipts_members_max: usize) {
+    let message = &appended.message;
+    let audience = Audience::Users(appended.audience.to_vec());
+    feed.deliver(
+        &audience,
+        &Event::MessageCreated {
+            message: message.clone(),
+        },
+    );
+    if !appended.caught_up {
+        return;
+    }
+    let receipt = |unread| Event::ReceiptUpdated {
+        conversation: message.conversation,
+        user: message.author,
+        delivered_seq: message.seq,
+        seen_seq: message.seq,
+        unread,
+    };
+    feed.deliver(&Audience::Users(vec![message.author]), &receipt(Some((0, 0))));
+    let others: Vec<UserId> = appended
+        .audience
+        .iter()
+        .copied()
+        .filter(|&user| user != message.author)
+        .collect();
+    if !others.is_empty() && appended.audience.len() <= receipts_members_max {
+        feed.deliver(&Audience::Users(others), &receipt(None));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(body: &str) -> &'static str {
+        let client_id = ClientId(uuid::Uuid::nil());
+        let draft = Draft {
+            client_id,
+            body: body.to_owned(),
+            reply_to: None,
+            advance_seen: true,
+        };
+        match draft.checked_body(&Options::default()) {
+            Ok(_) => "fine",
+            Err(SendError::Empty) => "empty",
+            Err(SendError::BodyTooLong) => "long",
+            Err(_) => "other",
+        }
+    }
+
+    #[test]
+    fn bodies_are_neither_empty_nor_too_long() {
+        let check = |body: &str, expected: &str| {
+            let start: String = body.chars().take(20).collect();
+            assert_eq!(verdict(body), expected, "{start:?}");
+        };
+        check("hello", "fine");
+        check("", "empty");
+        check(" \n\t ", "empty");
+        check("\u{200B}\u{FEFF}", "empty");
+        check("\0\0", "empty");
+        check(&"x".repeat(10_000), "fine");
+        check(&"x".repeat(10_001), "long");
+        check(&"e\u{301}".repeat(10_000), "fine");
+        check(&"\u{1F642}".repeat(10_000), "fine");
+        check(&"x".repeat(1_000_000), "long");
+    }
+
+    #[test]
+    fn the_content_hash_knows_words_and_answered_message() {
+        let hashes = [
+            content_hash("a", None),
+            content_hash("b", None),
+            content_hash("a", Some(MessageId(1))),
+            content_hash("a", Some(MessageId(2))),
+        ];
+        for (i, one) in hashes.iter().enumerate() {
+            assert!(hashes[i + 1..].iter().all(|other| other != one));
+        }
+        assert_eq!(content_hash("a", None), hashes[0]);
     }
 }

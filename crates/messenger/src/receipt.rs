@@ -1,7 +1,11 @@
 //! Receipts: watermarks that say how far messages have reached a member and how far it has read.
 
-use crate::store::StoreError;
-use crate::{AccessError, Caller, ConversationId, ListItem, Messenger};
+use crate::store::{AdvanceOutcomes, AdvanceRefusal, Advanced, StoreError};
+use crate::{AccessError, Audience, Caller, ConversationId, Event, Feed, ListItem, Messenger, UserId};
+use std::sync::Arc;
+
+/// Unread messages are counted up to here.
+pub(crate) const UNREAD_MAX: u32 = 999;
 
 /// A wish to move the caller's watermarks forward.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +51,77 @@ impl Messenger {
     /// Moves watermarks forward, never back; each item stands alone. Seen implies delivered. Those who draw
     /// ticks from it, and the caller's own devices, are told.
     pub async fn advance(&self, caller: &Caller, items: &[Advance]) -> Vec<Result<Watermarks, AdvanceError>> {
-        let _ = (caller, items);
-        todo!()
+        match self.try_advance(caller.user, items).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => items
+                .iter()
+                .map(|_| Err(AdvanceError::Store(error.clone())))
+                .collect(),
+        }
+    }
+
+    async fn try_advance(
+        &self,
+        user: UserId,
+        items: &[Advance],
+    ) -> Result<Vec<Result<Watermarks, AdvanceError>>, StoreError> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let members_max = self.options.receipts_members_max;
+        let feed = Arc::clone(&self.feed);
+        let announce = move |outcomes: &AdvanceOutcomes| {
+            for advanced in outcomes.iter().flatten() {
+                announce_to_others(&*feed, user, advanced, members_max);
+            }
+        };
+        let outcomes = self
+            .store
+            .advance(user, items, members_max, Box::new(announce))
+            .await?;
+
+        let unseen = |advanced: &&Advanced| advanced.seen_seq < advanced.last_seq;
+        let mut to_count: Vec<ConversationId> = outcomes
+            .iter()
+            .flatten()
+            .filter(unseen)
+            .map(|advanced| advanced.conversation)
+            .collect();
+        to_count.sort();
+        to_count.dedup();
+        let counted = match to_count.is_empty() {
+            true => Vec::new(),
+            false => self.store.unread(user, &to_count).await?,
+        };
+        let unread = |id| {
+            counted
+                .iter()
+                .find(|(counted, _)| *counted == id)
+                .map_or(0, |(_, count)| *count)
+        };
+
+        Ok(outcomes
+            .into_iter()
+            .map(|outcome| {
+                let advanced = outcome.map_err(|refusal| match refusal {
+                    AdvanceRefusal::NotAMember => AdvanceError::NotAMember,
+                    AdvanceRefusal::SeqOutOfRange => AdvanceError::SeqOutOfRange,
+                })?;
+                let unread = unread(advanced.conversation).min(UNREAD_MAX);
+                if advanced.moved {
+                    let own_devices = Audience::Users(vec![user]);
+                    self.feed
+                        .deliver(&own_devices, &updated(user, &advanced, Some((unread, 0))));
+                }
+                Ok(Watermarks {
+                    conversation: advanced.conversation,
+                    delivered_seq: advanced.delivered_seq,
+                    seen_seq: advanced.seen_seq,
+                    unread_count: unread,
+                    unread_mentions: 0,
+                })
+            })
+            .collect())
     }
 
     /// Marks everything in the conversation as seen.
@@ -57,7 +130,46 @@ impl Messenger {
         caller: &Caller,
         conversation: ConversationId,
     ) -> Result<ListItem, AccessError> {
-        let _ = (caller, conversation);
-        todo!()
+        let last_seq = match self.store.standing(caller.user, conversation).await? {
+            Some((conversation, member)) if member.left_at.is_none() => conversation.last_seq,
+            _ => return Err(AccessError::NotFound),
+        };
+        let wish = Advance {
+            conversation,
+            delivered_seq: None,
+            seen_seq: Some(last_seq),
+        };
+        for outcome in self.try_advance(caller.user, &[wish]).await? {
+            outcome.map_err(|error| match error {
+                AdvanceError::Store(error) => AccessError::Store(error),
+                AdvanceError::NotAMember | AdvanceError::SeqOutOfRange => AccessError::NotFound,
+            })?;
+        }
+        self.conversation(caller, conversation).await
+    }
+}
+
+fn announce_to_others(feed: &dyn Feed, user: UserId, advanced: &Advanced, members_max: usize) {
+    if !advanced.moved || advanced.audience.len() > members_max {
+        return;
+    }
+    let others: Vec<UserId> = advanced
+        .audience
+        .iter()
+        .copied()
+        .filter(|&other| other != user)
+        .collect();
+    if !others.is_empty() {
+        feed.deliver(&Audience::Users(others), &updated(user, advanced, None));
+    }
+}
+
+fn updated(user: UserId, advanced: &Advanced, unread: Option<(u32, u32)>) -> Event {
+    Event::ReceiptUpdated {
+        conversation: advanced.conversation,
+        user,
+        delivered_seq: advanced.delivered_seq,
+        seen_seq: advanced.seen_seq,
+        unread,
     }
 }

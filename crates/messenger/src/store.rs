@@ -1,7 +1,31 @@
-//! What the messenger asks of a store. The engineer of the store completes these traits; see the contract suite.
+//! What the messenger asks of a store. SQLite is the reference; the contract suite says what every store keeps.
+//!
+//! Promises of all methods: one method is one transaction, done whole or not at all; a method that returned has
+//! made its change last, through a crash or power loss too; what the store refuses is a value, and only its own
+//! trouble a [`StoreError`]. Dropping the returned future never half-does anything.
+//!
+//! **Announcements.** Methods that change what others see take an [`Announce`]: the store calls it exactly once
+//! after the commit, in commit order of each conversation, even when the one who asked has gone. It is not called
+//! when nothing was committed, except that [`Messages::append`] also calls it for a message sent again.
+
+#[cfg(feature = "testing")]
+pub mod contract;
+
+use crate::{
+    Account, AccountKind, Advance, Changes, ClientId, Conversation, ConversationId, History, HistoryRange,
+    ListItem, Login, LoginId, Member, MemberState, Message, MessageId, ServerRole, Timestamp, UserId,
+    Username,
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// What is to be told of a committed change. Must not block.
+pub type Announce<T> = Box<dyn FnOnce(&T) + Send>;
 
 /// Everything that must last. SQLite is the reference.
-pub trait Store: Send + Sync {}
+pub trait Store: Accounts + Logins + Conversations + Messages + Receipts + CatchUp + Send + Sync {}
+
+impl<T: Accounts + Logins + Conversations + Messages + Receipts + CatchUp + Send + Sync> Store for T {}
 
 /// The store could not do its work.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -15,4 +39,398 @@ pub enum StoreError {
     /// Something that should not happen; the text is for the log only.
     #[error("the store failed: {0}")]
     Broken(String),
+}
+
+/// An account to be created.
+#[derive(Debug, Clone)]
+pub struct AccountRecord {
+    /// Its name.
+    pub username: Username,
+    /// The name to show.
+    pub display_name: String,
+    /// What the account is found by; see [`crate::text::search_keys`].
+    pub search_keys: Vec<String>,
+    /// The hashed password.
+    pub password_hash: String,
+    /// Person or program.
+    pub kind: AccountKind,
+    /// On which terms.
+    pub admission: Admission,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// On which terms an account is created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// As owner, and only when it is the first.
+    FirstOnly,
+    /// As owner when it is the first, else as member.
+    Anyone,
+    /// With this role.
+    As(ServerRole),
+}
+
+/// Why an account was not created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountRefusal {
+    /// Somebody has the name, or had it: names of deleted accounts are not given out.
+    UsernameTaken,
+    /// It would not have been the first.
+    NotTheFirst,
+}
+
+/// What a password is checked against.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// Whose.
+    pub account: Account,
+    /// The hashed password.
+    pub password_hash: String,
+}
+
+/// Accounts.
+#[async_trait]
+pub trait Accounts {
+    /// Creates an account. Of two with one name, or two first ones, exactly one succeeds.
+    async fn create_account(
+        &self,
+        record: AccountRecord,
+    ) -> Result<Result<Account, AccountRefusal>, StoreError>;
+    /// Whether there is any account, deleted ones included.
+    async fn any_account(&self) -> Result<bool, StoreError>;
+    /// All accounts by id.
+    async fn all_accounts(&self) -> Result<Vec<Account>, StoreError>;
+    /// Those of the accounts that exist, deleted ones included, by id.
+    async fn accounts_by_id(&self, ids: &[UserId]) -> Result<Vec<Account>, StoreError>;
+    /// The account with this name, unless deleted.
+    async fn credentials(&self, username: &Username) -> Result<Option<Credentials>, StoreError>;
+    /// Replaces the password and ends all logins, which are announced.
+    async fn set_password(
+        &self,
+        user: UserId,
+        password_hash: String,
+        announce: Announce<Vec<LoginId>>,
+    ) -> Result<(), StoreError>;
+    /// Accounts with a search key that begins with `prefix`, but not `except` or deleted ones, by username.
+    async fn find_people(
+        &self,
+        prefix: &str,
+        except: UserId,
+        limit: usize,
+    ) -> Result<Vec<Account>, StoreError>;
+    /// Moves `last_seen_at` forward.
+    async fn saw(&self, user: UserId, at: Timestamp) -> Result<(), StoreError>;
+}
+
+/// A login to be created.
+#[derive(Debug, Clone)]
+pub struct LoginRecord {
+    /// Public name of the device.
+    pub device_id: uuid::Uuid,
+    /// Whose.
+    pub user: UserId,
+    /// What the device is called.
+    pub name: String,
+    /// SHA-256 of the secret, in hex.
+    pub secret_hash: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A login as needed to check a token.
+#[derive(Debug, Clone)]
+pub struct StoredLogin {
+    /// The login.
+    pub login: Login,
+    /// SHA-256 of the secret, in hex.
+    pub secret_hash: String,
+    /// When it was last used, to the minute.
+    pub last_used_at: Timestamp,
+    /// Whether the account may log in: neither suspended nor deleted.
+    pub admitted: bool,
+}
+
+/// Logins.
+#[async_trait]
+pub trait Logins {
+    /// Creates a login.
+    async fn create_login(&self, record: LoginRecord) -> Result<Login, StoreError>;
+    /// The login with this id, unless it has ended.
+    async fn login(&self, id: LoginId) -> Result<Option<StoredLogin>, StoreError>;
+    /// Moves `last_used_at` forward.
+    async fn used(&self, id: LoginId, at: Timestamp) -> Result<(), StoreError>;
+    /// Ends the user's login, which is announced; nothing happens when it has ended already.
+    async fn end_login(
+        &self,
+        user: UserId,
+        id: LoginId,
+        announce: Announce<Vec<LoginId>>,
+    ) -> Result<(), StoreError>;
+}
+
+/// A group to be created.
+#[derive(Debug, Clone)]
+pub struct GroupRecord {
+    /// Its title.
+    pub title: String,
+    /// Its owner.
+    pub creator: UserId,
+    /// The others, without repetition, all existing.
+    pub others: Vec<UserId>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A conversation that was opened.
+#[derive(Debug, Clone)]
+pub struct ConversationOpened {
+    /// It.
+    pub conversation: ConversationId,
+    /// Whether it is new.
+    pub created: bool,
+    /// The members with their raised `user_rev`, when it is new.
+    pub members: Vec<(UserId, u64)>,
+}
+
+/// A group that was created.
+#[derive(Debug, Clone)]
+pub struct GroupCreated {
+    /// It.
+    pub conversation: ConversationId,
+    /// The members with their raised `user_rev`, by id.
+    pub members: Vec<(UserId, u64)>,
+    /// The note that it was created: seq 1, rev 1.
+    pub created: Message,
+    /// The note that people were added, and who they are: seq 2, rev 2. Absent when there are no others.
+    pub added: Option<(Message, Vec<Member>)>,
+}
+
+/// Conversations and their members.
+#[async_trait]
+pub trait Conversations {
+    /// The one direct conversation of two people, or of one with itself; created, without messages, if there is
+    /// none. Announced when created.
+    async fn open_direct(
+        &self,
+        caller: UserId,
+        peer: UserId,
+        at: Timestamp,
+        announce: Announce<ConversationOpened>,
+    ) -> Result<ConversationOpened, StoreError>;
+    /// Creates a group: rev 1 is the note that it exists, rev 2 the one that people were added. The creator has
+    /// seen both; for the others, who join before the second, nothing is unread.
+    async fn create_group(
+        &self,
+        record: GroupRecord,
+        announce: Announce<GroupCreated>,
+    ) -> Result<GroupCreated, StoreError>;
+    /// The viewer's conversations from the newest activity down, after the given place. Members and their
+    /// watermarks are left out above `receipts_members_max` members.
+    async fn list(
+        &self,
+        viewer: UserId,
+        after: Option<(Timestamp, ConversationId)>,
+        limit: usize,
+        receipts_members_max: usize,
+    ) -> Result<Vec<ListItem>, StoreError>;
+    /// One of them; `None` when the viewer is not an active member.
+    async fn list_item(
+        &self,
+        viewer: UserId,
+        id: ConversationId,
+        receipts_members_max: usize,
+    ) -> Result<Option<ListItem>, StoreError>;
+    /// The conversation and the user's part in it, even a past one.
+    async fn standing(
+        &self,
+        user: UserId,
+        id: ConversationId,
+    ) -> Result<Option<(Conversation, MemberState)>, StoreError>;
+    /// The active members by id.
+    async fn members(&self, id: ConversationId) -> Result<Vec<Member>, StoreError>;
+    /// The ids of the active members, ascending.
+    async fn member_ids(&self, id: ConversationId) -> Result<Vec<UserId>, StoreError>;
+    /// The other person of each of the user's direct conversations, ascending.
+    async fn peers(&self, user: UserId) -> Result<Vec<UserId>, StoreError>;
+}
+
+/// A message to be stored.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// Who says it.
+    pub author: UserId,
+    /// Where.
+    pub conversation: ConversationId,
+    /// The author's key for it.
+    pub client_id: ClientId,
+    /// Stands for what was sent, so that a repetition is known even after edits.
+    pub content_hash: [u8; 16],
+    /// The words, checked.
+    pub body: String,
+    /// The message it answers.
+    pub reply_to: Option<MessageId>,
+    /// Whether the author's own watermarks move to it.
+    pub advance_seen: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A stored message and who is to hear of it.
+#[derive(Debug, Clone)]
+pub struct Appended {
+    /// As it is now.
+    pub message: Message,
+    /// It was stored before.
+    pub replay: bool,
+    /// The active members, ascending.
+    pub audience: Arc<[UserId]>,
+    /// Sending moved the author's seen watermark over older messages that it had not reached.
+    pub caught_up: bool,
+}
+
+/// Why a message was not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppendRefusal {
+    /// No such conversation, or the author never was a member.
+    NotFound,
+    /// The author is a member no more.
+    NotAMember,
+    /// Only administrators may post.
+    PostingRestricted,
+    /// Not a message of this conversation that the author sees and may answer.
+    ReplyTargetInvalid,
+    /// The author used the key for something else.
+    ClientIdConflict,
+}
+
+/// Messages.
+#[async_trait]
+pub trait Messages {
+    /// Stores a message under the next seq and rev of its conversation. Seqs and revs are dense and come in
+    /// commit order. The same author and key again, at any later time and however many at once, return the
+    /// stored message, or a conflict when `content_hash` or conversation differ.
+    async fn append(
+        &self,
+        new: NewMessage,
+        announce: Announce<Appended>,
+    ) -> Result<Result<Appended, AppendRefusal>, StoreError>;
+    /// A page of what the reader may see, ascending by seq; `None` when it is not an active member.
+    async fn history(
+        &self,
+        reader: UserId,
+        conversation: ConversationId,
+        range: HistoryRange,
+        limit: usize,
+    ) -> Result<Option<History>, StoreError>;
+    /// One message, if the reader may see it.
+    async fn message(&self, reader: UserId, id: MessageId) -> Result<Option<Message>, StoreError>;
+}
+
+/// Where a member's watermarks are after a wish to move them.
+#[derive(Debug, Clone)]
+pub struct Advanced {
+    /// Where.
+    pub conversation: ConversationId,
+    /// How far messages have arrived.
+    pub delivered_seq: u64,
+    /// How far they were shown.
+    pub seen_seq: u64,
+    /// Whether one of them moved.
+    pub moved: bool,
+    /// The conversation's last message.
+    pub last_seq: u64,
+    /// The active members, ascending.
+    pub audience: Arc<[UserId]>,
+}
+
+/// Why a watermark was not moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdvanceRefusal {
+    /// Not an active member, or no such conversation.
+    NotAMember,
+    /// Beyond the last message.
+    SeqOutOfRange,
+}
+
+/// For each wish its outcome, in the given order.
+pub type AdvanceOutcomes = Vec<Result<Advanced, AdvanceRefusal>>;
+
+/// Watermarks.
+#[async_trait]
+pub trait Receipts {
+    /// Moves watermarks forward, never back; what is seen is also delivered. Each wish stands alone. Changes in
+    /// conversations of up to `receipts_members_max` members touch them for all members' synchronisation.
+    async fn advance(
+        &self,
+        user: UserId,
+        wishes: &[Advance],
+        receipts_members_max: usize,
+        announce: Announce<AdvanceOutcomes>,
+    ) -> Result<AdvanceOutcomes, StoreError>;
+    /// Unread messages, counted up to 1,000, in those of the conversations the user is a member of.
+    async fn unread(
+        &self,
+        user: UserId,
+        conversations: &[ConversationId],
+    ) -> Result<Vec<(ConversationId, u32)>, StoreError>;
+}
+
+/// How far a client has come in synchronising.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncPlace {
+    /// Knows nothing.
+    Start,
+    /// Has listed, newest activity first, down to this place what there was at the time `from`.
+    Listing {
+        /// The store's time when the listing began.
+        from: u64,
+        /// The last item.
+        after: (Timestamp, ConversationId),
+    },
+    /// Knows all up to this time of the store, and of what was touched at the time after it up to `also`.
+    Since {
+        /// The store's time.
+        time: u64,
+        /// Items touched at exactly `time + 1` with ids up to this one are known too.
+        also: Option<ConversationId>,
+    },
+}
+
+/// What a client does not know yet.
+#[derive(Debug, Clone)]
+pub struct Touched {
+    /// Items touched, each perhaps without need, none left out.
+    pub items: Vec<ListItem>,
+    /// Conversations that left the list.
+    pub removed: Vec<ConversationId>,
+    /// Where it stands after applying this.
+    pub place: SyncPlace,
+    /// There is more.
+    pub has_more: bool,
+}
+
+/// Catching up.
+#[async_trait]
+pub trait CatchUp {
+    /// The viewer's conversations touched since `place`. A change committed before the call is in this page or
+    /// in one that follows from its `place`; a later one is in those or follows from the last `place`. `None`:
+    /// the place is not of this store.
+    async fn touched(
+        &self,
+        viewer: UserId,
+        place: SyncPlace,
+        limit: usize,
+        receipts_members_max: usize,
+    ) -> Result<Option<Touched>, StoreError>;
+    /// What changed in a conversation after a rev; more than `changes_max` pending, or a rev that never was,
+    /// resets. `None` when the reader is not an active member.
+    async fn changes(
+        &self,
+        reader: UserId,
+        conversation: ConversationId,
+        after_rev: u64,
+        limit: usize,
+        changes_max: u64,
+    ) -> Result<Option<Changes>, StoreError>;
 }

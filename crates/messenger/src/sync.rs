@@ -1,9 +1,13 @@
 //! Catching up: what changed since a client last looked.
 
-use crate::store::StoreError;
+use crate::conversation::{read_place, write_place};
+use crate::store::{StoreError, SyncPlace};
 use crate::{
     AccessError, Account, Caller, Conversation, ConversationId, ListItem, Member, Message, Messenger,
 };
+
+/// Most list items in a page of synchronisation, and most changes in one of a conversation.
+const PAGE_MAX: usize = 200;
 
 /// A page of what a client must know to be up to date.
 #[derive(Debug, Clone)]
@@ -59,8 +63,25 @@ impl Messenger {
         cursor: Option<&str>,
         limit: Option<usize>,
     ) -> Result<SyncPage, SyncError> {
-        let _ = (caller, cursor, limit);
-        todo!()
+        let limit = limit.unwrap_or(self.options.page_size);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(SyncError::LimitInvalid);
+        }
+        let place = match cursor {
+            Some(text) => read_cursor(text).ok_or(SyncError::CursorInvalid)?,
+            None => SyncPlace::Start,
+        };
+        let members_max = self.options.receipts_members_max;
+        let touched = self.store.touched(caller.user, place, limit, members_max).await?;
+        let touched = touched.ok_or(SyncError::CursorInvalid)?;
+        let me = self.account(caller.user).await?;
+        Ok(SyncPage {
+            cursor: write_cursor(touched.place),
+            me: me.ok_or_else(|| StoreError::Broken("the caller has no account".into()))?,
+            items: touched.items,
+            removed: touched.removed,
+            has_more: touched.has_more,
+        })
     }
 
     /// What changed in one conversation; `limit` up to 200.
@@ -71,7 +92,91 @@ impl Messenger {
         after_rev: u64,
         limit: usize,
     ) -> Result<Changes, AccessError> {
-        let _ = (caller, conversation, after_rev, limit);
-        todo!()
+        let limit = limit.clamp(1, PAGE_MAX);
+        let changes_max = self.options.changes_max;
+        let changes = self
+            .store
+            .changes(caller.user, conversation, after_rev, limit, changes_max)
+            .await?;
+        changes.ok_or(AccessError::NotFound)
+    }
+}
+
+/// `s<time>`, `s<time>+<id>` or `l<time>@<place>`.
+fn write_cursor(place: SyncPlace) -> String {
+    match place {
+        SyncPlace::Start => "s0".to_owned(),
+        SyncPlace::Listing {
+            from,
+            after: (at, id),
+        } => format!("l{from}@{}", write_place(at, id)),
+        SyncPlace::Since { time, also: None } => format!("s{time}"),
+        SyncPlace::Since { time, also: Some(id) } => format!("s{time}+{id}"),
+    }
+}
+
+fn read_cursor(text: &str) -> Option<SyncPlace> {
+    // Far above any real one; keeps arithmetic on what clients send from overflowing.
+    let time = |text: &str| text.parse().ok().filter(|&time: &u64| time < 1 << 53);
+    if let Some(listing) = text.strip_prefix('l') {
+        let (from, place) = listing.split_once('@')?;
+        return Some(SyncPlace::Listing {
+            from: time(from)?,
+            after: read_place(place)?,
+        });
+    }
+    let since = text.strip_prefix('s')?;
+    match since.split_once('+') {
+        Some((at, id)) => Some(SyncPlace::Since {
+            time: time(at)?,
+            also: Some(ConversationId(id.parse().ok()?)),
+        }),
+        None => Some(SyncPlace::Since {
+            time: time(since)?,
+            also: None,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Timestamp;
+
+    #[test]
+    fn cursors_read_back() {
+        let places = [
+            SyncPlace::Since { time: 7, also: None },
+            SyncPlace::Since {
+                time: 7,
+                also: Some(ConversationId(9)),
+            },
+            SyncPlace::Listing {
+                from: 7,
+                after: (Timestamp(123), ConversationId(9)),
+            },
+        ];
+        for place in places {
+            assert_eq!(read_cursor(&write_cursor(place)), Some(place));
+        }
+    }
+
+    #[test]
+    fn anything_else_is_not_a_cursor() {
+        for faulty in [
+            "",
+            "s",
+            "l",
+            "x7",
+            "s-1",
+            "s7+",
+            "l7",
+            "l7@",
+            "l@1.2",
+            "s99999999999999999999",
+            "s7+x",
+        ] {
+            assert_eq!(read_cursor(faulty), None, "{faulty:?}");
+        }
     }
 }
