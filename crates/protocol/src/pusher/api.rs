@@ -1,0 +1,629 @@
+//! The HTTP API of Pusher: whether a request is signed by the app, and what it wants published.
+
+use chinwag_engine::{App, ChannelName, ConnectionId, Publication};
+use md5::{Digest, Md5};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use super::channel::check_name;
+use super::{auth, message};
+
+/// A request as it came, before anything is believed.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// `POST` or `GET`.
+    pub method: &'a str,
+    /// The path as in the request line, not decoded, without the query.
+    pub path: &'a str,
+    /// The query, not decoded.
+    pub query: &'a str,
+    /// The exact body.
+    pub body: &'a [u8],
+}
+
+/// A refusal: its status, and a body that every SDK surfaces as text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// HTTP status.
+    pub status: u16,
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+impl ApiError {
+    /// A refusal.
+    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// The body.
+    pub fn body(&self) -> String {
+        let message = serde_json::to_string(&self.message).expect("text always serialises");
+        format!(
+            r#"{{"error":{message},"code":"{}","status":{}}}"#,
+            self.code, self.status
+        )
+    }
+}
+
+fn bad_request(code: &'static str, message: impl Into<String>) -> ApiError {
+    ApiError::new(400, code, message)
+}
+
+fn unauthorized(code: &'static str, message: impl Into<String>) -> ApiError {
+    ApiError::new(401, code, message)
+}
+
+/// Decodes `%XX` and nothing else: a plus stays a plus. What is not an escape stays as it is.
+fn percent_decode(text: &str) -> String {
+    let digit = |byte: Option<&u8>| byte.and_then(|b| char::from(*b).to_digit(16));
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        match (bytes[at], digit(bytes.get(at + 1)), digit(bytes.get(at + 2))) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            (byte, _, _) => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Whether the request is signed with one of the app's keys, at about this time, over this very body.
+///
+/// `now_s` is Unix time; `prefix` is the path under which the API is served, which some SDKs leave out of what
+/// they sign. Errors never tell what would have been right.
+pub fn authenticate(app: &App, request: &Request<'_>, now_s: u64, prefix: &str) -> Result<(), ApiError> {
+    let mut parameters: SmallVec<[(String, String); 8]> = SmallVec::new();
+    for pair in request.query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = percent_decode(name).to_ascii_lowercase();
+        let value = percent_decode(value);
+        match parameters.iter_mut().find(|(known, _)| *known == name) {
+            // PHP's way to write a list; signed joined with commas.
+            Some((known, list)) if known.ends_with("[]") => {
+                list.push(',');
+                list.push_str(&value);
+            }
+            Some(_) => {
+                return Err(bad_request(
+                    "duplicate_parameter",
+                    format!("Parameter {name} is given twice"),
+                ));
+            }
+            None => parameters.push((name, value)),
+        }
+    }
+    parameters.sort();
+    let parameter = |name: &str| {
+        parameters
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    };
+    let required = |name: &str| {
+        parameter(name).ok_or_else(|| unauthorized("auth_missing", format!("Parameter {name} is missing")))
+    };
+    let (key, timestamp) = (required("auth_key")?, required("auth_timestamp")?);
+    let (version, signature) = (required("auth_version")?, required("auth_signature")?);
+    if version != "1.0" {
+        return Err(unauthorized("auth_version", "Parameter auth_version must be 1.0"));
+    }
+    let secret = app
+        .secret_of(key)
+        .ok_or_else(|| unauthorized("auth_key", "Parameter auth_key is not a key of this app"))?;
+    let timestamp: u64 = timestamp.parse().map_err(|_| {
+        unauthorized(
+            "auth_timestamp",
+            "Parameter auth_timestamp must be a Unix time in seconds",
+        )
+    })?;
+    let tolerance = app.options.timestamp_tolerance_s;
+    if tolerance > 0 && now_s.abs_diff(timestamp) > tolerance {
+        let text =
+            format!("Timestamp is more than {tolerance} seconds off: the time of this server is {now_s}");
+        return Err(unauthorized("auth_timestamp", text));
+    }
+    match parameter("body_md5") {
+        Some(md5) if !md5.eq_ignore_ascii_case(&hex::encode(Md5::digest(request.body))) => {
+            return Err(unauthorized(
+                "body_md5",
+                "Parameter body_md5 does not match the body",
+            ));
+        }
+        None if !request.body.is_empty() => {
+            return Err(unauthorized("body_md5", "Parameter body_md5 is missing"));
+        }
+        _ => {}
+    }
+
+    let mut query = String::with_capacity(request.query.len());
+    for (name, value) in parameters.iter().filter(|(name, _)| name != "auth_signature") {
+        if !query.is_empty() {
+            query.push('&');
+        }
+        query.push_str(name.strip_suffix("[]").unwrap_or(name));
+        query.push('=');
+        query.push_str(value);
+    }
+    let stripped = request.path.strip_prefix(prefix).unwrap_or(request.path);
+    let decoded = percent_decode(stripped);
+    let candidates = [stripped, &decoded, request.path];
+    let mut tried: SmallVec<[&str; 3]> = SmallVec::new();
+    for path in candidates {
+        if tried.contains(&path) {
+            continue;
+        }
+        tried.push(path);
+        if auth::verify(secret, &[request.method, "\n", path, "\n", &query], signature) {
+            return Ok(());
+        }
+    }
+    Err(unauthorized("auth_signature", "Authentication signature invalid"))
+}
+
+#[derive(Deserialize)]
+struct EventBody<'a> {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(borrow, default, deserialize_with = "message::present")]
+    data: Option<&'a RawValue>,
+    #[serde(default)]
+    channels: Option<OneOrMore>,
+    #[serde(default)]
+    channel: Option<OneOrMore>,
+    #[serde(default)]
+    socket_id: Option<String>,
+    #[serde(default)]
+    info: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+/// What a trigger asks for.
+#[derive(Debug)]
+pub struct Trigger {
+    /// One publication per channel, in the order given.
+    pub publications: Vec<Publication>,
+    /// Wants to know how many users are on each presence channel.
+    pub wants_user_count: bool,
+    /// Wants to know how many connections each channel has.
+    pub wants_subscription_count: bool,
+}
+
+/// Reads the body of `POST /apps/{id}/events`.
+pub fn trigger(app: &App, body: &[u8]) -> Result<Trigger, ApiError> {
+    let body = std::str::from_utf8(body).map_err(|_| bad_request("invalid_body", "The body is not UTF-8"))?;
+    let body: EventBody<'_> = message::parse_object(body)
+        .map_err(|error| bad_request("invalid_body", format!("The body is not an event: {error}")))?;
+    let options = &app.options;
+    let name = body.name.as_deref().filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| bad_request("invalid_name", "The event needs a name"))?;
+    if name.chars().count() > options.event_name_chars_max {
+        let text = format!(
+            "The event name exceeds the allowed maximum ({} characters)",
+            options.event_name_chars_max
+        );
+        return Err(bad_request("invalid_name", text));
+    }
+    if name.starts_with("pusher:") || name.starts_with("pusher_internal:") {
+        return Err(bad_request(
+            "invalid_name",
+            "Event names that begin with pusher: or pusher_internal: are reserved",
+        ));
+    }
+    let data = body
+        .data
+        .ok_or_else(|| bad_request("invalid_data", "The event needs data"))?;
+    let data = match data.get().as_bytes() {
+        [b'"', ..] => serde_json::from_str::<String>(data.get())
+            .map_err(|_| bad_request("invalid_data", "The data is not valid text"))?,
+        _ => message::compact(data.get()),
+    };
+    if data.len() > options.event_bytes_max {
+        let limit = options.event_bytes_max;
+        let text = format!(
+            "The data content of this event exceeds the allowed maximum ({limit} bytes): {} bytes",
+            data.len()
+        );
+        return Err(ApiError::new(413, "payload_too_large", text));
+    }
+    let except = match body.socket_id.as_deref() {
+        None => None,
+        Some(id) => Some(
+            id.parse::<ConnectionId>()
+                .map_err(|_| bad_request("invalid_socket_id", "The socket_id is not one"))?,
+        ),
+    };
+    let mut channels = match body.channels.or(body.channel) {
+        None => Vec::new(),
+        Some(OneOrMore::One(channel)) => vec![channel],
+        Some(OneOrMore::More(channels)) => channels,
+    };
+    let limit = options.channels_per_event_max;
+    if channels.is_empty() || channels.len() > limit {
+        let text = format!(
+            "An event needs 1 to {limit} channels, {} were given",
+            channels.len()
+        );
+        return Err(bad_request("invalid_channels", text));
+    }
+    let mut seen = hashbrown::HashSet::new();
+    channels.retain(|channel| seen.insert(channel.clone()));
+    let data = bytes::Bytes::from(data);
+    let mut publications = Vec::with_capacity(channels.len());
+    for channel in &channels {
+        check_name(channel).map_err(|error| bad_request("invalid_channel", format!("{error}: {channel}")))?;
+        let channel = ChannelName::parse(channel).expect("names of this protocol are names of the engine");
+        let mut publication = Publication::message(app.number, channel, name, data.clone());
+        publication.except = except;
+        publications.push(publication);
+    }
+    let mut trigger = Trigger {
+        publications,
+        wants_user_count: false,
+        wants_subscription_count: false,
+    };
+    for attribute in body
+        .info
+        .as_deref()
+        .unwrap_or_default()
+        .split(',')
+        .filter(|text| !text.is_empty())
+    {
+        match attribute {
+            "user_count" => trigger.wants_user_count = true,
+            "subscription_count" => trigger.wants_subscription_count = true,
+            other => {
+                return Err(bad_request(
+                    "invalid_info",
+                    format!("Unknown info attribute: {other}"),
+                ));
+            }
+        }
+    }
+    Ok(trigger)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use chinwag_engine::{AppOptions, Apps, Content, KeyPair, Secret};
+
+    use super::*;
+
+    pub(crate) fn app() -> Arc<App> {
+        let pair = KeyPair {
+            key: "chinwag-key".to_owned(),
+            secret: Secret::new("chinwag-secret"),
+        };
+        let second = KeyPair {
+            key: "second-key".to_owned(),
+            secret: Secret::new("second-secret"),
+        };
+        let added = Apps::default().add("100200", vec![pair, second], AppOptions::default(), Vec::new());
+        added.expect("the first app is added")
+    }
+
+    const NOW: u64 = 1_700_000_000;
+    const BASE: &str = "auth_key=chinwag-key&auth_timestamp=1700000000&auth_version=1.0";
+    const H1_BODY: &str = r#"{"name":"my-event","channels":["my-channel"],"data":"{\"hello\":\"world\"}"}"#;
+    const H1: &str = "body_md5=4a2297b34d32420d05955925447cdaf7&auth_signature=33c517020adfc18abcef84295e8041b058599ea2156910c44b024594c6c5ce5d";
+
+    fn check(method: &str, path: &str, query: &str, body: &str, now: u64) -> Result<(), &'static str> {
+        let request = Request {
+            method,
+            path,
+            query,
+            body: body.as_bytes(),
+        };
+        authenticate(&app(), &request, now, "/ws").map_err(|error| error.code)
+    }
+
+    #[test]
+    fn requests_signed_by_other_implementations_pass() {
+        let sig = "&auth_signature=";
+        let empty = "&body_md5=d41d8cd98f00b204e9800998ecf8427e";
+        let braces = "&body_md5=99914b932bd37a50b983c5e7c90ae93b";
+        let batch = r#"{"batch":[{"channel":"a","name":"x","data":"1"},{"channel":"b","name":"y","data":"2","socket_id":"1.2"}]}"#;
+        for (method, path, extra, body, signature) in [
+            (
+                "POST",
+                "/apps/100200/batch_events",
+                "&body_md5=63a6058706e10a698143b62ad4e3be16",
+                batch,
+                "f35a3ce3e4194ad43adcf76672f9936b24feb55140e8548042f9cc9c706c70a6",
+            ),
+            (
+                "GET",
+                "/apps/100200/channels",
+                "&filter_by_prefix=presence-&info=user_count",
+                "",
+                "1e89e8a9c8b9979429ff5576766b0584b3cc8c9b4cf1d5f43e3d9242efcfccf6",
+            ),
+            (
+                "GET",
+                "/apps/100200/channels",
+                "&Info=user_count&Filter_By_Prefix=presence-",
+                "",
+                "1e89e8a9c8b9979429ff5576766b0584b3cc8c9b4cf1d5f43e3d9242efcfccf6",
+            ),
+            (
+                "GET",
+                "/apps/100200/channels",
+                "&filter_by_prefix=presence-room%401&info=user_count",
+                "",
+                "ddd6b1c1449fbd338ce47b7d1c4fd6c1a4d078f94cbac5dccf14534264449c65",
+            ),
+            (
+                "GET",
+                "/apps/100200/channels/presence-room@1/users",
+                "",
+                "",
+                "3d95763b5194baa24b39a2e300692ca3a56c3e31dcb77a04a7606d7133088fcf",
+            ),
+            (
+                "GET",
+                "/apps/100200/channels/presence-room%401/users",
+                "",
+                "",
+                "3d95763b5194baa24b39a2e300692ca3a56c3e31dcb77a04a7606d7133088fcf",
+            ),
+            (
+                "GET",
+                "/apps/100200/channels",
+                empty,
+                "",
+                "cbcbcf280522b2e37ed7ba56395cf3eb62911a6c833df02b418b40ea17554974",
+            ),
+            (
+                "GET",
+                "/apps/100200/channels",
+                "&body_md5=d41d8cd98f00b204e9800998ecf8427e&filter_by_prefix=presence-&info=user_count",
+                "",
+                "71bcdd0a6d2b30953f3da68e2c208c85f99a182fdb34cc3636018390de72dfb0",
+            ),
+            (
+                "POST",
+                "/apps/100200/users/u-1/terminate_connections",
+                braces,
+                "{}",
+                "ebe6c941da09e0bf8458398831820284796de9df650f4367f1ca3afb233ead70",
+            ),
+            (
+                "POST",
+                "/users/u-1/terminate_connections",
+                braces,
+                "{}",
+                "5b7b392d3702a096637b2c583dbc20cffe948c0fc4fa8692f8861cc9087f5632",
+            ),
+            (
+                "GET",
+                "/apps/100200/channels/cache-x",
+                "&info=subscription_count%2Ccache",
+                "",
+                "03718d363a72dceb2e3300c2c884488b52e280a6eb648eb6330960de3f8c874a",
+            ),
+            (
+                "POST",
+                "/apps/100200/channels/my-channel/events",
+                "&body_md5=fbc24bcc7a1794758fc1327fcfebdaf6&name=my-event",
+                r#"{"hello":"world"}"#,
+                "e6c84839b8cc9b8e551300566413571092042a0b3a35e0df122c046211a5e58b",
+            ),
+        ] {
+            let query = format!("{BASE}{extra}{sig}{signature}");
+            assert_eq!(
+                check(method, path, &query, body, NOW),
+                Ok(()),
+                "{method} {path} {extra}"
+            );
+        }
+        let query = format!("{BASE}&{H1}");
+        assert_eq!(check("POST", "/apps/100200/events", &query, H1_BODY, NOW), Ok(()));
+        assert_eq!(
+            check("POST", "/ws/apps/100200/events", &query, H1_BODY, NOW),
+            Ok(()),
+            "the prefix is not signed"
+        );
+    }
+
+    #[test]
+    fn nothing_else_passes() {
+        let path = "/apps/100200/events";
+        let good = format!("{BASE}&{H1}");
+        let tampered = H1_BODY.replace("world", "World");
+        for (query, body, now, code) in [
+            (good.clone(), tampered.as_str(), NOW, "body_md5"),
+            (
+                good.replace("&body_md5=4a2297b34d32420d05955925447cdaf7", ""),
+                H1_BODY,
+                NOW,
+                "body_md5",
+            ),
+            (good.replace("33c5", "33c6"), H1_BODY, NOW, "auth_signature"),
+            (
+                good.replace("chinwag-key", "second-key"),
+                H1_BODY,
+                NOW,
+                "auth_signature",
+            ),
+            (good.replace("chinwag-key", "no-key"), H1_BODY, NOW, "auth_key"),
+            (
+                good.replace("auth_version=1.0", "auth_version=2.0"),
+                H1_BODY,
+                NOW,
+                "auth_version",
+            ),
+            (
+                good.replace("auth_timestamp=1700000000", "auth_timestamp=now"),
+                H1_BODY,
+                NOW,
+                "auth_timestamp",
+            ),
+            (
+                good.replace("auth_timestamp=1700000000", "auth_timestamp=1700000001"),
+                H1_BODY,
+                NOW,
+                "auth_signature",
+            ),
+            (
+                good.replace("auth_key=chinwag-key&", ""),
+                H1_BODY,
+                NOW,
+                "auth_missing",
+            ),
+            (good.clone(), H1_BODY, NOW + 601, "auth_timestamp"),
+            (good.clone(), H1_BODY, NOW - 601, "auth_timestamp"),
+            (
+                format!("{good}&auth_key=chinwag-key"),
+                H1_BODY,
+                NOW,
+                "duplicate_parameter",
+            ),
+            (format!("{good}&extra=1"), H1_BODY, NOW, "auth_signature"),
+            (String::new(), H1_BODY, NOW, "auth_missing"),
+        ] {
+            assert_eq!(
+                check("POST", path, &query, body, now),
+                Err(code),
+                "{query} at {now}"
+            );
+        }
+        assert_eq!(check("POST", path, &good, H1_BODY, NOW + 599), Ok(()));
+        assert_eq!(
+            check("GET", path, &good, H1_BODY, NOW),
+            Err("auth_signature"),
+            "another method"
+        );
+        assert_eq!(
+            check("POST", "/apps/100201/events", &good, H1_BODY, NOW),
+            Err("auth_signature"),
+            "another path"
+        );
+    }
+
+    #[test]
+    fn triggers_are_read_in_every_form_that_sdks_send() {
+        let read = |body: &str| {
+            trigger(&app(), body.as_bytes()).map(|trigger| {
+                let channels = trigger
+                    .publications
+                    .iter()
+                    .map(|p| p.channel.to_string())
+                    .collect::<Vec<_>>();
+                let Content::Message { data, .. } = trigger.publications[0].content.clone() else {
+                    panic!("a trigger publishes messages")
+                };
+                (
+                    channels,
+                    String::from_utf8(data.to_vec()).unwrap(),
+                    trigger.publications[0].except.is_some(),
+                )
+            })
+        };
+        let one = |channel: &str, data: &str, except| Ok((vec![channel.to_owned()], data.to_owned(), except));
+        assert_eq!(
+            read(r#"{"name":"e","channels":["a"],"data":"{\"x\": 1}"}"#),
+            one("a", "{\"x\": 1}", false)
+        );
+        assert_eq!(
+            read(r#"{"name":"e","channel":"a","data":"plain","socket_id":"1.2"}"#),
+            one("a", "plain", true)
+        );
+        assert_eq!(
+            read(r#"{"name":"e","channels":"a","data":{"x" : [ ]}}"#),
+            one("a", r#"{"x":[]}"#, false)
+        );
+        assert_eq!(
+            read(r#"{"name":"e","channels":["a","a"],"channel":"b","data":""}"#),
+            one("a", "", false)
+        );
+        let hundred: Vec<String> = (0..101).map(|n| format!("\"c{n}\"")).collect();
+        let with = |n: usize| {
+            format!(
+                r#"{{"name":"e","data":"1","channels":[{}]}}"#,
+                hundred[..n].join(",")
+            )
+        };
+        assert_eq!(read(&with(100)).map(|(channels, ..)| channels.len()), Ok(100));
+        for (body, status, code) in [
+            (with(101), 400, "invalid_channels"),
+            (with(0), 400, "invalid_channels"),
+            ("{".to_owned(), 400, "invalid_body"),
+            ("[]".to_owned(), 400, "invalid_body"),
+            (r#"{"channel":"a","data":"1"}"#.to_owned(), 400, "invalid_name"),
+            (
+                r#"{"name":"","channel":"a","data":"1"}"#.to_owned(),
+                400,
+                "invalid_name",
+            ),
+            (
+                format!(r#"{{"name":"{}","channel":"a","data":"1"}}"#, "n".repeat(201)),
+                400,
+                "invalid_name",
+            ),
+            (
+                r#"{"name":"pusher:x","channel":"a","data":"1"}"#.to_owned(),
+                400,
+                "invalid_name",
+            ),
+            (
+                r#"{"name":"pusher_internal:x","channel":"a","data":"1"}"#.to_owned(),
+                400,
+                "invalid_name",
+            ),
+            (r#"{"name":"e","channel":"a"}"#.to_owned(), 400, "invalid_data"),
+            (
+                r#"{"name":"e","channel":"a b","data":"1"}"#.to_owned(),
+                400,
+                "invalid_channel",
+            ),
+            (
+                r#"{"name":"e","channel":"a","data":"1","socket_id":"x"}"#.to_owned(),
+                400,
+                "invalid_socket_id",
+            ),
+            (
+                r#"{"name":"e","channel":"a","data":"1","info":"nonsense"}"#.to_owned(),
+                400,
+                "invalid_info",
+            ),
+            (
+                format!(r#"{{"name":"e","channel":"a","data":"{}"}}"#, "d".repeat(10_241)),
+                413,
+                "payload_too_large",
+            ),
+        ] {
+            let error = trigger(&app(), body.as_bytes()).expect_err(&body);
+            assert_eq!((error.status, error.code), (status, code), "{body}");
+        }
+        assert!(
+            read(&format!(
+                r#"{{"name":"e","channel":"a","data":"{}"}}"#,
+                "d".repeat(10_240)
+            ))
+            .is_ok()
+        );
+    }
+}
