@@ -1,0 +1,272 @@
+//! What comes in, turned into types: bodies, queries and ids. Every refusal is a [`Problem`].
+
+use std::borrow::Cow;
+
+use axum::RequestPartsExt;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use crate::error::Problem;
+
+/// Largest body any operation takes.
+pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The largest number that every JSON reader keeps exact. No id or seq is above it, so a larger one given by
+/// a client may be cut to it: it stands for "beyond everything" either way.
+const EXACT_MAX: u64 = (1 << 53) - 1;
+
+/// A JSON body.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::unsupported_media_type());
+        }
+        let bytes = read(request, state).await?;
+        parse_json(&bytes).map(Self)
+    }
+}
+
+/// Whether the body claims to be JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let Some(given) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let essence = given
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// The whole body, if it is within the limit.
+pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| match rejection.status().as_u16() {
+            413 => Problem::too_large(),
+            _ => Problem::bad_request("The body ended too soon."),
+        })
+}
+
+/// Reads JSON: what is no JSON at all is `bad_request`, what does not fit names its field.
+pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    const NOT_JSON: &str = "The body is not valid JSON in UTF-8.";
+    // serde_json looks only at the strings that somebody wants.
+    let text = std::str::from_utf8(bytes).map_err(|_| Problem::bad_request(NOT_JSON))?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        if error.inner().is_data() {
+            misfit(&error)
+        } else {
+            Problem::bad_request(NOT_JSON)
+        }
+    })?;
+    reader.end().map_err(|_| Problem::bad_request(NOT_JSON))?;
+    Ok(value)
+}
+
+/// Which field does not fit, and how. serde tells of absent and repeated fields only in words.
+fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let text = error.inner().to_string();
+    let named = |prefix: &str| text.strip_prefix(prefix)?.split('`').next().map(str::to_owned);
+    let path = error.path().to_string();
+    let below = |name: String| {
+        // The path may or may not end in the field already.
+        if path == "." || path == name {
+            name
+        } else if path.ends_with(&format!(".{name}")) {
+            path.clone()
+        } else {
+            format!("{path}.{name}")
+        }
+    };
+    let (field, code): (Cow<'static, str>, _) = if let Some(name) = named("missing field `") {
+        (below(name).into(), "required")
+    } else if let Some(name) = named("duplicate field `") {
+        (below(name).into(), "repeated")
+    } else {
+        (path.into(), "type_invalid")
+    };
+    Problem::malformed(field, code)
+}
+
+/// The query string, whose values the handler then turns into numbers with the functions below.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::try_from_uri(&parts.uri) {
+            Ok(axum::extract::Query(query)) => Ok(Self(query)),
+            Err(_) => Err(Problem::bad_request("The query string cannot be understood.")),
+        }
+    }
+}
+
+/// A page size; whether it is within bounds is for the use case to say.
+pub(super) fn limit(given: Option<&str>) -> Result<Option<usize>, Problem> {
+    let invalid = || Problem::field("limit", "limit_invalid", "The limit is out of range.");
+    given
+        .map(|text| digits(text).ok_or_else(invalid))
+        .transpose()
+        .map(|n| n.map(|n| n as usize))
+}
+
+/// A page size of at most `max`, which is also the default.
+pub(super) fn limit_up_to(given: Option<&str>, max: usize) -> Result<usize, Problem> {
+    match limit(given)?.unwrap_or(max) {
+        limit if (1..=max).contains(&limit) => Ok(limit),
+        _ => Err(Problem::field(
+            "limit",
+            "limit_invalid",
+            "The limit is out of range.",
+        )),
+    }
+}
+
+/// A seq or rev in the query.
+pub(super) fn number(field: &'static str, given: Option<&str>) -> Result<Option<u64>, Problem> {
+    given
+        .map(|text| digits(text).ok_or_else(|| Problem::malformed(field, "type_invalid")))
+        .transpose()
+}
+
+/// A seq or rev from a body, cut to what the store can hold.
+pub(super) fn exact(number: u64) -> u64 {
+    number.min(EXACT_MAX)
+}
+
+/// A non-negative number in plain digits.
+fn digits(text: &str) -> Option<u64> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // Only its size can be wrong now.
+    Some(text.parse().unwrap_or(EXACT_MAX).min(EXACT_MAX))
+}
+
+/// An id as it stands in paths, channel names and lists: digits without sign or leading zero.
+pub(super) fn id(text: &str) -> Option<i64> {
+    let plain = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|id| plain && *id <= EXACT_MAX as i64)
+}
+
+/// The `{id}` of the path. One that can be no id is not found.
+pub(super) struct PathId(pub(super) i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let Ok(Path(text)) = parts.extract::<Path<String>>().await else {
+            return Err(Problem::not_found());
+        };
+        id(&text).map(Self).ok_or_else(Problem::not_found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[expect(dead_code)]
+    struct Outer {
+        name: String,
+        items: Vec<Inner>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[expect(dead_code)]
+    struct Inner {
+        seq: u64,
+    }
+
+    #[test]
+    fn a_body_that_does_not_fit_names_the_field() {
+        let check = |json: &str, field: &str, code: &'static str| {
+            let problem = parse_json::<Outer>(json.as_bytes()).unwrap_err();
+            assert_eq!(problem, Problem::malformed(field.to_owned(), code), "{json}");
+        };
+        check(r#"{"name":5,"items":[]}"#, "name", "type_invalid");
+        check(r#"{"items":[]}"#, "name", "required");
+        check(r#"{"name":"a","name":"b","items":[]}"#, "name", "repeated");
+        check(
+            r#"{"name":"a","items":[{"seq":1},{"seq":-1}]}"#,
+            "items[1].seq",
+            "type_invalid",
+        );
+        check(
+            r#"{"name":"a","items":[{"seq":1},{}]}"#,
+            "items[1].seq",
+            "required",
+        );
+        check(
+            r#"{"name":"a","items":[{"seq":1,"seq":1}]}"#,
+            "items[0].seq",
+            "repeated",
+        );
+        check(
+            r#"{"name":"a","items":[{"seq":99999999999999999999}]}"#,
+            "items[0].seq",
+            "type_invalid",
+        );
+        check("[]", "name", "required");
+        check("7", ".", "type_invalid");
+    }
+
+    #[test]
+    fn what_is_no_json_is_a_bad_request() {
+        let deep = "[".repeat(100_000);
+        for body in [
+            &b""[..],
+            b"{",
+            b"{} {}",
+            b"{\"name\":\"\xff\"}",
+            b"{\"x\":\"\xff\"}",
+            deep.as_bytes(),
+        ] {
+            let problem = parse_json::<Outer>(body).unwrap_err();
+            assert!(
+                ["bad_request", "validation_failed"].contains(&problem.code()),
+                "{body:?}"
+            );
+        }
+        assert_eq!(
+            parse_json::<Outer>(b"{\"x\":\"\xff\"}").unwrap_err().code(),
+            "bad_request"
+        );
+    }
+
+    #[test]
+    fn ids_are_plain_and_exact() {
+        let check = |text: &str, expected: Option<i64>| assert_eq!(id(text), expected, "{text:?}");
+        check("1", Some(1));
+        check("9007199254740991", Some(9_007_199_254_740_991));
+        for text in [
+            "",
+            "0",
+            "01",
+            "+1",
+            "-1",
+            "1.0",
+            "1e3",
+            "٣",
+            "9007199254740992",
+            "99999999999999999999",
+        ] {
+            check(text, None);
+        }
+    }
+}

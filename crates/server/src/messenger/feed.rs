@@ -1,0 +1,164 @@
+//! From what happened in the messenger to publications on users' channels.
+//!
+//! [`EventFeed`] takes events without blocking; [`FeedTask`] writes each as JSON once and publishes it to those
+//! of its audience who are connected, in the order the events came.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chinwag_engine::{App, Engine, Publication, PublishError};
+use chinwag_messenger::{Audience, Event, Feed, UserId};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::realtime::user_channel;
+use super::{MessengerApi, view};
+
+/// Events that may wait. One that finds no room is dropped and counted: its receivers see the hole in the
+/// revs with the next event, or when they synchronise, and fetch what they miss.
+const QUEUE_MAX: usize = 16_384;
+
+/// Largest payload; instead of a larger one receivers are told to synchronise.
+const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+
+/// How often, and after which pause, a publication is tried again while the node's workers are behind.
+const BUSY_TRIES: u32 = 100;
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+
+/// What became of events.
+#[derive(Debug, Default)]
+pub struct FeedCounters {
+    /// Dropped because the queue was full.
+    pub dropped: AtomicU64,
+    /// Publications given up because the engine did not take them.
+    pub refused: AtomicU64,
+}
+
+/// Takes the messenger's events.
+#[derive(Debug)]
+pub struct EventFeed {
+    queue: mpsc::Sender<(Audience, Event)>,
+    counters: Arc<FeedCounters>,
+}
+
+/// Publishes what the [`EventFeed`] has taken.
+#[derive(Debug)]
+pub struct FeedTask {
+    queue: mpsc::Receiver<(Audience, Event)>,
+    counters: Arc<FeedCounters>,
+}
+
+/// Both ends of the feed: one for `Messenger::new`, one to be run.
+pub fn channel() -> (EventFeed, FeedTask) {
+    let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+    let counters = Arc::new(FeedCounters::default());
+    (
+        EventFeed {
+            queue: sender,
+            counters: counters.clone(),
+        },
+        FeedTask {
+            queue: receiver,
+            counters,
+        },
+    )
+}
+
+impl EventFeed {
+    /// What became of events.
+    pub fn counters(&self) -> &Arc<FeedCounters> {
+        &self.counters
+    }
+}
+
+impl Feed for EventFeed {
+    fn deliver(&self, audience: &Audience, event: &Event) {
+        if self.queue.try_send((audience.clone(), event.clone())).is_err() {
+            let dropped = self.counters.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+            if dropped.is_power_of_two() {
+                warn!(
+                    dropped,
+                    "The event feed is overrun; clients will catch up by synchronising"
+                );
+            }
+        }
+    }
+}
+
+impl FeedTask {
+    /// Publishes until cancelled; then what waits already, and ends.
+    pub async fn run(mut self, api: Arc<MessengerApi>, cancellation: CancellationToken) {
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = cancellation.cancelled() => break,
+                next = self.queue.recv() => next,
+            };
+            let Some((audience, event)) = next else { return };
+            self.publish(&api, &audience, &event).await;
+        }
+        self.queue.close();
+        while let Some((audience, event)) = self.queue.recv().await {
+            self.publish(&api, &audience, &event).await;
+        }
+    }
+
+    async fn publish(&self, api: &MessengerApi, Audience::Users(users): &Audience, event: &Event) {
+        if let Event::LoggedOut { user, login } = event {
+            api.presence.leaving(*user);
+            api.sockets.close(*login, &api.engine);
+        }
+        if let Some(view) = view::Event::of(event) {
+            let refused = tell(&api.engine, &api.app, users, &view).await;
+            self.counters.refused.fetch_add(refused, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Publishes an event to those of the users who are connected. Returns how many publications the engine did
+/// not take.
+pub(super) async fn tell(engine: &Engine, app: &App, users: &[UserId], event: &view::Event<'_>) -> u64 {
+    let mut encoded: Option<(&'static str, Bytes)> = None;
+    let mut refused = 0;
+    for user in users {
+        let channel = user_channel(*user);
+        if !engine.has_subscribers(app.number, &channel) {
+            continue;
+        }
+        let (name, data) = encoded.get_or_insert_with(|| encode(event));
+        let publication = Publication::message(app.number, channel, name, data.clone());
+        if let Err(error) = publish(engine, publication).await {
+            // Once for all of the audience: they share the cause.
+            if refused == 0 {
+                warn!(%error, "An event could not be published; clients will catch up by synchronising");
+            }
+            refused += 1;
+        }
+    }
+    refused
+}
+
+/// Waits while the node's workers are behind, which also holds back the events after this one.
+async fn publish(engine: &Engine, publication: Publication) -> Result<(), PublishError> {
+    for _ in 1..BUSY_TRIES {
+        match engine.publish(publication.clone()).await {
+            Err(PublishError::Busy) => tokio::time::sleep(BUSY_PAUSE).await,
+            outcome => return outcome.map(drop),
+        }
+    }
+    engine.publish(publication).await.map(drop)
+}
+
+fn encode(event: &view::Event<'_>) -> (&'static str, Bytes) {
+    match serde_json::to_vec(event) {
+        Ok(json) if json.len() <= PAYLOAD_BYTES_MAX => (event.name(), json.into()),
+        Ok(_) => encode(&view::Event::sync_required("payload_too_large")),
+        Err(error) => {
+            error!(%error, "An event could not be written as JSON");
+            encode(&view::Event::sync_required("event_failed"))
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `/messages` and `/conversations/{id}/messages`: sending and reading.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use chinwag_messenger::{ClientId, ConversationId, Draft, HistoryRange, MessageId};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::auth::{By, OwnPrice, Reads};
+use super::extract::{self, Body, PathId, Query};
+use super::limits::Meter;
+use super::view::{History, Message};
+use super::{MessengerApi, answer, ok};
+use crate::error::Problem;
+
+const IDEMPOTENT_REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
+
+#[derive(Deserialize)]
+pub(super) struct HistoryQuery {
+    before: Option<String>,
+    after: Option<String>,
+    around: Option<String>,
+    limit: Option<String>,
+}
+
+pub(super) async fn list(
+    State(api): State<Arc<MessengerApi>>,
+    By { caller, .. }: By<Reads>,
+    PathId(id): PathId,
+    Query(given): Query<HistoryQuery>,
+) -> Result<Response, Problem> {
+    let range = range(&given)?;
+    let limit = extract::limit(given.limit.as_deref())?;
+    let history = api
+        .messenger
+        .history(&caller, ConversationId(id), range, limit)
+        .await?;
+    ok(&History::from(&history))
+}
+
+fn range(given: &HistoryQuery) -> Result<HistoryRange, Problem> {
+    let before = extract::number("before", given.before.as_deref())?;
+    let after = extract::number("after", given.after.as_deref())?;
+    let around = extract::number("around", given.around.as_deref())?;
+    match (before, after, around) {
+        (None, None, None) => Ok(HistoryRange::Newest),
+        (Some(seq), None, None) => Ok(HistoryRange::Before(seq)),
+        (None, Some(seq), None) => Ok(HistoryRange::After(seq)),
+        (None, None, Some(seq)) => Ok(HistoryRange::Around(seq)),
+        _ => Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "range_invalid",
+            "Give only one of before, after and around.",
+        )),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Sending {
+    client_id: Option<String>,
+    #[serde(default)]
+    body: String,
+    reply_to: Option<i64>,
+    #[serde(default = "yes")]
+    advance_seen: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+pub(super) async fn send(
+    State(api): State<Arc<MessengerApi>>,
+    By { caller, .. }: By<OwnPrice>,
+    meter: Meter,
+    PathId(id): PathId,
+    Body(given): Body<Sending>,
+) -> Result<Response, Problem> {
+    api.limiter.send(caller.user, ConversationId(id), &meter)?;
+    let draft = Draft {
+        client_id: client_id(given.client_id.as_deref().unwrap_or_default())?,
+        body: given.body,
+        reply_to: given.reply_to.map(MessageId),
+        advance_seen: given.advance_seen,
+    };
+    let sent = api.messenger.send(&caller, ConversationId(id), draft).await?;
+    let status = if sent.replay {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    let mut response = answer(status, &Message::from(&sent.message))?;
+    if sent.replay {
+        response
+            .headers_mut()
+            .insert(IDEMPOTENT_REPLAY, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Only the usual spelling, since clients find their message again by comparing it.
+fn client_id(text: &str) -> Result<ClientId, Problem> {
+    match Uuid::try_parse(text) {
+        Ok(id) if text.len() == uuid::fmt::Hyphenated::LENGTH => Ok(ClientId(id)),
+        _ => Err(Problem::field(
+            "client_id",
+            "client_id_invalid",
+            "The client_id has to be a UUID.",
+        )),
+    }
+}
+
+pub(super) async fn show(
+    State(api): State<Arc<MessengerApi>>,
+    By { caller, .. }: By<Reads>,
+    PathId(id): PathId,
+) -> Result<Response, Problem> {
+    let message = api.messenger.message(&caller, MessageId(id)).await?;
+    ok(&Message::from(&message))
+}

@@ -1,0 +1,172 @@
+//! The messenger over HTTP: the REST API of `docs/API.md`, one file per resource, and its bridges to the
+//! engine ([`feed`] for what happened, [`presence`] for who is there).
+//!
+//! Handlers turn JSON into the types of `chinwag_messenger`, call one use case, and show the result through
+//! `view`. Rules live in the messenger, statuses and codes in [`crate::error`].
+
+mod accounts;
+mod auth;
+mod conversations;
+mod extract;
+pub mod feed;
+mod limits;
+mod messages;
+mod people;
+pub mod presence;
+mod realtime;
+mod receipts;
+mod sync;
+mod view;
+
+pub use limits::RateLimits;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use chinwag_engine::{App, Engine};
+use chinwag_messenger::Messenger;
+use serde::Serialize;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::error;
+
+use crate::error::{Problem, identify};
+use limits::Limiter;
+use presence::Presence;
+use realtime::Sockets;
+
+/// How the API presents itself and what it lets one caller do.
+#[derive(Debug, Clone)]
+pub struct ApiOptions {
+    /// What the server calls itself.
+    pub name: String,
+    /// How often one user may ask.
+    pub rate_limits: RateLimits,
+    /// A reverse proxy stands in front, so believe its `X-Forwarded-For` and `X-Forwarded-Proto`.
+    pub trust_proxy: bool,
+}
+
+impl Default for ApiOptions {
+    fn default() -> Self {
+        Self {
+            name: "Chinwag".to_owned(),
+            rate_limits: RateLimits::default(),
+            trust_proxy: false,
+        }
+    }
+}
+
+/// What the handlers work with.
+pub struct MessengerApi {
+    messenger: Arc<Messenger>,
+    engine: Arc<Engine>,
+    app: Arc<App>,
+    presence: Arc<Presence>,
+    sockets: Sockets,
+    limiter: Limiter,
+    options: ApiOptions,
+}
+
+impl MessengerApi {
+    /// An API over `messenger` whose clients connect to `app` of `engine`.
+    pub fn new(
+        messenger: Arc<Messenger>,
+        engine: Arc<Engine>,
+        app: Arc<App>,
+        presence: Arc<Presence>,
+        options: ApiOptions,
+    ) -> Arc<Self> {
+        let limiter = Limiter::new(options.rate_limits.clone());
+        Arc::new(Self {
+            messenger,
+            engine,
+            app,
+            presence,
+            sockets: Sockets::default(),
+            limiter,
+            options,
+        })
+    }
+}
+
+/// Every route of the messenger.
+pub fn router(api: Arc<MessengerApi>) -> Router {
+    let v1 = Router::new()
+        .route("/config", get(accounts::config))
+        .route("/health", get(accounts::health))
+        .route("/auth/register", post(accounts::register))
+        .route("/auth/login", post(accounts::log_in))
+        .route("/auth/logout", post(accounts::log_out))
+        .route("/me", get(accounts::me))
+        .route("/users", get(people::search))
+        .route("/users/{id}", get(people::show))
+        .route("/presence", get(people::presence))
+        .route(
+            "/conversations",
+            get(conversations::list).post(conversations::open),
+        )
+        .route("/conversations/{id}", get(conversations::show))
+        .route("/conversations/{id}/members", get(conversations::members))
+        .route("/conversations/{id}/read", post(receipts::read_all))
+        .route(
+            "/conversations/{id}/messages",
+            get(messages::list).post(messages::send),
+        )
+        .route("/conversations/{id}/changes", get(sync::changes))
+        .route("/messages/{id}", get(messages::show))
+        .route("/receipts", post(receipts::advance))
+        .route("/sync", get(sync::page))
+        .route("/sync/changes", post(sync::changes_of_many))
+        .route("/realtime/config", get(realtime::config))
+        .route("/realtime/auth", post(realtime::authorise))
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(method_not_allowed);
+    let broadcasting = get(realtime::authorise_for_echo).post(realtime::authorise_for_echo);
+    Router::new()
+        .nest("/api/v1", v1)
+        .route("/broadcasting/auth", broadcasting.fallback(method_not_allowed))
+        .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
+        .layer(from_fn(limits::report))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(identify))
+        .with_state(api)
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "See the Allow header.",
+    )
+}
+
+/// A panic is a bug of ours, and still the client gets an answer.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    error!("A request of the messenger panicked");
+    Problem::internal().into_response()
+}
+
+/// An answer with a body.
+fn answer(status: StatusCode, view: &impl Serialize) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(view).map_err(|error| {
+        error!(%error, "An answer could not be written as JSON");
+        Problem::internal()
+    })?;
+    Ok((
+        status,
+        [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+        body,
+    )
+        .into_response())
+}
+
+/// The usual answer.
+fn ok(view: &impl Serialize) -> Result<Response, Problem> {
+    answer(StatusCode::OK, view)
+}

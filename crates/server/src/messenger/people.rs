@@ -1,0 +1,93 @@
+//! `/users` and `/presence`: other people.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use chinwag_messenger::UserId;
+use serde::Deserialize;
+
+use super::auth::{By, Reads};
+use super::extract::{self, PathId, Query};
+use super::view::{Items, List, Moment, PresenceOf, User};
+use super::{MessengerApi, ok};
+use crate::error::Problem;
+
+/// Most people a search shows.
+const FOUND_MAX: usize = 20;
+/// Most people whose presence is told at once.
+const PRESENCES_MAX: usize = 200;
+
+#[derive(Deserialize)]
+pub(super) struct Search {
+    q: Option<String>,
+    limit: Option<String>,
+}
+
+pub(super) async fn search(
+    State(api): State<Arc<MessengerApi>>,
+    By { caller, .. }: By<Reads>,
+    Query(given): Query<Search>,
+) -> Result<Response, Problem> {
+    let limit = extract::limit_up_to(given.limit.as_deref(), FOUND_MAX)?;
+    let found = api
+        .messenger
+        .search_people(&caller, given.q.as_deref().unwrap_or_default(), limit)
+        .await?;
+    ok(&List::whole(found.iter().map(User::from).collect()))
+}
+
+pub(super) async fn show(
+    State(api): State<Arc<MessengerApi>>,
+    _: By<Reads>,
+    PathId(id): PathId,
+) -> Result<Response, Problem> {
+    let account = api
+        .messenger
+        .account(UserId(id))
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    ok(&User::from(&account))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Whose {
+    user_ids: Option<String>,
+}
+
+/// Unknown people are left out.
+pub(super) async fn presence(
+    State(api): State<Arc<MessengerApi>>,
+    _: By<Reads>,
+    Query(given): Query<Whose>,
+) -> Result<Response, Problem> {
+    let ids = user_ids(given.user_ids.as_deref().unwrap_or_default())?;
+    let accounts = api.messenger.accounts_by_id(&ids).await?;
+    let items = accounts
+        .iter()
+        .map(|account| {
+            let online = api.presence.is_online(account.id);
+            PresenceOf {
+                user_id: account.id.0,
+                state: if online { "online" } else { "offline" },
+                last_seen_at: account.last_seen_at.filter(|_| !online).map(Moment),
+            }
+        })
+        .collect();
+    ok(&Items { items })
+}
+
+/// `1,2,3`; empty is nobody.
+fn user_ids(given: &str) -> Result<Vec<UserId>, Problem> {
+    let split = given.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let malformed = || Problem::malformed("user_ids", "type_invalid");
+    let mut ids = split
+        .map(|part| extract::id(part).map(UserId).ok_or_else(malformed))
+        .collect::<Result<Vec<_>, _>>()?;
+    if ids.len() > PRESENCES_MAX {
+        return Err(Problem::malformed("user_ids", "too_many"));
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}

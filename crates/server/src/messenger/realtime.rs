@@ -1,0 +1,279 @@
+//! `/realtime` and `/broadcasting/auth`: how to connect, and which channels one may join.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::Method;
+use axum::response::Response;
+use chinwag_engine::{ChannelName, ConnectionId, Engine};
+use chinwag_messenger::{Caller, ConversationId, LoginId, UserId};
+use chinwag_protocol::pusher::auth::sign_channel;
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use super::auth::{By, Harmless, Reads};
+use super::extract;
+use super::{MessengerApi, ok};
+use crate::error::Problem;
+
+const USER_CHANNEL: &str = "private-user.";
+const SMALL_CONVERSATION_CHANNEL: &str = "presence-conversation.";
+const LARGE_CONVERSATION_CHANNEL: &str = "private-conversation.";
+
+/// The channel of everything that concerns one user.
+pub(super) fn user_channel(user: UserId) -> ChannelName {
+    ChannelName::parse(&format!("{USER_CHANNEL}{user}")).expect("a prefix and a number name a channel")
+}
+
+/// Whose channel this is, if it is a user's.
+pub(super) fn channel_user(channel: &ChannelName) -> Option<UserId> {
+    extract::id(channel.as_str().strip_prefix(USER_CHANNEL)?).map(UserId)
+}
+
+pub(super) async fn config(
+    State(api): State<Arc<MessengerApi>>,
+    By { caller, .. }: By<Reads>,
+) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct Config<'a> {
+        key: &'a str,
+        path: &'static str,
+        auth_endpoint: &'static str,
+        user_id: i64,
+        channel: &'a str,
+    }
+    ok(&Config {
+        key: api.app.key(),
+        path: "",
+        auth_endpoint: "/api/v1/realtime/auth",
+        user_id: caller.user.0,
+        channel: user_channel(caller.user).as_str(),
+    })
+}
+
+/// A client's wish to join a channel.
+#[derive(Deserialize)]
+struct Joining {
+    socket_id: String,
+    channel_name: String,
+}
+
+pub(super) async fn authorise(
+    State(api): State<Arc<MessengerApi>>,
+    By { caller, .. }: By<Reads>,
+    request: Request,
+) -> Result<Response, Problem> {
+    grant(&api, &caller, joining(request).await?).await
+}
+
+/// The same where Laravel Echo looks for it when nothing else is configured.
+pub(super) async fn authorise_for_echo(
+    State(api): State<Arc<MessengerApi>>,
+    By { caller, .. }: By<Harmless>,
+    request: Request,
+) -> Result<Response, Problem> {
+    grant(&api, &caller, joining(request).await?).await
+}
+
+/// From JSON, a form, or with GET from the query.
+async fn joining(request: Request) -> Result<Joining, Problem> {
+    if request.method() == Method::POST && extract::is_json(request.headers()) {
+        return extract::parse_json(&extract::read(request, &()).await?);
+    }
+    match Form::<Joining>::from_request(request, &()).await {
+        Ok(Form(joining)) => Ok(joining),
+        Err(rejection) => Err(match rejection.status().as_u16() {
+            413 => Problem::too_large(),
+            415 => Problem::unsupported_media_type(),
+            _ => Problem::malformed("channel_name", "required"),
+        }),
+    }
+}
+
+/// Signs the wish when the channel is the caller's to join.
+async fn grant(api: &MessengerApi, caller: &Caller, wish: Joining) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct Grant {
+        auth: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel_data: Option<String>,
+    }
+    let socket: ConnectionId = wish
+        .socket_id
+        .parse()
+        .map_err(|_| Problem::malformed("socket_id", "socket_id_invalid"))?;
+    let channel = ChannelName::parse(&wish.channel_name)
+        .map_err(|_| Problem::malformed("channel_name", "channel_name_invalid"))?;
+    let channel_data = match admission(api, caller, channel.as_str()).await? {
+        Admission::Refused => return Err(Problem::forbidden()),
+        Admission::Granted => None,
+        Admission::Present => Some(member_data(api, caller).await?),
+    };
+    // Before the client can use the signature, or a log-out in between would miss the socket.
+    api.sockets.remember(caller.login, socket);
+    let keys = &api.app.keys[0];
+    let auth = sign_channel(
+        &keys.key,
+        &keys.secret,
+        &wish.socket_id,
+        channel.as_str(),
+        channel_data.as_deref(),
+    );
+    ok(&Grant { auth, channel_data })
+}
+
+/// May the caller join, and does it show there.
+enum Admission {
+    Refused,
+    Granted,
+    Present,
+}
+
+async fn admission(api: &MessengerApi, caller: &Caller, channel: &str) -> Result<Admission, Problem> {
+    let id_after = |prefix: &str| channel.strip_prefix(prefix).and_then(extract::id);
+    if let Some(id) = id_after(USER_CHANNEL) {
+        return Ok(if id == caller.user.0 {
+            Admission::Granted
+        } else {
+            Admission::Refused
+        });
+    }
+    // Large conversations have a channel that does not tell who has them open.
+    let small = id_after(SMALL_CONVERSATION_CHANNEL);
+    let Some(id) = small.or_else(|| id_after(LARGE_CONVERSATION_CHANNEL)) else {
+        return Ok(Admission::Refused);
+    };
+    let Some(members) = api.messenger.membership(caller.user, ConversationId(id)).await? else {
+        return Ok(Admission::Refused);
+    };
+    let is_small = members as usize <= api.messenger.options().receipts_members_max;
+    Ok(match (small.is_some(), is_small) {
+        (true, true) => Admission::Present,
+        (false, false) => Admission::Granted,
+        _ => Admission::Refused,
+    })
+}
+
+/// How the caller shows on presence channels.
+async fn member_data(api: &MessengerApi, caller: &Caller) -> Result<String, Problem> {
+    #[derive(Serialize)]
+    struct Member<'a> {
+        user_id: String,
+        user_info: MemberInfo<'a>,
+    }
+    #[derive(Serialize)]
+    struct MemberInfo<'a> {
+        id: i64,
+        name: &'a str,
+        username: &'a str,
+    }
+    let account = api
+        .messenger
+        .account(caller.user)
+        .await?
+        .ok_or_else(Problem::unauthenticated)?;
+    let member = Member {
+        user_id: account.id.to_string(),
+        user_info: MemberInfo {
+            id: account.id.0,
+            name: &account.display_name,
+            username: account.username.as_str(),
+        },
+    };
+    Ok(serde_json::to_string(&member).expect("strings and numbers always become JSON"))
+}
+
+/// Sockets kept for one login; the oldest are forgotten first, most of them gone long since.
+const SOCKETS_PER_LOGIN_MAX: usize = 20;
+/// Logins whose sockets are kept; the ones that came first are forgotten first.
+const LOGINS_MAX: usize = 64 * 1024;
+
+/// Which sockets were let onto channels by which login, so that they can go with it.
+#[derive(Default)]
+pub(super) struct Sockets(Mutex<SocketsInner>);
+
+#[derive(Default)]
+struct SocketsInner {
+    by_login: HashMap<LoginId, VecDeque<ConnectionId>>,
+    order: VecDeque<LoginId>,
+}
+
+impl Sockets {
+    fn remember(&self, login: LoginId, socket: ConnectionId) {
+        let mut inner = self.0.lock();
+        if !inner.by_login.contains_key(&login) {
+            inner.order.push_back(login);
+        }
+        let sockets = inner.by_login.entry(login).or_default();
+        if !sockets.contains(&socket) {
+            sockets.push_back(socket);
+        }
+        if sockets.len() > SOCKETS_PER_LOGIN_MAX {
+            sockets.pop_front();
+        }
+        if inner.order.len() > LOGINS_MAX
+            && let Some(oldest) = inner.order.pop_front()
+        {
+            inner.by_login.remove(&oldest);
+        }
+    }
+
+    fn take(&self, login: LoginId) -> VecDeque<ConnectionId> {
+        self.0.lock().by_login.remove(&login).unwrap_or_default()
+    }
+
+    /// Closes the sockets of a login that has ended.
+    pub(super) fn close(&self, login: LoginId, engine: &Engine) {
+        for socket in self.take(login) {
+            engine.disconnect(socket);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(number: usize) -> ConnectionId {
+        format!("1.{number}").parse().unwrap()
+    }
+
+    #[test]
+    fn the_newest_sockets_of_a_login_are_remembered_once() {
+        let sockets = Sockets::default();
+        for number in (0..25).chain(20..25) {
+            sockets.remember(LoginId(1), socket(number));
+        }
+        assert_eq!(
+            sockets.take(LoginId(1)),
+            (5..25).map(socket).collect::<VecDeque<_>>()
+        );
+        assert!(sockets.take(LoginId(1)).is_empty());
+    }
+
+    #[test]
+    fn old_logins_make_room() {
+        let sockets = Sockets::default();
+        for login in 0..=LOGINS_MAX as i64 {
+            sockets.remember(LoginId(login), socket(1));
+        }
+        assert!(sockets.take(LoginId(0)).is_empty());
+        assert_eq!(sockets.take(LoginId(1)).len(), 1);
+    }
+
+    #[test]
+    fn a_user_channel_names_its_user() {
+        assert_eq!(channel_user(&user_channel(UserId(42))), Some(UserId(42)));
+        for name in [
+            "private-user.",
+            "private-user.x",
+            "private-user.042",
+            "presence-user.42",
+        ] {
+            assert_eq!(channel_user(&ChannelName::parse(name).unwrap()), None, "{name}");
+        }
+    }
+}

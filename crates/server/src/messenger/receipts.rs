@@ -1,0 +1,78 @@
+//! `/receipts` and `/conversations/{id}/read`: how far the caller has read.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use chinwag_messenger::{Advance, AdvanceError, ConversationId};
+use serde::Deserialize;
+
+use super::auth::{By, Reads, Writes};
+use super::extract::{Body, PathId, exact};
+use super::view::{Items, ListItem, Outcome, Watermarks, WatermarksOf};
+use super::{MessengerApi, ok};
+use crate::error::Problem;
+
+/// Most conversations in one request.
+pub(super) const ITEMS_MAX: usize = 100;
+
+#[derive(Deserialize)]
+pub(super) struct Receipts {
+    items: Vec<Receipt>,
+}
+
+#[derive(Deserialize)]
+struct Receipt {
+    conversation_id: i64,
+    delivered_seq: Option<u64>,
+    seen_seq: Option<u64>,
+}
+
+/// Charged as a read: a client in a lively conversation acknowledges several times a second.
+pub(super) async fn advance(
+    State(api): State<Arc<MessengerApi>>,
+    By { caller, .. }: By<Reads>,
+    Body(given): Body<Receipts>,
+) -> Result<Response, Problem> {
+    if given.items.len() > ITEMS_MAX {
+        return Err(Problem::malformed("items", "too_many"));
+    }
+    let advances: Vec<_> = given
+        .items
+        .iter()
+        .map(|item| Advance {
+            conversation: ConversationId(item.conversation_id),
+            delivered_seq: item.delivered_seq.map(exact),
+            seen_seq: item.seen_seq.map(exact),
+        })
+        .collect();
+    let outcomes = api.messenger.advance(&caller, &advances).await;
+    let mut items = Vec::with_capacity(outcomes.len());
+    for (advance, outcome) in advances.iter().zip(outcomes) {
+        let outcome = match outcome {
+            Ok(marks) => Outcome::Done(Watermarks::from(&marks)),
+            Err(AdvanceError::NotAMember) => Outcome::Refused {
+                error: "not_a_member",
+            },
+            Err(AdvanceError::SeqOutOfRange) => Outcome::Refused {
+                error: "seq_out_of_range",
+            },
+            // Doing it all again does no harm, so the client may as well.
+            Err(AdvanceError::Store(error)) => return Err(error.into()),
+        };
+        items.push(WatermarksOf {
+            conversation_id: advance.conversation.0,
+            outcome,
+        });
+    }
+    ok(&Items { items })
+}
+
+pub(super) async fn read_all(
+    State(api): State<Arc<MessengerApi>>,
+    By { caller, .. }: By<Writes>,
+    PathId(id): PathId,
+) -> Result<Response, Problem> {
+    let item = api.messenger.read_all(&caller, ConversationId(id)).await?;
+    ok(&ListItem::from(&item))
+}
