@@ -14,9 +14,6 @@ use super::limits::Meter;
 use super::{MessengerApi, answer, ok, view};
 use crate::error::Problem;
 
-/// Longest name of a device; user agents are about half of it.
-const DEVICE_NAME_CHARS_MAX: usize = 256;
-
 pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct Config<'a> {
@@ -93,7 +90,7 @@ pub(super) async fn register(
         username: given.username,
         display_name: given.display_name,
         password: given.password,
-        device_name: device_name(given.device_name)?,
+        device_name: given.device_name.unwrap_or_default(),
     };
     let logged_in = api.messenger.register(new).await?;
     welcome(StatusCode::CREATED, &logged_in, given.cookie, &origin)
@@ -115,25 +112,13 @@ pub(super) async fn log_in(
     Body(given): Body<Credentials>,
 ) -> Result<Response, Problem> {
     api.limiter.address(origin.address, &meter)?;
-    let device_name = device_name(given.device_name)?;
+    let device_name = given.device_name.unwrap_or_default();
     let address = origin.address_text();
     let logged_in = api
         .messenger
         .log_in(&given.username, &given.password, &device_name, &address)
         .await?;
     welcome(StatusCode::OK, &logged_in, given.cookie, &origin)
-}
-
-fn device_name(given: Option<String>) -> Result<String, Problem> {
-    let name = given.unwrap_or_default();
-    if name.chars().count() > DEVICE_NAME_CHARS_MAX {
-        return Err(Problem::field(
-            "device_name",
-            "device_name_too_long",
-            "The device name is too long.",
-        ));
-    }
-    Ok(name)
 }
 
 /// Hands the secret over: in the body, or in a cookie that scripts cannot read.

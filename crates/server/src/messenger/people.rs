@@ -29,7 +29,9 @@ pub(super) async fn search(
     By { caller, .. }: By<Reads>,
     Query(given): Query<Search>,
 ) -> Result<Response, Problem> {
-    let limit = extract::limit_up_to(given.limit.as_deref(), FOUND_MAX)?;
+    let limit = extract::limit(given.limit.as_deref())?
+        .unwrap_or(FOUND_MAX)
+        .min(FOUND_MAX);
     let found = api
         .messenger
         .search_people(&caller, given.q.as_deref().unwrap_or_default(), limit)
