@@ -1,0 +1,1 @@
+export { default as MessageComposer } from './MessageComposer.vue'

@@ -1,0 +1,3 @@
+export { default as AppShell } from './AppShell.vue'
+export { default as PaneHeader } from './PaneHeader.vue'
+export { useDocumentTitle } from './useDocumentTitle'

@@ -1,0 +1,29 @@
+// How far one's own message got, computed from the members' watermarks and never stored.
+import type { Watermarks } from '@/api'
+
+export type TickState = 'sending' | 'sent' | 'delivered' | 'seen' | 'failed'
+
+/**
+ * Recipients are the human members who joined before the message, without its author. Without
+ * any, or where not all members are known, the state stays at `sent`.
+ */
+export function tickState(
+  message: { seq: number; author_id: number },
+  members: readonly Watermarks[],
+  memberCount: number,
+): TickState {
+  if (members.length < memberCount) return 'sent'
+  let recipients = 0
+  let delivered = true
+  let seen = true
+  for (const member of members) {
+    const { user } = member
+    if (user.id === message.author_id || user.kind === 'bot' || user.deleted) continue
+    if (member.joined_seq >= message.seq) continue
+    recipients += 1
+    delivered &&= member.delivered_seq >= message.seq
+    seen &&= member.seen_seq >= message.seq
+  }
+  if (recipients === 0) return 'sent'
+  return seen ? 'seen' : delivered ? 'delivered' : 'sent'
+}

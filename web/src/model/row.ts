@@ -1,0 +1,105 @@
+// The list item of one conversation: how answers and events change it. Watermarks only go up.
+import type { ConversationEvent, ListItem, Membership, ReceiptEvent, Watermarks } from '@/api'
+import { countsAsUnread } from './timeline'
+
+function mergeMy(held: Membership, given: Membership): Membership {
+  return {
+    ...given,
+    delivered_seq: Math.max(held.delivered_seq, given.delivered_seq),
+    seen_seq: Math.max(held.seen_seq, given.seen_seq),
+  }
+}
+
+function mergeMembers(held: Watermarks[], given: Watermarks[]): Watermarks[] {
+  const known = new Map(held.map((member) => [member.user.id, member]))
+  return given.map((member) => {
+    const old = known.get(member.user.id)
+    return old
+      ? {
+          ...member,
+          delivered_seq: Math.max(old.delivered_seq, member.delivered_seq),
+          seen_seq: Math.max(old.seen_seq, member.seen_seq),
+        }
+      : member
+  })
+}
+
+/** Joins a list item of the server with the one held, whichever of the two is the later. */
+export function mergeItem(held: ListItem | undefined, given: ListItem): ListItem {
+  if (!held) return given
+  const older = given.conversation.last_rev < held.conversation.last_rev
+  const base = older ? held : given
+  const my = older ? mergeMy(given.my, held.my) : mergeMy(held.my, given.my)
+  // Numbers counted before the last thing known here would bring a badge back.
+  const behind = older || given.my.seen_seq < held.my.seen_seq
+  return {
+    ...base,
+    my,
+    members: older
+      ? mergeMembers(given.members, held.members)
+      : mergeMembers(held.members, given.members),
+    unread_count: behind ? held.unread_count : given.unread_count,
+    unread_mentions: behind ? held.unread_mentions : given.unread_mentions,
+    unread_capped: behind ? held.unread_capped : given.unread_capped,
+  }
+}
+
+/** The next event of the conversation. The caller has checked that its rev is the next one. */
+export function applyEventToItem(item: ListItem, event: ConversationEvent, me: number): ListItem {
+  const conversation = {
+    ...item.conversation,
+    last_rev: event.rev,
+    member_count: event.member_count ?? item.conversation.member_count,
+  }
+  const next: ListItem = { ...item, conversation }
+  const { message } = event
+  if (!message) return next
+  if (message.seq > item.conversation.last_seq) {
+    conversation.last_seq = message.seq
+    conversation.last_activity_at = message.created_at
+    next.last_message = message
+    if (message.author_id === me && message.kind !== 'system') {
+      next.my = {
+        ...item.my,
+        delivered_seq: Math.max(item.my.delivered_seq, message.seq),
+        seen_seq: Math.max(item.my.seen_seq, message.seq),
+      }
+      next.unread_count = 0
+      next.unread_mentions = 0
+    } else if (message.seq > item.my.seen_seq && countsAsUnread(message, me)) {
+      next.unread_count = item.unread_count + 1
+    }
+  } else if (message.id === item.last_message?.id && message.rev > item.last_message.rev) {
+    next.last_message = message
+  }
+  return next
+}
+
+export function applyReceiptToItem(item: ListItem, receipt: ReceiptEvent, me: number): ListItem {
+  const delivered = receipt.delivered_seq ?? 0
+  const seen = receipt.seen_seq ?? 0
+  const next: ListItem = {
+    ...item,
+    members: item.members.map((member) =>
+      member.user.id === receipt.user_id
+        ? {
+            ...member,
+            delivered_seq: Math.max(member.delivered_seq, delivered, seen),
+            seen_seq: Math.max(member.seen_seq, seen),
+          }
+        : member,
+    ),
+  }
+  if (receipt.user_id !== me) return next
+  const current = seen >= item.my.seen_seq
+  next.my = {
+    ...item.my,
+    delivered_seq: Math.max(item.my.delivered_seq, delivered, seen),
+    seen_seq: Math.max(item.my.seen_seq, seen),
+  }
+  if (current) {
+    next.unread_count = receipt.unread_count ?? item.unread_count
+    next.unread_mentions = receipt.unread_mentions ?? item.unread_mentions
+  }
+  return next
+}

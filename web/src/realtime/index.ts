@@ -1,0 +1,2 @@
+export { connectRealtime } from './connection'
+export type { OpenChannel, Realtime, RealtimeEvent } from './connection'
