@@ -30,6 +30,18 @@ struct Subscriber {
 struct Subscription {
     channel: ChannelPlace,
     place: u32,
+    present: bool,
+}
+
+/// A subscription that a dropped connection had.
+#[derive(Debug, Clone)]
+pub struct Dropped {
+    /// The app.
+    pub app: AppNumber,
+    /// The channel.
+    pub channel: ChannelName,
+    /// Whether it was present there.
+    pub present: bool,
 }
 
 struct Listeners {
@@ -47,8 +59,8 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// The connection listens to the channel from now on. `false` when it did already.
-    pub fn subscribe(&mut self, slot: Slot, app: AppNumber, name: &ChannelName) -> bool {
+    /// The connection listens to the channel from now on, and is `present` on it. `false` when it did already.
+    pub fn subscribe(&mut self, slot: Slot, app: AppNumber, name: &ChannelName, present: bool) -> bool {
         let key = (app, name.clone());
         let channel = *self.by_name.entry(key).or_insert_with(|| {
             let listeners = Listeners {
@@ -71,35 +83,43 @@ impl Hub {
             slot,
             place: subscriptions.len() as u32,
         });
-        subscriptions.push(Subscription { channel, place });
+        subscriptions.push(Subscription {
+            channel,
+            place,
+            present,
+        });
         true
     }
 
-    /// The connection no longer listens. `false` when it did not.
-    pub fn unsubscribe(&mut self, slot: Slot, app: AppNumber, name: &ChannelName) -> bool {
-        let Some(&channel) = self.by_name.get(&(app, name.clone())) else {
-            return false;
-        };
-        let Some(subscriptions) = self.connections.get(slot.0 as usize) else {
-            return false;
-        };
-        let Some(index) = subscriptions.iter().position(|s| s.channel == channel) else {
-            return false;
-        };
+    /// The connection no longer listens. Whether it was present; `None` when it did not listen.
+    pub fn unsubscribe(&mut self, slot: Slot, app: AppNumber, name: &ChannelName) -> Option<bool> {
+        let &channel = self.by_name.get(&(app, name.clone()))?;
+        let subscriptions = self.connections.get(slot.0 as usize)?;
+        let index = subscriptions.iter().position(|s| s.channel == channel)?;
+        let present = subscriptions[index].present;
         self.remove(slot, index);
-        true
+        Some(present)
     }
 
-    /// Takes the connection off everything.
-    pub fn drop_connection(&mut self, slot: Slot) {
-        while self
-            .connections
-            .get(slot.0 as usize)
-            .is_some_and(|list| !list.is_empty())
-        {
+    /// Takes the connection off everything, and tells what it was.
+    pub fn drop_connection(&mut self, slot: Slot) -> Vec<Dropped> {
+        let Some(subscriptions) = self.connections.get(slot.0 as usize) else {
+            return Vec::new();
+        };
+        let mut dropped = Vec::with_capacity(subscriptions.len());
+        while let Some(&Subscription { channel, present, .. }) = self.connections[slot.0 as usize].last() {
+            let listeners = &self.channels[channel.0 as usize];
+            dropped.push(Dropped {
+                app: listeners.app,
+                channel: listeners.name.clone(),
+                present,
+            });
             let last = self.connections[slot.0 as usize].len() - 1;
             self.remove(slot, last);
         }
+        // The slot's next connection begins small again.
+        self.connections[slot.0 as usize] = SmallVec::new();
+        dropped
     }
 
     /// The connections that listen to the channel.
@@ -175,13 +195,19 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Subscribe(s, c) => {
-                        prop_assert_eq!(hub.subscribe(Slot(s), app, &name(c)), model.insert((c, s)));
+                        prop_assert_eq!(hub.subscribe(Slot(s), app, &name(c), s % 2 == 0), model.insert((c, s)));
                     }
                     Step::Unsubscribe(s, c) => {
-                        prop_assert_eq!(hub.unsubscribe(Slot(s), app, &name(c)), model.remove(&(c, s)));
+                        let was = model.remove(&(c, s)).then_some(s % 2 == 0);
+                        prop_assert_eq!(hub.unsubscribe(Slot(s), app, &name(c)), was);
                     }
                     Step::Drop(s) => {
-                        hub.drop_connection(Slot(s));
+                        let mut dropped: Vec<_> =
+                            hub.drop_connection(Slot(s)).into_iter().map(|d| (d.channel, d.present)).collect();
+                        dropped.sort();
+                        let had: Vec<_> =
+                            model.iter().filter(|p| p.1 == s).map(|p| (name(p.0), s % 2 == 0)).collect();
+                        prop_assert_eq!(dropped, had);
                         model.retain(|&(_, slot)| slot != s);
                     }
                 }
@@ -199,7 +225,7 @@ mod tests {
     #[test]
     fn apps_do_not_hear_each_other() {
         let mut hub = Hub::default();
-        hub.subscribe(Slot(1), AppNumber(0), &name(1));
+        hub.subscribe(Slot(1), AppNumber(0), &name(1), false);
         assert_eq!(hub.subscribers(AppNumber(1), &name(1)).count(), 0);
     }
 }

@@ -19,7 +19,7 @@ pub use app::{App, AppNumber, AppOptions, Apps, ClientEvents, KeyPair, Secret};
 pub use broker::{Broker, BrokerError, History, Sink, contract as broker_contract, memory::MemoryBroker};
 pub use call::{Answer, Call, SubscribeRefused, Subscribed};
 pub use channel::{ChannelName, ChannelNameError, HistoryOptions, Namespace};
-pub use hub::{Hub, Slot};
+pub use hub::{Dropped, Hub, Slot};
 pub use node::{Inbox, Inboxed, Node, WorkerNumber};
 pub use observer::Observer;
 pub use presence::{
