@@ -1,6 +1,8 @@
 //! What comes in, turned into types: bodies, queries and ids. Every refusal is a [`Problem`].
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 use axum::RequestPartsExt;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
@@ -8,7 +10,9 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::error::Problem;
 
@@ -64,7 +68,7 @@ pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem
     // serde_json looks only at the strings that somebody wants.
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::bad_request(NOT_JSON))?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         if error.inner().is_data() {
             misfit(&error)
         } else {
@@ -75,14 +79,37 @@ pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem
     Ok(value)
 }
 
+/// A JSON object. Without this, serde would also take a struct's fields from an array, by their places.
+#[derive(Debug)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
+
 /// Which field does not fit, and how. serde tells of absent and repeated fields only in words.
 fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let text = error.inner().to_string();
     let named = |prefix: &str| text.strip_prefix(prefix)?.split('`').next().map(str::to_owned);
     let path = error.path().to_string();
+    let path = if path == "." { "$".to_owned() } else { path };
     let below = |name: String| {
         // The path may or may not end in the field already.
-        if path == "." || path == name {
+        if path == "$" || path == name {
             name
         } else if path.ends_with(&format!(".{name}")) {
             path.clone()
@@ -184,7 +211,7 @@ mod tests {
     #[expect(dead_code)]
     struct Outer {
         name: String,
-        items: Vec<Inner>,
+        items: Vec<Object<Inner>>,
     }
 
     #[derive(Debug, serde::Deserialize)]
@@ -222,8 +249,10 @@ mod tests {
             "items[0].seq",
             "type_invalid",
         );
-        check("[]", "name", "required");
-        check("7", ".", "type_invalid");
+        check(r#"{"name":"a","items":[[1]]}"#, "items[0]", "type_invalid");
+        check(r#"["a",[]]"#, "$", "type_invalid");
+        check("7", "$", "type_invalid");
+        check("null", "$", "type_invalid");
     }
 
     #[test]

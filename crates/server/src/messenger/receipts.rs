@@ -8,7 +8,7 @@ use chinwag_messenger::{Advance, AdvanceError, ConversationId};
 use serde::Deserialize;
 
 use super::auth::{By, Reads, Writes};
-use super::extract::{Body, PathId, exact};
+use super::extract::{Body, Object, PathId, exact};
 use super::view::{Items, ListItem, Outcome, Watermarks, WatermarksOf};
 use super::{MessengerApi, ok};
 use crate::error::Problem;
@@ -18,7 +18,7 @@ pub(super) const ITEMS_MAX: usize = 100;
 
 #[derive(Deserialize)]
 pub(super) struct Receipts {
-    items: Vec<Receipt>,
+    items: Vec<Object<Receipt>>,
 }
 
 #[derive(Deserialize)]
@@ -40,7 +40,7 @@ pub(super) async fn advance(
     let advances: Vec<_> = given
         .items
         .iter()
-        .map(|item| Advance {
+        .map(|Object(item)| Advance {
             conversation: ConversationId(item.conversation_id),
             delivered_seq: item.delivered_seq.map(exact),
             seen_seq: item.seen_seq.map(exact),

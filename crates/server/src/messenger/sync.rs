@@ -8,7 +8,7 @@ use chinwag_messenger::{AccessError, ConversationId, Timestamp};
 use serde::Deserialize;
 
 use super::auth::{By, Reads};
-use super::extract::{self, Body, PathId, Query, exact};
+use super::extract::{self, Body, Object, PathId, Query, exact};
 use super::receipts::ITEMS_MAX;
 use super::{MessengerApi, ok, view};
 use crate::error::Problem;
@@ -58,7 +58,7 @@ pub(super) async fn changes(
 
 #[derive(Deserialize)]
 pub(super) struct ManyChanges {
-    items: Vec<Since>,
+    items: Vec<Object<Since>>,
 }
 
 #[derive(Deserialize)]
@@ -77,7 +77,7 @@ pub(super) async fn changes_of_many(
         return Err(Problem::malformed("items", "too_many"));
     }
     let mut outcomes = Vec::with_capacity(given.items.len());
-    for item in &given.items {
+    for Object(item) in &given.items {
         let id = ConversationId(item.conversation_id);
         let outcome = match api
             .messenger
