@@ -99,6 +99,11 @@ impl Username {
         }
     }
 
+    /// A name that was checked when it was stored, by the rules of that day.
+    pub fn from_store(name: String) -> Self {
+        Self(name)
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0

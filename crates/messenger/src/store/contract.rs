@@ -1,1 +1,196 @@
-//! The contract suite.
+//! What every store keeps, as tests. A store runs them all with [`crate::store_contract`].
+
+pub mod catching_up;
+pub mod conversations;
+pub mod people;
+pub mod receipts;
+pub mod sending;
+
+use super::{AccountRecord, Admission, Store};
+use crate::{
+    AccountKind, Audience, Caller, ClientId, ConversationId, Draft, Event, Feed, ListItem, LoginId,
+    Messenger, Options, Sent, Timestamp, UserId, Username, text,
+};
+use parking_lot::Mutex;
+use std::any::Any;
+use std::sync::Arc;
+
+/// An empty store, and what must live as long as it does.
+pub type Fresh = (Arc<dyn Store>, Box<dyn Any + Send>);
+
+/// Makes a test of each part of the contract. `$fresh` is an `async fn() -> Fresh`.
+#[macro_export]
+macro_rules! store_contract {
+    ($fresh:path) => {
+        $crate::store_contract!($fresh, people:
+            the_first_account_owns_the_server, a_name_is_given_out_once, people_are_found_by_their_names,
+            a_login_lasts_until_it_is_ended, a_new_password_ends_all_logins, guessing_passwords_is_stopped,
+            closed_registration_lets_in_the_first);
+        $crate::store_contract!($fresh, conversations:
+            two_people_have_one_direct_conversation, ones_own_notes_have_one_member,
+            a_group_begins_with_notes_to_its_members, groups_refuse_what_does_not_fit,
+            the_list_pages_through_everything_newest_first, strangers_see_nothing);
+        $crate::store_contract!($fresh, sending:
+            sending_again_yields_the_same_message, a_key_stands_for_one_message,
+            numbers_are_dense_and_told_in_order, replies_quote_what_they_answer,
+            history_comes_in_pages, telling_does_not_need_the_sender);
+        $crate::store_contract!($fresh, receipts:
+            watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
+            sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
+        $crate::store_contract!($fresh, catching_up:
+            changes_come_in_order_and_in_pages, too_many_changes_reset,
+            a_client_that_only_synchronises_knows_everything,
+            synchronising_while_others_write_leaves_nothing_out, cursors_of_another_store_are_refused);
+    };
+    ($fresh:path, $part:ident: $($name:ident),+) => {
+        mod $part {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $name() {
+                    let (store, _guard) = $fresh().await;
+                    $crate::store::contract::$part::$name(store).await;
+                }
+            )+
+        }
+    };
+}
+
+/// Events as they were delivered.
+#[derive(Default)]
+pub struct Heard(Mutex<Vec<(Vec<UserId>, Event)>>);
+
+impl Feed for Heard {
+    fn deliver(&self, audience: &Audience, event: &Event) {
+        let Audience::Users(users) = audience;
+        self.0.lock().push((users.clone(), event.clone()));
+    }
+}
+
+/// A messenger over the store under test, and what it told.
+pub(super) struct World {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) messenger: Arc<Messenger>,
+    heard: Arc<Heard>,
+}
+
+impl World {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self::with_options(store, Options::default())
+    }
+
+    pub(super) fn with_options(store: Arc<dyn Store>, options: Options) -> Self {
+        let heard = Arc::new(Heard::default());
+        let messenger = Messenger::new(Arc::clone(&store), Arc::clone(&heard) as Arc<dyn Feed>, options);
+        Self {
+            store,
+            messenger: Arc::new(messenger),
+            heard,
+        }
+    }
+
+    /// An account without a password worth the name, for hashing one takes long.
+    pub(super) async fn person(&self, name: &str) -> Caller {
+        let record = AccountRecord {
+            username: Username::parse(name).expect("a valid name"),
+            display_name: name.to_owned(),
+            search_keys: text::search_keys(name, name),
+            password_hash: "none".into(),
+            kind: AccountKind::Human,
+            admission: Admission::Anyone,
+            at: Timestamp::now(),
+        };
+        let account = self
+            .store
+            .create_account(record)
+            .await
+            .expect("stored")
+            .expect("accepted");
+        Caller {
+            user: account.id,
+            login: LoginId(0),
+        }
+    }
+
+    pub(super) async fn people<const N: usize>(&self, names: [&str; N]) -> [Caller; N] {
+        let mut people = Vec::new();
+        for name in names {
+            people.push(self.person(name).await);
+        }
+        people.try_into().expect("as many as there are names")
+    }
+
+    pub(super) async fn direct(&self, one: &Caller, other: &Caller) -> ConversationId {
+        self.messenger
+            .open_direct(one, other.user)
+            .await
+            .expect("opened")
+            .item
+            .conversation
+            .id
+    }
+
+    pub(super) async fn group(&self, owner: &Caller, others: &[Caller]) -> ConversationId {
+        let others: Vec<UserId> = others.iter().map(|caller| caller.user).collect();
+        self.messenger
+            .create_group(owner, "Group", &others)
+            .await
+            .expect("created")
+            .conversation
+            .id
+    }
+
+    pub(super) async fn say(&self, who: &Caller, conversation: ConversationId, words: &str) -> Sent {
+        self.messenger
+            .send(who, conversation, draft(words))
+            .await
+            .expect("sent")
+    }
+
+    pub(super) async fn item(&self, viewer: &Caller, id: ConversationId) -> ListItem {
+        self.messenger
+            .conversation(viewer, id)
+            .await
+            .expect("in the list")
+    }
+
+    /// What was told since the last time.
+    pub(super) fn heard(&self) -> Vec<(Vec<UserId>, Event)> {
+        std::mem::take(&mut self.heard.0.lock())
+    }
+}
+
+pub(super) fn draft(words: &str) -> Draft {
+    Draft {
+        client_id: ClientId(uuid::Uuid::new_v4()),
+        body: words.to_owned(),
+        reply_to: None,
+        advance_seen: true,
+    }
+}
+
+/// The conversation and rev of a durable event of a conversation.
+pub(super) fn rev_of(event: &Event) -> Option<(ConversationId, u64)> {
+    match event {
+        Event::MessageCreated { message } => Some((message.conversation, message.rev)),
+        Event::MembersChanged {
+            conversation, rev, ..
+        } => Some((*conversation, *rev)),
+        _ => None,
+    }
+}
+
+/// Numbers that look random and are the same every time (xorshift).
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+}

@@ -1,0 +1,397 @@
+//! Storing messages, many at once: what was sent before, what is answered and who may write are checked for all
+//! of them together, then rows, counters and watermarks follow in one statement each.
+
+use super::heads::{Head, Heads};
+use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
+use super::sqlite::{execute, places, query, row_places};
+use super::writer::Group;
+use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage};
+use chinwag_messenger::{
+    ClientId, Message, MessageId, MessageKind, PostPolicy, Quote, Role, Timestamp, UserId,
+};
+use sea_orm::{DatabaseTransaction, DbErr, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+type Outcome = Result<Appended, AppendRefusal>;
+
+/// A message that may be answered, if its kind and place allow.
+struct Target {
+    conversation: i64,
+    quote: Quote,
+    answerable: bool,
+}
+
+/// What the author's key was used for.
+struct Sent {
+    message: Message,
+    content_hash: Vec<u8>,
+}
+
+/// Where the watermarks of an author go.
+struct Watermarks {
+    delivered: u64,
+    seen: u64,
+}
+
+/// Stores the messages in the given order. Refusals write nothing.
+pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Result<Vec<Outcome>, DbErr> {
+    let conversations: Vec<i64> = news.iter().map(|new| new.conversation.0).collect();
+    group.heads.load(&group.tx, &conversations).await?;
+    let sent = sent_before(&group.tx, news).await?;
+    let targets = targets(&group.tx, news).await?;
+
+    let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(news.len());
+    let mut accepted: Vec<usize> = Vec::with_capacity(news.len());
+    // Keys that came twice in this batch: the later ones repeat the first.
+    let mut first_of: HashMap<(UserId, ClientId), usize> = HashMap::new();
+    let mut repeats: Vec<(usize, usize)> = Vec::new();
+    let mut watermarks: BTreeMap<(i64, i64), Watermarks> = BTreeMap::new();
+
+    for (index, new) in news.iter().enumerate() {
+        let key = (new.author, new.client_id);
+        if let Some(&first) = first_of.get(&key) {
+            let same =
+                news[first].content_hash == new.content_hash && news[first].conversation == new.conversation;
+            outcomes.push((!same).then_some(Err(AppendRefusal::ClientIdConflict)));
+            if same {
+                repeats.push((index, first));
+            }
+            continue;
+        }
+        if let Some(sent) = sent.get(&key) {
+            outcomes.push(Some(replay(&mut group.heads, sent, new)));
+            continue;
+        }
+        let quote = match check(&mut group.heads, new, &targets) {
+            Ok(quote) => quote,
+            Err(refusal) => {
+                outcomes.push(Some(Err(refusal)));
+                continue;
+            }
+        };
+        let Some(head) = group.heads.find(new.conversation.0) else {
+            return Err(corrupt("a conversation that vanished"));
+        };
+        first_of.insert(key, index);
+        accepted.push(index);
+        outcomes.push(Some(Ok(accept(head, new, quote, &mut watermarks))));
+    }
+
+    mark_past_members(&group.tx, news, &mut outcomes).await?;
+
+    if !accepted.is_empty() {
+        group.dirty = true;
+        let ids = insert(&group.tx, news, &outcomes, &accepted).await?;
+        for &index in &accepted {
+            if let Some(Ok(appended)) = &mut outcomes[index] {
+                let place = (appended.message.conversation.0, appended.message.seq);
+                let id = ids
+                    .get(&place)
+                    .ok_or_else(|| corrupt("no row for a message just stored"))?;
+                appended.message.id = *id;
+            }
+        }
+        raise_counters(group, news, &outcomes, &accepted).await?;
+        move_watermarks(group, &watermarks).await?;
+    }
+    for (repeat, first) in repeats {
+        let again = outcomes[first].clone().map(|outcome| {
+            outcome.map(|appended| Appended {
+                replay: true,
+                caught_up: false,
+                ..appended
+            })
+        });
+        outcomes[repeat] = again;
+    }
+    let missing = || corrupt("a message without an outcome");
+    outcomes
+        .into_iter()
+        .map(|outcome| outcome.ok_or_else(missing))
+        .collect()
+}
+
+/// Whether the author may write this here; if so, the message it answers.
+fn check(
+    heads: &mut Heads,
+    new: &NewMessage,
+    targets: &HashMap<i64, Target>,
+) -> Result<Option<Quote>, AppendRefusal> {
+    let head = heads.find(new.conversation.0).ok_or(AppendRefusal::NotFound)?;
+    let member = head.members.get(&new.author).ok_or(AppendRefusal::NotFound)?;
+    if head.post == PostPolicy::Admins && member.role == Role::Member {
+        return Err(AppendRefusal::PostingRestricted);
+    }
+    let Some(answered) = new.reply_to else {
+        return Ok(None);
+    };
+    let target = targets
+        .get(&answered.0)
+        .ok_or(AppendRefusal::ReplyTargetInvalid)?;
+    let visible = target.conversation == new.conversation.0 && target.quote.seq >= member.visible_from;
+    if visible && target.answerable {
+        Ok(Some(target.quote.clone()))
+    } else {
+        Err(AppendRefusal::ReplyTargetInvalid)
+    }
+}
+
+/// Who was a member once may know that the conversation exists.
+async fn mark_past_members(
+    tx: &DatabaseTransaction,
+    news: &[&NewMessage],
+    outcomes: &mut [Option<Outcome>],
+) -> Result<(), DbErr> {
+    for (new, outcome) in news.iter().zip(outcomes) {
+        if !matches!(outcome, Some(Err(AppendRefusal::NotFound))) {
+            continue;
+        }
+        let sql = "SELECT 1 FROM member WHERE conversation_id = ? AND user_id = ?";
+        let past = query(tx, sql, vec![new.conversation.0.into(), new.author.0.into()]).await?;
+        if !past.is_empty() {
+            *outcome = Some(Err(AppendRefusal::NotAMember));
+        }
+    }
+    Ok(())
+}
+
+/// Takes the next numbers of the conversation for the message.
+fn accept(
+    head: &mut Head,
+    new: &NewMessage,
+    reply_to: Option<Quote>,
+    watermarks: &mut BTreeMap<(i64, i64), Watermarks>,
+) -> Appended {
+    head.last_seq += 1;
+    head.last_rev += 1;
+    let mut caught_up = false;
+    if new.advance_seen
+        && let Some(member) = head.members.get_mut(&new.author)
+    {
+        caught_up = member.seen_seq + 1 < head.last_seq;
+        member.seen_seq = head.last_seq;
+        member.delivered_seq = head.last_seq;
+        let moved = Watermarks {
+            delivered: head.last_seq,
+            seen: head.last_seq,
+        };
+        watermarks.insert((new.conversation.0, new.author.0), moved);
+    }
+    let message = Message {
+        id: MessageId(0),
+        conversation: new.conversation,
+        seq: head.last_seq,
+        rev: head.last_rev,
+        client_id: Some(new.client_id),
+        author: new.author,
+        kind: MessageKind::Text,
+        body: new.body.clone(),
+        reply_to,
+        created_at: new.at,
+        edited_at: None,
+        deleted_at: None,
+    };
+    Appended {
+        message,
+        replay: false,
+        audience: Arc::clone(&head.audience),
+        caught_up,
+    }
+}
+
+fn replay(heads: &mut Heads, sent: &Sent, new: &NewMessage) -> Outcome {
+    if sent.message.conversation != new.conversation || sent.content_hash != new.content_hash {
+        return Err(AppendRefusal::ClientIdConflict);
+    }
+    let audience = match heads.find(new.conversation.0) {
+        Some(head) => Arc::clone(&head.audience),
+        None => Arc::new([]),
+    };
+    Ok(Appended {
+        message: sent.message.clone(),
+        replay: true,
+        audience,
+        caught_up: false,
+    })
+}
+
+/// Those of the messages that were stored before, by author and key.
+async fn sent_before(
+    tx: &DatabaseTransaction,
+    news: &[&NewMessage],
+) -> Result<HashMap<(UserId, ClientId), Sent>, DbErr> {
+    let sql = format!(
+        "WITH wanted (author, client) AS (VALUES {}) SELECT m.content_hash, {MESSAGE} FROM wanted \
+         JOIN message m ON m.author_id = wanted.author AND m.client_id = wanted.client \
+         AND m.client_id IS NOT NULL {QUOTED}",
+        row_places(news.len(), 2)
+    );
+    let mut values: Vec<Value> = Vec::with_capacity(news.len() * 2);
+    for new in news {
+        values.extend([new.author.0.into(), new.client_id.0.as_bytes().to_vec().into()]);
+    }
+    let mut sent = HashMap::new();
+    for row in query(tx, sql, values).await? {
+        let mut columns = Columns::of(&row);
+        let content_hash = columns.take()?;
+        let message = rows::message(&mut columns)?;
+        if let Some(client_id) = message.client_id {
+            sent.insert(
+                (message.author, client_id),
+                Sent {
+                    message,
+                    content_hash,
+                },
+            );
+        }
+    }
+    Ok(sent)
+}
+
+/// The messages that are answered, by id.
+async fn targets(tx: &DatabaseTransaction, news: &[&NewMessage]) -> Result<HashMap<i64, Target>, DbErr> {
+    let mut ids: Vec<i64> = news
+        .iter()
+        .filter_map(|new| new.reply_to)
+        .map(|id| id.0)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sql = format!(
+        "SELECT id, conversation_id, seq, author_id, substr(body, 1, 160), note IS NOT NULL, deleted_at \
+         FROM message WHERE id IN ({})",
+        places(ids.len())
+    );
+    let mut targets = HashMap::new();
+    for row in query(tx, sql, ids.into_iter().map(Value::from).collect()).await? {
+        let mut columns = Columns::of(&row);
+        let id: i64 = columns.take()?;
+        let conversation = columns.take()?;
+        let (seq, author, excerpt) = (columns.count()?, UserId(columns.take()?), columns.take()?);
+        let system = columns.take::<i64>()? != 0;
+        let deleted = columns.time()?.is_some();
+        let quote = rows::quote(MessageId(id), seq, author, excerpt, deleted);
+        targets.insert(
+            id,
+            Target {
+                conversation,
+                quote,
+                answerable: !system && !deleted,
+            },
+        );
+    }
+    Ok(targets)
+}
+
+/// Stores the rows; their ids by conversation and seq, for the order of returned rows is not promised.
+async fn insert(
+    tx: &DatabaseTransaction,
+    news: &[&NewMessage],
+    outcomes: &[Option<Outcome>],
+    accepted: &[usize],
+) -> Result<HashMap<(i64, u64), MessageId>, DbErr> {
+    let sql = format!(
+        "INSERT INTO message (conversation_id, seq, rev, author_id, client_id, content_hash, body, reply_to_id, \
+         created_at) VALUES {} RETURNING id, conversation_id, seq",
+        row_places(accepted.len(), 9)
+    );
+    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 9);
+    for &index in accepted {
+        let (new, Some(Ok(appended))) = (news[index], &outcomes[index]) else {
+            continue;
+        };
+        values.extend([
+            new.conversation.0.into(),
+            (appended.message.seq as i64).into(),
+            (appended.message.rev as i64).into(),
+            new.author.0.into(),
+            new.client_id.0.as_bytes().to_vec().into(),
+            new.content_hash.to_vec().into(),
+            new.body.clone().into(),
+            new.reply_to.map(|id| id.0).into(),
+            new.at.0.into(),
+        ]);
+    }
+    let mut ids = HashMap::with_capacity(accepted.len());
+    for row in query(tx, sql, values).await? {
+        let mut columns = Columns::of(&row);
+        let id = MessageId(columns.take()?);
+        ids.insert((columns.take()?, columns.count()?), id);
+    }
+    Ok(ids)
+}
+
+/// Writes the counters of every conversation that got messages.
+async fn raise_counters(
+    group: &mut Group,
+    news: &[&NewMessage],
+    outcomes: &[Option<Outcome>],
+    accepted: &[usize],
+) -> Result<(), DbErr> {
+    // In the order of acceptance the last one of each conversation has its highest numbers.
+    let mut last: BTreeMap<i64, (u64, u64, Timestamp)> = BTreeMap::new();
+    for &index in accepted {
+        if let Some(Ok(Appended { message, .. })) = &outcomes[index] {
+            last.insert(message.conversation.0, (message.seq, message.rev, news[index].at));
+        }
+    }
+    let sql = format!(
+        "WITH new (id, seq, rev, at, time) AS (VALUES {}) UPDATE conversation SET last_seq = new.seq, \
+         last_rev = new.rev, last_activity_at = max(last_activity_at, new.at), touched = new.time \
+         FROM new WHERE conversation.id = new.id",
+        row_places(last.len(), 5)
+    );
+    let mut values: Vec<Value> = Vec::with_capacity(last.len() * 5);
+    for (id, (seq, rev, at)) in last {
+        values.extend([
+            id.into(),
+            (seq as i64).into(),
+            (rev as i64).into(),
+            at.0.into(),
+            group.time.into(),
+        ]);
+    }
+    execute(&group.tx, sql, values).await
+}
+
+/// Writes the watermarks of the authors. Sync reports them with the conversation, which was touched.
+async fn move_watermarks(
+    group: &mut Group,
+    watermarks: &BTreeMap<(i64, i64), Watermarks>,
+) -> Result<(), DbErr> {
+    let moved = watermarks
+        .iter()
+        .map(|(&(conversation, user), to)| (conversation, user, to.delivered, to.seen));
+    write_watermarks(group, moved.collect()).await
+}
+
+/// Sets the watermarks of members: conversation, user, delivered, seen.
+pub(super) async fn write_watermarks(
+    group: &mut Group,
+    moved: Vec<(i64, i64, u64, u64)>,
+) -> Result<(), DbErr> {
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "WITH new (conversation, user, delivered, seen, time) AS (VALUES {}) UPDATE member \
+         SET delivered_seq = new.delivered, seen_seq = new.seen, touched = new.time FROM new \
+         WHERE member.conversation_id = new.conversation AND member.user_id = new.user",
+        row_places(moved.len(), 5)
+    );
+    let mut values: Vec<Value> = Vec::with_capacity(moved.len() * 5);
+    for (conversation, user, delivered, seen) in moved {
+        values.extend([
+            conversation.into(),
+            user.into(),
+            (delivered as i64).into(),
+            (seen as i64).into(),
+            group.time.into(),
+        ]);
+    }
+    execute(&group.tx, sql, values).await
+}

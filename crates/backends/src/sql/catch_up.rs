@@ -1,0 +1,230 @@
+//! Catching up. Every writing transaction has a number, the commit counter's, and stamps it on the rows whose
+//! list items it changes; since there is one writer, a reader that sees a number sees all that it and smaller
+//! ones did. "Touched since" is then a comparison that leaves nothing out.
+
+use super::conversations::{newest, standing};
+use super::list;
+use super::messages::visible_from;
+use super::rows::{self, Columns, MESSAGE, QUOTED};
+use super::sqlite::{SqliteStore, query, store_error};
+use chinwag_messenger::store::{CatchUp, StoreError, SyncPlace, Touched};
+use chinwag_messenger::{Changes, ConversationId, Message, Timestamp, UserId};
+use sea_orm::{DatabaseTransaction, DbErr, Value};
+
+/// Messages handed out when a client has to start afresh.
+const RESET_MESSAGES: u64 = 50;
+
+#[async_trait::async_trait]
+impl CatchUp for SqliteStore {
+    async fn touched(
+        &self,
+        viewer: UserId,
+        place: SyncPlace,
+        limit: usize,
+        receipts_members_max: usize,
+    ) -> Result<Option<Touched>, StoreError> {
+        let tx = self.snapshot().await?;
+        let read = async {
+            let row = query(&tx, "SELECT value FROM commit_counter WHERE id = 1", Vec::new())
+                .await?
+                .pop();
+            let now = row.map(|row| Columns::of(&row).count()).transpose()?.unwrap_or(0);
+            let max = receipts_members_max;
+            match place {
+                SyncPlace::Start => listing(&tx, viewer, now, now, None, limit, max).await.map(Some),
+                SyncPlace::Listing { from, after } if from <= now => {
+                    listing(&tx, viewer, now, from, Some(after), limit, max)
+                        .await
+                        .map(Some)
+                }
+                SyncPlace::Since { time, also } if time <= now => {
+                    since(&tx, viewer, now, (time, also), limit, max).await.map(Some)
+                }
+                // From a later time than now: of another store, or of this one before a backup was put back.
+                SyncPlace::Listing { .. } | SyncPlace::Since { .. } => Ok(None),
+            }
+        };
+        read.await.map_err(store_error)
+    }
+
+    async fn changes(
+        &self,
+        reader: UserId,
+        conversation: ConversationId,
+        after_rev: u64,
+        limit: usize,
+        changes_max: u64,
+    ) -> Result<Option<Changes>, StoreError> {
+        let tx = self.snapshot().await?;
+        let changes = changes(&tx, reader, conversation, after_rev, limit, changes_max);
+        changes.await.map_err(store_error)
+    }
+}
+
+/// The next page of everything. What is touched meanwhile moves up and may be missed by later pages, but was then
+/// touched after `from`: once the listing is through, the client goes on from there.
+async fn listing(
+    tx: &DatabaseTransaction,
+    viewer: UserId,
+    now: u64,
+    from: u64,
+    after: Option<(Timestamp, ConversationId)>,
+    limit: usize,
+    receipts_members_max: usize,
+) -> Result<Touched, DbErr> {
+    let mut ids = newest(tx, viewer, after, limit + 1).await?;
+    let more = ids.len() > limit;
+    ids.truncate(limit);
+    let items = list::items(tx, viewer, &ids, receipts_members_max).await?;
+    let last = items
+        .last()
+        .map(|item| (item.conversation.last_activity_at, item.conversation.id));
+    Ok(match (more, last) {
+        (true, Some(after)) => {
+            let place = SyncPlace::Listing { from, after };
+            Touched {
+                items,
+                removed: Vec::new(),
+                place,
+                has_more: true,
+            }
+        }
+        _ => {
+            let place = SyncPlace::Since {
+                time: from,
+                also: None,
+            };
+            Touched {
+                items,
+                removed: Vec::new(),
+                place,
+                has_more: now > from,
+            }
+        }
+    })
+}
+
+/// The next page of what was touched after a time, oldest first: what is touched meanwhile moves to the end.
+async fn since(
+    tx: &DatabaseTransaction,
+    viewer: UserId,
+    now: u64,
+    (time, also): (u64, Option<ConversationId>),
+    limit: usize,
+    receipts_members_max: usize,
+) -> Result<Touched, DbErr> {
+    // Of a conversation that the viewer left, only the leaving counts.
+    let sql = "SELECT id, touched, gone FROM (SELECT c.id AS id, m.left_at IS NOT NULL AS gone, \
+         CASE WHEN m.left_at IS NULL THEN max(c.touched, m.touched) ELSE m.touched END AS touched \
+         FROM member m JOIN conversation c ON c.id = m.conversation_id WHERE m.user_id = ?) \
+         WHERE (touched, id) > (?, ?) ORDER BY touched, id LIMIT ?";
+    // The place right after the known ones, in the order of time and id.
+    let (at, id) = match also {
+        Some(id) => (time + 1, id.0),
+        None => (time, i64::MAX),
+    };
+    let values: Vec<Value> = vec![
+        viewer.0.into(),
+        (at as i64).into(),
+        id.into(),
+        (limit as i64 + 1).into(),
+    ];
+    let mut found = Vec::new();
+    for row in query(tx, sql, values).await? {
+        let mut columns = Columns::of(&row);
+        let id: i64 = columns.take()?;
+        let at = columns.count()?;
+        found.push((id, at, columns.take::<i64>()? != 0));
+    }
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let place = match found.last() {
+        Some(&(id, at, _)) if has_more => SyncPlace::Since {
+            time: at.saturating_sub(1),
+            also: Some(ConversationId(id)),
+        },
+        _ => SyncPlace::Since {
+            time: now,
+            also: None,
+        },
+    };
+    let ids: Vec<i64> = found
+        .iter()
+        .filter(|(_, _, left)| !left)
+        .map(|(id, _, _)| *id)
+        .collect();
+    let removed = found
+        .iter()
+        .filter(|(_, _, left)| *left)
+        .map(|(id, _, _)| ConversationId(*id));
+    let removed = removed.collect();
+    let items = list::items(tx, viewer, &ids, receipts_members_max).await?;
+    Ok(Touched {
+        items,
+        removed,
+        place,
+        has_more,
+    })
+}
+
+async fn changes(
+    tx: &DatabaseTransaction,
+    reader: UserId,
+    id: ConversationId,
+    after_rev: u64,
+    limit: usize,
+    changes_max: u64,
+) -> Result<Option<Changes>, DbErr> {
+    let Some((conversation, member)) = standing(tx, reader, id).await? else {
+        return Ok(None);
+    };
+    if member.left_at.is_some() {
+        return Ok(None);
+    }
+    let last_rev = conversation.last_rev;
+    let first = visible_from(&member) as i64;
+    // A rev that never was is one of a server that has since been put back to a backup.
+    let reset = after_rev > last_rev || last_rev - after_rev > changes_max;
+    let mut has_more = false;
+    let messages = if reset {
+        let from = first.max((conversation.last_seq + 1).saturating_sub(RESET_MESSAGES) as i64);
+        let filter = "m.conversation_id = ? AND m.seq >= ? ORDER BY m.rev";
+        messages(tx, filter, vec![id.0.into(), from.into()]).await?
+    } else {
+        let filter = "m.conversation_id = ? AND m.rev > ? AND m.seq >= ? ORDER BY m.rev LIMIT ?";
+        let after = after_rev as i64;
+        let values = vec![id.0.into(), after.into(), first.into(), (limit as i64 + 1).into()];
+        let mut found = messages(tx, filter, values).await?;
+        has_more = found.len() > limit;
+        found.truncate(limit);
+        found
+    };
+    let upto_rev = match messages.last() {
+        Some(last) if has_more => last.rev,
+        _ => last_rev,
+    };
+    let members = if reset || conversation.members_rev > after_rev {
+        let members = list::members(tx, &[id.0]).await?;
+        Some(members.into_iter().map(|(_, member)| member).collect())
+    } else {
+        None
+    };
+    let conversation = (reset || last_rev > after_rev).then_some(conversation);
+    Ok(Some(Changes {
+        messages,
+        conversation,
+        members,
+        upto_rev,
+        has_more,
+        reset,
+    }))
+}
+
+async fn messages(tx: &DatabaseTransaction, filter: &str, values: Vec<Value>) -> Result<Vec<Message>, DbErr> {
+    let sql = format!("SELECT {MESSAGE} FROM message m {QUOTED} WHERE {filter}");
+    let found = query(tx, sql, values).await?;
+    found
+        .iter()
+        .map(|row| rows::message(&mut Columns::of(row)))
+        .collect()
+}

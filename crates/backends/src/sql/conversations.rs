@@ -1,0 +1,449 @@
+//! Conversations: opening them, and who is in them.
+
+use super::list;
+use super::rows::{
+    self, CONVERSATION, Columns, MEMBER, conversation_kind_number, corrupt, role_number, write_note,
+};
+use super::sqlite::{SqliteStore, execute, places, query, row_places, store_error};
+use super::writer::Group;
+use chinwag_messenger::store::{
+    Announce, ConversationOpened, Conversations, GroupCreated, GroupRecord, StoreError,
+};
+use chinwag_messenger::{
+    Conversation, ConversationId, ConversationKind, ListItem, Member, MemberState, Message, MessageId,
+    MessageKind, Role, SystemEvent, Timestamp, UserId,
+};
+use sea_orm::{ConnectionTrait, DbErr, Value};
+
+#[async_trait::async_trait]
+impl Conversations for SqliteStore {
+    async fn open_direct(
+        &self,
+        caller: UserId,
+        peer: UserId,
+        at: Timestamp,
+        announce: Announce<ConversationOpened>,
+    ) -> Result<ConversationOpened, StoreError> {
+        let key = direct_key(caller, peer);
+        // Mostly there is one already, and then the writer need not be asked.
+        if let Some(opened) = find_direct(&self.readers, &key).await.map_err(store_error)? {
+            return Ok(opened);
+        }
+        let announce = move |opened: &ConversationOpened| {
+            if opened.created {
+                announce(opened);
+            }
+        };
+        self.writer
+            .run(Some(Box::new(announce)), move |group| {
+                Box::pin(async move {
+                    match find_direct(&group.tx, &key).await? {
+                        Some(opened) => Ok(opened),
+                        None => create_direct(group, caller, peer, key, at).await,
+                    }
+                })
+            })
+            .await
+    }
+
+    async fn create_group(
+        &self,
+        record: GroupRecord,
+        announce: Announce<GroupCreated>,
+    ) -> Result<GroupCreated, StoreError> {
+        self.writer
+            .run(Some(announce), move |group| Box::pin(create_group(group, record)))
+            .await
+    }
+
+    async fn list(
+        &self,
+        viewer: UserId,
+        after: Option<(Timestamp, ConversationId)>,
+        limit: usize,
+        receipts_members_max: usize,
+    ) -> Result<Vec<ListItem>, StoreError> {
+        let tx = self.snapshot().await?;
+        let read = async {
+            let ids = newest(&tx, viewer, after, limit).await?;
+            list::items(&tx, viewer, &ids, receipts_members_max).await
+        };
+        read.await.map_err(store_error)
+    }
+
+    async fn list_item(
+        &self,
+        viewer: UserId,
+        id: ConversationId,
+        receipts_members_max: usize,
+    ) -> Result<Option<ListItem>, StoreError> {
+        let tx = self.snapshot().await?;
+        let items = list::items(&tx, viewer, &[id.0], receipts_members_max).await;
+        items.map(|mut items| items.pop()).map_err(store_error)
+    }
+
+    async fn standing(
+        &self,
+        user: UserId,
+        id: ConversationId,
+    ) -> Result<Option<(Conversation, MemberState)>, StoreError> {
+        standing(&self.readers, user, id).await.map_err(store_error)
+    }
+
+    async fn members(&self, id: ConversationId) -> Result<Vec<Member>, StoreError> {
+        let tx = self.snapshot().await?;
+        let members = list::members(&tx, &[id.0]).await.map_err(store_error)?;
+        Ok(members.into_iter().map(|(_, member)| member).collect())
+    }
+
+    async fn member_ids(&self, id: ConversationId) -> Result<Vec<UserId>, StoreError> {
+        let sql = "SELECT user_id FROM member WHERE conversation_id = ? AND left_at IS NULL ORDER BY user_id";
+        user_ids(&self.readers, sql, vec![id.0.into()])
+            .await
+            .map_err(store_error)
+    }
+
+    async fn peers(&self, user: UserId) -> Result<Vec<UserId>, StoreError> {
+        let sql = "SELECT DISTINCT other.user_id FROM member mine \
+             JOIN conversation c ON c.id = mine.conversation_id AND c.kind = ? \
+             JOIN member other ON other.conversation_id = c.id AND other.user_id <> mine.user_id \
+             WHERE mine.user_id = ? ORDER BY other.user_id";
+        let direct = conversation_kind_number(ConversationKind::Direct);
+        user_ids(&self.readers, sql, vec![direct.into(), user.0.into()])
+            .await
+            .map_err(store_error)
+    }
+}
+
+/// Both ids of a pair, smaller first; the one of somebody alone.
+fn direct_key(one: UserId, other: UserId) -> String {
+    if one == other {
+        one.to_string()
+    } else {
+        format!("{}:{}", one.min(other), one.max(other))
+    }
+}
+
+async fn find_direct(
+    connection: &impl ConnectionTrait,
+    key: &str,
+) -> Result<Option<ConversationOpened>, DbErr> {
+    let sql = "SELECT id FROM conversation WHERE direct_key = ?";
+    let Some(row) = query(connection, sql, vec![key.into()]).await?.pop() else {
+        return Ok(None);
+    };
+    let conversation = ConversationId(row.try_get_by_index(0)?);
+    Ok(Some(ConversationOpened {
+        conversation,
+        created: false,
+        members: Vec::new(),
+    }))
+}
+
+async fn create_direct(
+    group: &mut Group,
+    caller: UserId,
+    peer: UserId,
+    key: String,
+    at: Timestamp,
+) -> Result<ConversationOpened, DbErr> {
+    group.dirty = true;
+    let kind = if caller == peer {
+        ConversationKind::Own
+    } else {
+        ConversationKind::Direct
+    };
+    let mut users = vec![caller, peer];
+    users.sort_unstable();
+    users.dedup();
+    let conversation = NewConversation {
+        kind,
+        title: None,
+        direct_key: Some(key),
+        owner: None,
+        creator: caller,
+        last: 0,
+        members: users.len(),
+        members_rev: 0,
+        at,
+    };
+    let conversation = insert_conversation(group, conversation).await?;
+    let joining: Vec<Joining> = users
+        .iter()
+        .map(|&user| Joining {
+            user,
+            role: Role::Member,
+            joined_seq: 0,
+            seen_seq: 0,
+        })
+        .collect();
+    insert_members(group, conversation, &joining, at).await?;
+    let members = raise_user_revs(group, &users).await?;
+    Ok(ConversationOpened {
+        conversation,
+        created: true,
+        members,
+    })
+}
+
+async fn create_group(group: &mut Group, record: GroupRecord) -> Result<GroupCreated, DbErr> {
+    group.dirty = true;
+    let GroupRecord {
+        title,
+        creator,
+        others,
+        at,
+    } = record;
+    let last: u64 = if others.is_empty() { 1 } else { 2 };
+    let conversation = NewConversation {
+        kind: ConversationKind::Group,
+        title: Some(title.clone()),
+        direct_key: None,
+        owner: Some(creator),
+        creator,
+        last,
+        members: others.len() + 1,
+        members_rev: last,
+        at,
+    };
+    let conversation = insert_conversation(group, conversation).await?;
+    let mut joining = vec![Joining {
+        user: creator,
+        role: Role::Owner,
+        joined_seq: 0,
+        seen_seq: last,
+    }];
+    joining.extend(others.iter().map(|&user| Joining {
+        user,
+        role: Role::Member,
+        joined_seq: 1,
+        seen_seq: 1,
+    }));
+    insert_members(group, conversation, &joining, at).await?;
+    let mut users: Vec<UserId> = joining.iter().map(|member| member.user).collect();
+    users.sort_unstable();
+    let members = raise_user_revs(group, &users).await?;
+
+    let created = insert_note(
+        group,
+        conversation,
+        1,
+        creator,
+        SystemEvent::Created { title },
+        at,
+    )
+    .await?;
+    let mut added = None;
+    if !others.is_empty() {
+        let note = SystemEvent::MembersAdded {
+            users: others.clone(),
+        };
+        let note = insert_note(group, conversation, 2, creator, note, at).await?;
+        let members = list::members(&group.tx, &[conversation.0]).await?.into_iter();
+        let newcomers = members
+            .map(|(_, member)| member)
+            .filter(|member| member.account.id != creator);
+        added = Some((note, newcomers.collect()));
+    }
+    Ok(GroupCreated {
+        conversation,
+        members,
+        created,
+        added,
+    })
+}
+
+struct NewConversation {
+    kind: ConversationKind,
+    title: Option<String>,
+    direct_key: Option<String>,
+    owner: Option<UserId>,
+    creator: UserId,
+    /// Both the last seq and the last rev.
+    last: u64,
+    members: usize,
+    members_rev: u64,
+    at: Timestamp,
+}
+
+async fn insert_conversation(group: &mut Group, new: NewConversation) -> Result<ConversationId, DbErr> {
+    let sql = format!(
+        "INSERT INTO conversation (kind, title, direct_key, owner_id, created_by, created_at, last_seq, \
+         last_rev, members_rev, last_activity_at, member_count, touched) VALUES {} RETURNING id",
+        row_places(1, 12)
+    );
+    let last = new.last as i64;
+    let values = vec![
+        conversation_kind_number(new.kind).into(),
+        new.title.into(),
+        new.direct_key.into(),
+        new.owner.map(|user| user.0).into(),
+        new.creator.0.into(),
+        new.at.0.into(),
+        last.into(),
+        last.into(),
+        (new.members_rev as i64).into(),
+        new.at.0.into(),
+        (new.members as i64).into(),
+        group.time.into(),
+    ];
+    let row = query(&group.tx, sql, values)
+        .await?
+        .pop()
+        .ok_or_else(|| corrupt("no row just stored"))?;
+    Ok(ConversationId(row.try_get_by_index(0)?))
+}
+
+struct Joining {
+    user: UserId,
+    role: Role,
+    joined_seq: u64,
+    /// Also what is delivered.
+    seen_seq: u64,
+}
+
+async fn insert_members(
+    group: &mut Group,
+    conversation: ConversationId,
+    joining: &[Joining],
+    at: Timestamp,
+) -> Result<(), DbErr> {
+    for part in joining.chunks(500) {
+        let sql = format!(
+            "INSERT INTO member (conversation_id, user_id, role, joined_at, joined_seq, delivered_seq, \
+             seen_seq, touched) VALUES {}",
+            row_places(part.len(), 8)
+        );
+        let mut values: Vec<Value> = Vec::with_capacity(part.len() * 8);
+        for member in part {
+            values.extend([
+                conversation.0.into(),
+                member.user.0.into(),
+                role_number(member.role).into(),
+                at.0.into(),
+                (member.joined_seq as i64).into(),
+                (member.seen_seq as i64).into(),
+                (member.seen_seq as i64).into(),
+                group.time.into(),
+            ]);
+        }
+        execute(&group.tx, sql, values).await?;
+    }
+    Ok(())
+}
+
+/// Counts a change of the private state of each, whose ids are ascending.
+async fn raise_user_revs(group: &mut Group, users: &[UserId]) -> Result<Vec<(UserId, u64)>, DbErr> {
+    let sql = format!(
+        "UPDATE account SET user_rev = user_rev + 1 WHERE id IN ({}) RETURNING id, user_rev",
+        places(users.len())
+    );
+    let values = users.iter().map(|user| Value::from(user.0)).collect();
+    let mut raised = Vec::with_capacity(users.len());
+    for row in query(&group.tx, sql, values).await? {
+        let mut columns = Columns::of(&row);
+        raised.push((UserId(columns.take()?), columns.count()?));
+    }
+    raised.sort_unstable();
+    Ok(raised)
+}
+
+/// Stores a note under a number that is both seq and rev.
+async fn insert_note(
+    group: &mut Group,
+    conversation: ConversationId,
+    number: u64,
+    author: UserId,
+    note: SystemEvent,
+    at: Timestamp,
+) -> Result<Message, DbErr> {
+    let sql = format!(
+        "INSERT INTO message (conversation_id, seq, rev, author_id, note, body, created_at) VALUES {} \
+         RETURNING id",
+        row_places(1, 7)
+    );
+    let place = number as i64;
+    let values = vec![
+        conversation.0.into(),
+        place.into(),
+        place.into(),
+        author.0.into(),
+        write_note(&note).into(),
+        "".into(),
+        at.0.into(),
+    ];
+    let row = query(&group.tx, sql, values)
+        .await?
+        .pop()
+        .ok_or_else(|| corrupt("no row just stored"))?;
+    Ok(Message {
+        id: MessageId(row.try_get_by_index(0)?),
+        conversation,
+        seq: number,
+        rev: number,
+        client_id: None,
+        author,
+        kind: MessageKind::System(note),
+        body: String::new(),
+        reply_to: None,
+        created_at: at,
+        edited_at: None,
+        deleted_at: None,
+    })
+}
+
+/// Ids of the viewer's conversations, newest activity first.
+pub(super) async fn newest(
+    connection: &impl ConnectionTrait,
+    viewer: UserId,
+    after: Option<(Timestamp, ConversationId)>,
+    limit: usize,
+) -> Result<Vec<i64>, DbErr> {
+    let mut sql = "SELECT c.id FROM member m JOIN conversation c ON c.id = m.conversation_id \
+         WHERE m.user_id = ? AND m.left_at IS NULL"
+        .to_owned();
+    let mut values: Vec<Value> = vec![viewer.0.into()];
+    if let Some((at, id)) = after {
+        sql.push_str(" AND (c.last_activity_at, c.id) < (?, ?)");
+        values.extend([at.0.into(), id.0.into()]);
+    }
+    sql.push_str(" ORDER BY c.last_activity_at DESC, c.id DESC LIMIT ?");
+    values.push((limit as i64).into());
+    query(connection, sql, values)
+        .await?
+        .iter()
+        .map(|row| row.try_get_by_index(0))
+        .collect()
+}
+
+pub(super) async fn standing(
+    connection: &impl ConnectionTrait,
+    user: UserId,
+    id: ConversationId,
+) -> Result<Option<(Conversation, MemberState)>, DbErr> {
+    let sql = format!(
+        "SELECT {CONVERSATION}, {MEMBER} FROM member m JOIN conversation c ON c.id = m.conversation_id \
+         WHERE m.conversation_id = ? AND m.user_id = ?"
+    );
+    let row = query(connection, sql, vec![id.0.into(), user.0.into()])
+        .await?
+        .pop();
+    let Some(row) = row else { return Ok(None) };
+    let mut columns = Columns::of(&row);
+    Ok(Some((
+        rows::conversation(&mut columns)?,
+        rows::member_state(&mut columns)?,
+    )))
+}
+
+async fn user_ids(
+    connection: &impl ConnectionTrait,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<Vec<UserId>, DbErr> {
+    let found = query(connection, sql, values).await?;
+    found
+        .iter()
+        .map(|row| row.try_get_by_index(0).map(UserId))
+        .collect()
+}

@@ -1,0 +1,154 @@
+//! Items of somebody's list: conversations with the viewer's own part, the last message and the members, read
+//! with a fixed number of queries for a whole page.
+
+use super::receipts::unread_sql;
+use super::rows::{self, ACCOUNT, CONVERSATION, Columns, MEMBER, MESSAGE, QUOTED};
+use super::sqlite::{places, query, row_places};
+use chinwag_messenger::{
+    Account, ConversationId, ConversationKind, ListItem, Member, Message, Timestamp, UserId,
+};
+use sea_orm::{DatabaseTransaction, DbErr, Value};
+use std::collections::HashMap;
+
+/// What is shown of the unread count.
+const UNREAD_SHOWN_MAX: u64 = 999;
+
+/// The items of these conversations in the given order; those the viewer is not an active member of are left out.
+pub(super) async fn items(
+    tx: &DatabaseTransaction,
+    viewer: UserId,
+    ids: &[i64],
+    receipts_members_max: usize,
+) -> Result<Vec<ListItem>, DbErr> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT {CONVERSATION}, {MEMBER}, {} FROM conversation c JOIN member m ON m.conversation_id = c.id \
+         WHERE m.user_id = ? AND m.left_at IS NULL AND c.id IN ({})",
+        unread_sql(),
+        places(ids.len())
+    );
+    let mut values: Vec<Value> = vec![viewer.0.into()];
+    values.extend(ids.iter().map(|&id| Value::from(id)));
+    let mut items: HashMap<i64, ListItem> = HashMap::with_capacity(ids.len());
+    for row in query(tx, sql, values).await? {
+        let mut columns = Columns::of(&row);
+        let conversation = rows::conversation(&mut columns)?;
+        let my = rows::member_state(&mut columns)?;
+        let unread = columns.count()?;
+        let item = ListItem {
+            conversation,
+            my,
+            unread_count: unread.min(UNREAD_SHOWN_MAX) as u32,
+            unread_mentions: 0,
+            unread_capped: unread > UNREAD_SHOWN_MAX,
+            last_message: None,
+            peer: None,
+            others: None,
+            members: Vec::new(),
+        };
+        items.insert(item.conversation.id.0, item);
+    }
+    add_last_messages(tx, &mut items).await?;
+    add_members(tx, viewer, &mut items, receipts_members_max).await?;
+    Ok(ids.iter().filter_map(|id| items.remove(id)).collect())
+}
+
+async fn add_last_messages(
+    tx: &DatabaseTransaction,
+    items: &mut HashMap<i64, ListItem>,
+) -> Result<(), DbErr> {
+    let visible = |item: &&ListItem| {
+        let last = item.conversation.last_seq;
+        last > 0 && last >= item.my.history_from_seq && last > item.my.cleared_seq
+    };
+    let mut values: Vec<Value> = Vec::new();
+    for item in items.values().filter(visible) {
+        values.extend([
+            item.conversation.id.0.into(),
+            (item.conversation.last_seq as i64).into(),
+        ]);
+    }
+    if values.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "WITH wanted (conversation, seq) AS (VALUES {}) SELECT {MESSAGE} FROM wanted JOIN message m \
+         ON m.conversation_id = wanted.conversation AND m.seq = wanted.seq {QUOTED}",
+        row_places(values.len() / 2, 2)
+    );
+    for row in query(tx, sql, values).await? {
+        let message: Message = rows::message(&mut Columns::of(&row))?;
+        if let Some(item) = items.get_mut(&message.conversation.0) {
+            item.last_message = Some(message);
+        }
+    }
+    Ok(())
+}
+
+async fn add_members(
+    tx: &DatabaseTransaction,
+    viewer: UserId,
+    items: &mut HashMap<i64, ListItem>,
+    receipts_members_max: usize,
+) -> Result<(), DbErr> {
+    let small = |item: &&ListItem| item.conversation.member_count as usize <= receipts_members_max;
+    let ids: Vec<i64> = items
+        .values()
+        .filter(small)
+        .map(|item| item.conversation.id.0)
+        .collect();
+    for (conversation, member) in members(tx, &ids).await? {
+        let Some(item) = items.get_mut(&conversation.0) else {
+            continue;
+        };
+        if member.account.id != viewer {
+            let (delivered, seen) = item.others.unwrap_or((u64::MAX, u64::MAX));
+            item.others = Some((delivered.min(member.delivered_seq), seen.min(member.seen_seq)));
+            if item.conversation.kind == ConversationKind::Direct {
+                item.peer = Some(member.account.clone());
+            }
+        }
+        item.members.push(member);
+    }
+    Ok(())
+}
+
+/// The active members of the conversations, by conversation and id.
+pub(super) async fn members(
+    tx: &DatabaseTransaction,
+    conversations: &[i64],
+) -> Result<Vec<(ConversationId, Member)>, DbErr> {
+    if conversations.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT m.conversation_id, m.role, m.joined_at, m.joined_seq, m.delivered_seq, m.seen_seq, {ACCOUNT} \
+         FROM member m JOIN account a ON a.id = m.user_id WHERE m.conversation_id IN ({}) \
+         AND m.left_at IS NULL ORDER BY m.conversation_id, m.user_id",
+        places(conversations.len())
+    );
+    let values = conversations.iter().map(|&id| Value::from(id)).collect();
+    let mut members = Vec::new();
+    for row in query(tx, sql, values).await? {
+        let mut columns = Columns::of(&row);
+        let conversation = ConversationId(columns.take()?);
+        let role = rows::role(columns.take()?);
+        let joined_at = Timestamp(columns.take()?);
+        let (joined_seq, delivered_seq, seen_seq) = (columns.count()?, columns.count()?, columns.count()?);
+        let account: Account = rows::account(&mut columns)?;
+        members.push((
+            conversation,
+            Member {
+                account,
+                role,
+                joined_at,
+                joined_seq,
+                delivered_seq,
+                seen_seq,
+            },
+        ));
+    }
+    Ok(members)
+}

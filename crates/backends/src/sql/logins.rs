@@ -1,0 +1,98 @@
+//! Logins.
+
+use super::entity::{account, login};
+use super::rows::corrupt;
+use super::sqlite::{SqliteStore, store_error};
+use chinwag_messenger::store::{Announce, LoginRecord, Logins, StoreError, StoredLogin};
+use chinwag_messenger::{Login, LoginId, Timestamp, UserId};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter};
+
+#[async_trait::async_trait]
+impl Logins for SqliteStore {
+    async fn create_login(&self, record: LoginRecord) -> Result<Login, StoreError> {
+        let work = self.writer.run(None, move |group| {
+            Box::pin(async move {
+                group.dirty = true;
+                let created = login::ActiveModel {
+                    device_id: Set(record.device_id.as_bytes().to_vec()),
+                    user_id: Set(record.user.0),
+                    name: Set(record.name),
+                    secret_hash: Set(record.secret_hash),
+                    created_at: Set(record.at.0),
+                    last_used_at: Set(record.at.0),
+                    ..Default::default()
+                };
+                login_of(created.insert(&group.tx).await?)
+            })
+        });
+        work.await
+    }
+
+    async fn login(&self, id: LoginId) -> Result<Option<StoredLogin>, StoreError> {
+        let read = async {
+            let Some(found) = login::Entity::find_by_id(id.0).one(&self.readers).await? else {
+                return Ok(None);
+            };
+            let whose = account::Entity::find_by_id(found.user_id)
+                .one(&self.readers)
+                .await?;
+            Ok(Some(StoredLogin {
+                secret_hash: found.secret_hash.clone(),
+                last_used_at: Timestamp(found.last_used_at),
+                admitted: whose.is_some_and(|account| !account.suspended && account.deleted_at.is_none()),
+                login: login_of(found)?,
+            }))
+        };
+        read.await.map_err(store_error)
+    }
+
+    async fn used(&self, id: LoginId, at: Timestamp) -> Result<(), StoreError> {
+        let work = self.writer.run(None, move |group| {
+            Box::pin(async move {
+                let updated = login::Entity::update_many()
+                    .col_expr(login::Column::LastUsedAt, Expr::value(at.0))
+                    .filter(login::Column::Id.eq(id.0))
+                    .filter(login::Column::LastUsedAt.lt(at.0))
+                    .exec(&group.tx)
+                    .await?;
+                group.dirty |= updated.rows_affected > 0;
+                Ok(())
+            })
+        });
+        work.await
+    }
+
+    async fn end_login(
+        &self,
+        user: UserId,
+        id: LoginId,
+        announce: Announce<Vec<LoginId>>,
+    ) -> Result<(), StoreError> {
+        let work = self.writer.run(Some(announce), move |group| {
+            Box::pin(async move {
+                let ended = login::Entity::delete_many()
+                    .filter(login::Column::Id.eq(id.0))
+                    .filter(login::Column::UserId.eq(user.0))
+                    .exec(&group.tx)
+                    .await?;
+                let ended = ended.rows_affected > 0;
+                group.dirty |= ended;
+                Ok(if ended { vec![id] } else { Vec::new() })
+            })
+        });
+        work.await.map(|_| ())
+    }
+}
+
+fn login_of(model: login::Model) -> Result<Login, DbErr> {
+    let device_id = uuid::Uuid::from_slice(&model.device_id);
+    Ok(Login {
+        id: LoginId(model.id),
+        device_id: device_id.map_err(|_| corrupt("a device id that is no UUID"))?,
+        user: UserId(model.user_id),
+        name: model.name,
+        created_at: Timestamp(model.created_at),
+    })
+}

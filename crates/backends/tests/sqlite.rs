@@ -1,0 +1,13 @@
+//! SQLite keeps the contract of the stores, and its own promises about files.
+
+use chinwag_backends::SqliteStore;
+use chinwag_messenger::store::contract::Fresh;
+use std::sync::Arc;
+
+async fn fresh() -> Fresh {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("test.db")).await.unwrap();
+    (Arc::new(store), Box::new(folder))
+}
+
+chinwag_messenger::store_contract!(crate::fresh);
