@@ -1,2 +1,152 @@
-//! placeholder
-fn main() {}
+//! A private messenger and the realtime engine under it, in one binary. This file is the command line.
+
+mod config;
+mod secrets;
+mod shutdown;
+mod user;
+mod wire;
+
+use std::fs;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, Sources};
+
+/// A private messenger and the realtime engine under it.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// Settings file (TOML). Without one, the defaults and the environment count.
+    #[arg(long, global = true, env = "CHINWAG_CONFIG")]
+    config: Option<PathBuf>,
+    /// Folder for the database and the generated secrets.
+    #[arg(long, global = true)]
+    data_dir: Option<String>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server (the default).
+    Serve {
+        /// Address and port to listen on.
+        #[arg(long)]
+        listen: Option<String>,
+    },
+    /// Check the settings without starting anything.
+    Check {
+        /// Print an example settings file instead.
+        #[arg(long)]
+        example: bool,
+    },
+    /// Add and list people, and set passwords.
+    #[command(subcommand)]
+    User(user::UserCommand),
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_env("CHINWAG_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,memory_serve=warn,sea_orm_migration=warn,sqlx=warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let config = read_config(&arguments);
+    match arguments.command {
+        None | Some(Command::Serve { .. }) => serve(config?),
+        Some(Command::Check { example: true }) => {
+            print(&config::example());
+            Ok(())
+        }
+        Some(Command::Check { example: false }) => {
+            print(&format!("{:#?}\n", Shown(&config?)));
+            Ok(())
+        }
+        Some(Command::User(command)) => {
+            let config = config?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(async {
+                let (store, messenger) = wire::quiet_messenger(&config).await?;
+                let done = user::run(command, &messenger).await;
+                let closed = store.close().await.context("closing the store");
+                done.and(closed)
+            })
+        }
+    }
+}
+
+fn read_config(arguments: &Arguments) -> anyhow::Result<Config> {
+    let mut given = Vec::new();
+    if let Some(folder) = &arguments.data_dir {
+        given.push(("data_dir", folder.clone()));
+    }
+    if let Some(Command::Serve {
+        listen: Some(address),
+    }) = &arguments.command
+    {
+        given.push(("listen", address.clone()));
+    }
+    let file = match &arguments.config {
+        None => None,
+        Some(path) => {
+            let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+            Some((path.as_path(), text))
+        }
+    };
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    Ok(config::read(&Sources {
+        given: &given,
+        environment,
+        file,
+    })?)
+}
+
+fn serve(config: Config) -> anyhow::Result<()> {
+    raise_descriptor_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let mut signals = tokio::task::JoinSet::new();
+        signals.spawn(shutdown::on_signal(stop.clone()));
+        wire::serve(config, stop).await
+    })
+}
+
+/// Each connection is a descriptor; systems often begin with 1,024 and allow far more.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "The number of open files could not be raised");
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn print(text: &str) {
+    print!("{text}");
+}
+
+/// The configuration without what must not be shown.
+struct Shown<'a>(&'a Config);
+
+impl std::fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut config = self.0.clone();
+        if let Some((_, secret)) = &mut config.app_keys {
+            "…".clone_into(secret);
+        }
+        config.fmt(f)
+    }
+}

@@ -1,4 +1,52 @@
-//! placeholder
+//! Everything that holds a socket. Every route is on this page.
+//!
+//! HTTP runs on a multi-threaded runtime; a socket that becomes a WebSocket moves to a [`Workers`] thread and stays
+//! there.
 
+mod connection;
 pub mod error;
+pub mod listen;
 pub mod messenger;
+pub mod pusher;
+mod quota;
+pub mod web;
+mod websocket;
+mod wheel;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+pub use quota::Quota;
+pub use worker::{WorkerOptions, Workers};
+
+/// How long a client may pause within a request's body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// All routes of the server:
+///
+/// | path | what |
+/// |---|---|
+/// | `/app/{key}` | WebSocket of the Pusher protocol, under the configured prefix |
+/// | `/apps/{id}/…` | HTTP API of the Pusher protocol, under the same prefix |
+/// | `/api/v1/…`, `/broadcasting/auth` | the messenger (`docs/API.md`) |
+/// | `/up` | whether the process lives |
+/// | anything else | the web UI |
+pub fn router(pusher: Arc<pusher::PusherApi>, messenger: Arc<messenger::MessengerApi>) -> Router {
+    Router::new()
+        .merge(pusher::router(pusher))
+        .merge(messenger::router(messenger))
+        .route("/up", get(up))
+        .fallback_service(web::router())
+        .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
+}
+
+/// Reverb's probe: alive, whatever else is wrong.
+async fn up() -> impl IntoResponse {
+    ([("content-type", "application/json")], r#"{"health":"OK"}"#)
+}

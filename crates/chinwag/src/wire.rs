@@ -1,0 +1,195 @@
+//! Builds the parts, joins them, runs them and stops them in order.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use chinwag_backends::SqliteStore;
+use chinwag_engine::{App, AppOptions, Engine, KeyPair, Secret};
+use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
+use chinwag_server::listen::{self, ListenOptions};
+use chinwag_server::messenger::presence::{Presence, PresenceOptions};
+use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
+use chinwag_server::pusher::{PusherApi, nobody};
+use chinwag_server::{Quota, WorkerOptions, Workers, router};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, MESSENGER_APP};
+use crate::secrets::Secrets;
+
+/// Everything must have stopped by then.
+const STOP_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Opens the store of a data folder, creating both when there are none.
+///
+/// # Errors
+/// When the folder or the database cannot be used.
+pub(crate) async fn open_store(data_dir: &Path) -> anyhow::Result<Arc<SqliteStore>> {
+    fs::create_dir_all(data_dir)
+        .with_context(|| format!("creating the data folder {}", data_dir.display()))?;
+    let path = data_dir.join("chinwag.sqlite");
+    let store = SqliteStore::open(&path)
+        .await
+        .with_context(|| format!("opening {}", path.display()))?;
+    Ok(Arc::new(store))
+}
+
+/// A messenger that tells nobody, for the command line.
+///
+/// # Errors
+/// When the store cannot be opened.
+pub(crate) async fn quiet_messenger(config: &Config) -> anyhow::Result<(Arc<SqliteStore>, Messenger)> {
+    let store = open_store(&config.data_dir).await?;
+    let messenger = Messenger::new(store.clone(), Arc::new(NoFeed), messenger_options(config));
+    Ok((store, messenger))
+}
+
+fn messenger_options(config: &Config) -> Options {
+    Options {
+        registration_open: config.registration_open,
+        ..Options::default()
+    }
+}
+
+fn add_app(
+    engine: &Engine,
+    id: &str,
+    key: &str,
+    secret: &str,
+    options: AppOptions,
+) -> anyhow::Result<Arc<App>> {
+    let pair = KeyPair {
+        key: key.to_owned(),
+        secret: Secret::new(secret),
+    };
+    engine
+        .apps
+        .add(id, vec![pair], options, Vec::new())
+        .with_context(|| format!("app {id}: its id or key is taken"))
+}
+
+/// Two servers on one data folder would each think themselves alone.
+fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    let path = data_dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
+    if file.try_lock().is_err() {
+        bail!("another server runs on {}", data_dir.display());
+    }
+    Ok(file)
+}
+
+/// Runs the server until `stop`.
+///
+/// # Errors
+/// When a part cannot be built. Afterwards nothing is an error any more.
+pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let store = open_store(&config.data_dir).await?;
+    let _lock = lock(&config.data_dir)?;
+    let secrets = Secrets::load(&config.data_dir)?;
+    let listen_options = ListenOptions {
+        head_timeout: config.head_timeout,
+        ..ListenOptions::default()
+    };
+    let listener = listen::bind(config.listen, &listen_options)
+        .with_context(|| format!("listening on {}", config.listen))?;
+    let address = listener.local_addr().context("reading the address")?;
+
+    let engine = Arc::new(Engine::in_memory());
+    let (key, secret) = config
+        .app_keys
+        .clone()
+        .unwrap_or((secrets.app_key, secrets.app_secret));
+    add_app(&engine, &config.app_id, &key, &secret, config.app.clone())?;
+    let messenger_app = add_app(
+        &engine,
+        MESSENGER_APP,
+        &secrets.messenger_key,
+        &secrets.messenger_secret,
+        AppOptions::default(),
+    )?;
+
+    let mut node = [0; 4];
+    getrandom::fill(&mut node).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    let quota = Arc::new(Quota::new(
+        u32::from_be_bytes(node) % 1_000_000_000 + 1,
+        config.connections_max,
+    ));
+    let worker_options = WorkerOptions {
+        queue_bytes_max: config.queue_bytes_max,
+    };
+    let workers =
+        Arc::new(Workers::start(config.workers, &engine, worker_options).context("starting worker threads")?);
+
+    let (event_feed, feed_task) = feed::channel();
+    let event_feed: Arc<dyn Feed> = Arc::new(event_feed);
+    let messenger = Arc::new(Messenger::new(
+        store.clone(),
+        event_feed,
+        messenger_options(&config),
+    ));
+    let presence = Presence::new(messenger_app.number, PresenceOptions::default());
+    engine.observe(presence.clone());
+    let rate_limits = if config.rate_limits {
+        RateLimits::default()
+    } else {
+        RateLimits::unlimited()
+    };
+    let api_options = ApiOptions {
+        name: config.name,
+        rate_limits,
+        trust_proxy: config.trust_proxy,
+    };
+    let messenger_api = MessengerApi::new(
+        messenger,
+        engine.clone(),
+        messenger_app,
+        presence.clone(),
+        api_options,
+    );
+    let tasks = TaskTracker::new();
+    let pusher_api = Arc::new(PusherApi {
+        engine: engine.clone(),
+        workers: workers.clone(),
+        quota,
+        prefix: config.path,
+        body_bytes_max: config.request_bytes_max,
+        tasks: tasks.clone(),
+        nobody: nobody(),
+    });
+
+    let background = CancellationToken::new();
+    tasks.spawn(feed_task.run(messenger_api.clone(), background.clone()));
+    tasks.spawn(presence.run(messenger_api.clone(), background.clone()));
+    let routes = router(pusher_api, messenger_api);
+    announce(&address.to_string());
+    tracing::info!(%address, "Chinwag is listening");
+
+    listen::serve(listener, routes, listen_options, stop).await;
+
+    // No new connections and no requests under way any more: send clients away, tell what is still to be told,
+    // and close the store last.
+    let stopped = tokio::time::timeout(STOP_DEADLINE, async {
+        workers.stop().await;
+        background.cancel();
+        tasks.close();
+        tasks.wait().await;
+        if let Err(error) = store.close().await {
+            tracing::error!(%error, "The store was not closed properly");
+        }
+    });
+    if stopped.await.is_err() {
+        tracing::warn!("The server did not stop in time and is cut off");
+    }
+    tracing::info!("Chinwag has stopped");
+    Ok(())
+}
+
+/// Says where to go, on standard output, for people and for scripts that wait for it.
+#[expect(clippy::print_stdout, reason = "this line is meant for standard output")]
+fn announce(address: &str) {
+    let host = address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
+    println!("Open http://{host}");
+}

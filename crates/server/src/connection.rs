@@ -1,0 +1,342 @@
+//! A connection: joins a socket, its WebSocket, its protocol's machine and the engine.
+//!
+//! It belongs to one worker thread. Two things touch it there, never at the same time: its own task, which reads
+//! and carries out calls, and the worker, which hands it deliveries and wakes it. Both write what is to be written
+//! themselves; the task is woken for writing only when the socket took less than there was.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use chinwag_engine::{Answer, App, Call, ConnectionId, Slot, SubscribeRefused};
+use chinwag_protocol::{Close, Connection as Machine, Effect, Input, Millis};
+use tokio::net::TcpStream;
+
+use crate::websocket::{Flushed, Incoming, WebSocket};
+use crate::worker::{Worker, WorkerOptions};
+
+/// How long a closed connection may take to read what was sent to it and to answer.
+const CLOSING_MS: Millis = 5_000;
+const TOO_SLOW: Close = Close {
+    code: 4100,
+    reason: "Reading too slowly",
+};
+
+/// What a worker holds of one connection.
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) app: Arc<App>,
+    pub(crate) slot: Slot,
+    pub(crate) generation: u32,
+    /// The tick of its entry in the wheel; 0 for none.
+    pub(crate) armed: Cell<u64>,
+    /// Whether it is in the worker's list of those to be written.
+    pub(crate) touched: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    inner: RefCell<Inner>,
+}
+
+struct Inner {
+    stream: TcpStream,
+    socket: WebSocket,
+    machine: Box<dyn Machine>,
+    phase: Phase,
+    /// The socket took less than there was.
+    blocked: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// A close frame is on its way; the socket is given up when the client answers, or at this time.
+    Closing(Millis),
+    Gone,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        id: ConnectionId,
+        app: Arc<App>,
+        slot: Slot,
+        generation: u32,
+        stream: TcpStream,
+        machine: Box<dyn Machine>,
+    ) -> Self {
+        let socket = WebSocket::new(app.options.message_bytes_max);
+        Self {
+            id,
+            app,
+            slot,
+            generation,
+            armed: Cell::new(0),
+            touched: Cell::new(false),
+            waker: RefCell::new(None),
+            inner: RefCell::new(Inner {
+                stream,
+                socket,
+                machine,
+                phase: Phase::Open,
+                blocked: false,
+            }),
+        }
+    }
+
+    /// When the worker is to wake it.
+    pub(crate) fn wake_at(&self) -> Millis {
+        let inner = self.inner.borrow();
+        match inner.phase {
+            Phase::Open => inner.machine.wake_at(),
+            Phase::Closing(at) => at,
+            Phase::Gone => Millis::MAX,
+        }
+    }
+
+    /// Hands something to the machine and queues what it sends. Returns the calls it asks for.
+    pub(crate) fn input(&self, now: Millis, input: Input<'_>, options: &WorkerOptions) -> Option<Call> {
+        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *inner;
+        match inner.phase {
+            Phase::Open => {}
+            Phase::Closing(at) => {
+                if now >= at && matches!(input, Input::Wake) {
+                    inner.phase = Phase::Gone;
+                    self.wake();
+                }
+                return None;
+            }
+            Phase::Gone => return None,
+        }
+        let mut effects = EFFECTS.take();
+        inner.machine.input(now, input, &mut effects);
+        let mut call = None;
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Send(frame) => inner.socket.push(frame.into_bytes()),
+                Effect::Call(asked) => {
+                    debug_assert!(call.is_none(), "a machine asks for one thing at a time");
+                    call = Some(asked);
+                }
+                Effect::Close(close) => inner.close(now, close),
+            }
+        }
+        EFFECTS.set(effects);
+        if inner.phase == Phase::Open && inner.socket.queued_bytes() > options.queue_bytes_max {
+            inner.socket.drop_queue();
+            inner.close(now, TOO_SLOW);
+        }
+        call
+    }
+
+    /// Writes what waits. When the socket takes less, the connection's own task goes on once it takes more.
+    pub(crate) fn flush(&self) {
+        let mut inner = self.inner.borrow_mut();
+        if inner.blocked {
+            return;
+        }
+        match inner.flush() {
+            Flushed::All => {}
+            Flushed::Blocked => {
+                inner.blocked = true;
+                self.wake();
+            }
+            Flushed::Gone => {
+                inner.phase = Phase::Gone;
+                self.wake();
+            }
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Waits until there is something to read, writing meanwhile what waits. `false`: the connection is over.
+    async fn readable(&self) -> bool {
+        poll_fn(|context| self.poll_readable(context)).await
+    }
+
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<bool> {
+        let mut waker = self.waker.borrow_mut();
+        if waker
+            .as_ref()
+            .is_none_or(|known| !known.will_wake(context.waker()))
+        {
+            *waker = Some(context.waker().clone());
+        }
+        drop(waker);
+        let mut inner = self.inner.borrow_mut();
+        while inner.blocked {
+            match inner.stream.poll_write_ready(context) {
+                Poll::Pending => break,
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+                Poll::Ready(Ok(())) => match inner.flush() {
+                    Flushed::All => inner.blocked = false,
+                    Flushed::Blocked => {}
+                    Flushed::Gone => inner.phase = Phase::Gone,
+                },
+            }
+            if inner.phase == Phase::Gone {
+                break;
+            }
+        }
+        if inner.phase == Phase::Gone {
+            return Poll::Ready(false);
+        }
+        inner.stream.poll_read_ready(context).map(|ready| ready.is_ok())
+    }
+
+    /// Reads what the socket has and appends the messages in it. `false`: the client is gone.
+    fn read(&self, buffer: &mut [u8], messages: &mut Vec<Incoming>) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        match inner.stream.try_read(buffer) {
+            Ok(0) => false,
+            Ok(length) => {
+                inner.socket.take_in(&buffer[..length], messages);
+                true
+            }
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+}
+
+impl Inner {
+    fn flush(&mut self) -> Flushed {
+        self.socket.flush(&self.stream)
+    }
+
+    fn close(&mut self, now: Millis, close: Close) {
+        self.socket.close(close);
+        self.phase = Phase::Closing(now + CLOSING_MS);
+    }
+}
+
+thread_local! {
+    static EFFECTS: Cell<Vec<Effect>> = const { Cell::new(Vec::new()) };
+}
+
+/// The task of a connection: from its first frame until it is gone from everything.
+pub(crate) async fn run(connection: Rc<Connection>, worker: Rc<Worker>, read_ahead: Bytes) {
+    let mut messages = Vec::new();
+    talk(&connection, &worker, Input::Opened).await;
+    if !read_ahead.is_empty() {
+        connection
+            .inner
+            .borrow_mut()
+            .socket
+            .take_in(&read_ahead, &mut messages);
+    }
+    loop {
+        let alive = listen(&connection, &worker, &mut messages).await;
+        connection.flush();
+        worker.arm(&connection);
+        if !alive || !connection.readable().await {
+            break;
+        }
+        if !worker.with_read_buffer(|buffer| connection.read(buffer, &mut messages)) {
+            break;
+        }
+    }
+    connection.inner.borrow_mut().phase = Phase::Gone;
+    worker.forget(&connection).await;
+}
+
+/// Takes in what was read. `false`: the connection is over.
+async fn listen(connection: &Rc<Connection>, worker: &Rc<Worker>, messages: &mut Vec<Incoming>) -> bool {
+    for message in std::mem::take(messages) {
+        match message {
+            Incoming::Text(text) => talk(connection, worker, Input::Text(&text)).await,
+            Incoming::Binary(bytes) => talk(connection, worker, Input::Binary(&bytes)).await,
+            Incoming::Control => talk(connection, worker, Input::Control).await,
+            Incoming::Broken(close) => {
+                let now = worker.now();
+                let mut inner = connection.inner.borrow_mut();
+                // What comes after that is read and thrown away until the client answers or its time is up:
+                // closing over unread bytes would reset the connection and take the close frame with it.
+                if inner.phase == Phase::Open {
+                    inner.close(now, close);
+                }
+            }
+            Incoming::Closed => return false,
+        }
+    }
+    true
+}
+
+/// Hands something to the machine and carries out what it asks for, until it asks for nothing.
+async fn talk(connection: &Rc<Connection>, worker: &Rc<Worker>, input: Input<'_>) {
+    let mut call = connection.input(worker.now(), input, &worker.options);
+    while let Some(asked) = call {
+        let mut answer = pin!(carry_out(connection, worker, asked));
+        // What was said before the call must not wait for a call that takes long.
+        let first = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+        let answer = match first {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => {
+                connection.flush();
+                answer.await
+            }
+        };
+        call =
+            answer.and_then(|answer| connection.input(worker.now(), Input::Answer(answer), &worker.options));
+    }
+}
+
+async fn carry_out(connection: &Rc<Connection>, worker: &Rc<Worker>, call: Call) -> Option<Answer> {
+    let (engine, app) = (&worker.engine, &connection.app);
+    match call {
+        Call::Subscribe { channel, member } => {
+            let present = member.is_some();
+            let new = worker
+                .hub
+                .borrow_mut()
+                .subscribe(connection.slot, app.number, &channel, present);
+            let subscribed = if new {
+                engine
+                    .subscribe(worker.number, connection.id, app, &channel, member)
+                    .await
+            } else {
+                let roster = engine.roster(app.number, &channel).await;
+                roster
+                    .map(|roster| chinwag_engine::Subscribed {
+                        channel: channel.clone(),
+                        roster: Some(roster),
+                    })
+                    .map_err(|error| SubscribeRefused::Unavailable(error.to_string()))
+            };
+            Some(match subscribed {
+                Ok(subscribed) => Answer::Subscribed(subscribed),
+                Err(why) => {
+                    worker
+                        .hub
+                        .borrow_mut()
+                        .unsubscribe(connection.slot, app.number, &channel);
+                    Answer::SubscribeRefused { channel, why }
+                }
+            })
+        }
+        Call::Unsubscribe { channel } => {
+            let was = worker
+                .hub
+                .borrow_mut()
+                .unsubscribe(connection.slot, app.number, &channel);
+            if let Some(present) = was {
+                engine
+                    .unsubscribe(worker.number, connection.id, app.number, &channel, present)
+                    .await;
+            }
+            None
+        }
+        Call::Publish(publication) => engine
+            .publish(publication)
+            .await
+            .err()
+            .map(|_| Answer::PublishRefused),
+    }
+}

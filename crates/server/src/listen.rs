@@ -1,0 +1,125 @@
+//! The listener: accepts sockets, speaks HTTP/1.1 on them, and hands upgraded ones to workers.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+/// How long requests under way may take when the server stops.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Limits on a connection before it is anything.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenOptions {
+    /// How long a request's head may take to arrive, which is also how long an idle connection is kept.
+    pub head_timeout: Duration,
+    /// Largest request head, in bytes.
+    pub head_bytes_max: usize,
+    /// Connections the system may hold for us until we take them.
+    pub backlog: i32,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            head_timeout: Duration::from_secs(30),
+            head_bytes_max: 16 * 1024,
+            backlog: 4_096,
+        }
+    }
+}
+
+/// Binds the address.
+///
+/// # Errors
+/// When the address is taken or not ours.
+pub fn bind(address: SocketAddr, options: &ListenOptions) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(options.backlog)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Serves until `stop`, then finishes the requests that are under way.
+pub async fn serve(listener: TcpListener, router: Router, options: ListenOptions, stop: CancellationToken) {
+    let connections = TaskTracker::new();
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors, most likely. Waiting lets others finish.
+                    tracing::warn!(%error, "A connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+        };
+        prepare(&stream);
+        let service = hyper::service::service_fn({
+            let router = router.clone();
+            move |request: hyper::Request<Incoming>| {
+                let mut request: Request = request.map(axum::body::Body::new);
+                request.extensions_mut().insert(ConnectInfo(peer));
+                router.clone().oneshot(request)
+            }
+        });
+        let mut builder = hyper::server::conn::http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(options.head_timeout)
+            .max_buf_size(options.head_bytes_max);
+        let served = builder
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let stop = stop.clone();
+        connections.spawn(async move {
+            let mut served = pin!(served);
+            let mut stopping = false;
+            loop {
+                let ended = tokio::select! {
+                    ended = served.as_mut() => ended,
+                    () = stop.cancelled(), if !stopping => {
+                        stopping = true;
+                        served.as_mut().graceful_shutdown();
+                        continue;
+                    }
+                };
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "An HTTP connection ended early");
+                }
+                return;
+            }
+        });
+    }
+    drop(listener);
+    connections.close();
+    if timeout(FINISH_TIMEOUT, connections.wait()).await.is_err() {
+        tracing::warn!("Some requests were still under way when the server stopped");
+    }
+}
+
+/// Small writes go out at once, and a peer that vanished is noticed.
+fn prepare(stream: &TcpStream) {
+    let socket = socket2::SockRef::from(stream);
+    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(120));
+    let set = stream
+        .set_nodelay(true)
+        .and_then(|()| socket.set_tcp_keepalive(&keepalive));
+    if let Err(error) = set {
+        tracing::debug!(%error, "A socket option could not be set");
+    }
+}

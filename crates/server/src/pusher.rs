@@ -1,0 +1,286 @@
+//! The HTTP side of the Pusher protocol: the WebSocket handshake at `/app/{key}` and the API under `/apps/{id}`.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{OriginalUri, Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use chinwag_engine::{App, AppNumber, AppOptions, Engine, PublishError};
+use chinwag_protocol::pusher::api::{self, ApiError};
+use chinwag_protocol::pusher::{Handshake, Kind, Pusher};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_util::task::TaskTracker;
+use tungstenite::handshake::derive_accept_key;
+
+use crate::quota::Quota;
+use crate::worker::{Newcomer, Workers};
+
+/// How long a socket may take to become a WebSocket after the answer.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A subprotocol that one client offers, and that must be chosen when it is offered.
+const SUBPROTOCOL: &str = "pusher-channels-protocol-7";
+
+/// What the routes need.
+pub struct PusherApi {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Where new connections go.
+    pub workers: Arc<Workers>,
+    /// Who may connect.
+    pub quota: Arc<Quota>,
+    /// The path under which `/app` and `/apps` are served; empty, or with a slash in front and none behind.
+    pub prefix: String,
+    /// Largest body of a request, in bytes.
+    pub body_bytes_max: usize,
+    /// Owns what goes on after an answer.
+    pub tasks: TaskTracker,
+    /// What a client without an app belongs to until it has read why it must go.
+    pub nobody: Arc<App>,
+}
+
+/// An app that nobody can sign for.
+pub fn nobody() -> Arc<App> {
+    Arc::new(App {
+        number: AppNumber(u32::MAX),
+        id: String::new(),
+        keys: Vec::new(),
+        options: AppOptions::default(),
+        namespaces: Vec::new(),
+    })
+}
+
+/// The routes, under the prefix.
+pub fn router(api: Arc<PusherApi>) -> Router {
+    let prefix = api.prefix.clone();
+    let routes = Router::new()
+        .route("/app/{key}", get(connect))
+        .route("/apps/{id}/events", post(trigger))
+        .route("/apps/{id}/{*rest}", any(not_found))
+        .route("/apps/{id}", any(not_found))
+        .route("/pusher/{*rest}", any(not_found))
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(api);
+    if prefix.is_empty() {
+        routes
+    } else {
+        Router::new().nest(&prefix, routes)
+    }
+}
+
+async fn not_found() -> Response {
+    refuse(&ApiError::new(404, "not_found", "No such endpoint"))
+}
+
+async fn method_not_allowed() -> Response {
+    refuse(&ApiError::new(
+        405,
+        "method_not_allowed",
+        "The method is not supported here",
+    ))
+}
+
+/// The WebSocket handshake (RFC 6455 §4.2). It succeeds for an unknown key too: only over an open socket can a
+/// client be told why, and a client that is not told tries again for ever.
+async fn connect(
+    State(api): State<Arc<PusherApi>>,
+    Path(key): Path<String>,
+    mut request: Request,
+) -> Response {
+    let Some(accept) = accept_key(request.headers()) else {
+        let required = [
+            (header::UPGRADE, "websocket"),
+            (header::SEC_WEBSOCKET_VERSION, "13"),
+        ];
+        return (
+            StatusCode::UPGRADE_REQUIRED,
+            required,
+            "This address speaks WebSocket",
+        )
+            .into_response();
+    };
+    let upgrade = hyper::upgrade::on(&mut request);
+    let offered = header_text(request.headers(), header::SEC_WEBSOCKET_PROTOCOL)
+        .is_some_and(|list| list.split(',').any(|one| one.trim() == SUBPROTOCOL));
+    api.tasks.clone().spawn(async move {
+        let upgraded = match tokio::time::timeout(UPGRADE_TIMEOUT, upgrade).await {
+            Ok(Ok(upgraded)) => upgraded,
+            Ok(Err(error)) => return tracing::debug!(%error, "A handshake was not finished"),
+            Err(_) => return tracing::debug!("A handshake took too long"),
+        };
+        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+            return tracing::error!("An upgraded connection is not a TCP socket");
+        };
+        match parts.io.into_inner().into_std() {
+            Ok(stream) => welcome(&api, &key, &request, stream, parts.read_buf),
+            Err(error) => tracing::warn!(%error, "A socket could not be handed over"),
+        }
+    });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if offered {
+        headers.insert(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static(SUBPROTOCOL),
+        );
+    }
+    response
+}
+
+/// Hands the socket to a worker, with the machine that will greet the client or tell it why not.
+fn welcome(
+    api: &PusherApi,
+    key: &str,
+    request: &Request,
+    stream: std::net::TcpStream,
+    read_ahead: bytes::Bytes,
+) {
+    let known = api.engine.apps.by_key(key);
+    let app = known.clone().unwrap_or_else(|| api.nobody.clone());
+    let admission = api.quota.admit(&app);
+    let id = api.quota.name();
+    let handshake = Handshake {
+        query: request.uri().query().unwrap_or_default(),
+        origin: header_text(request.headers(), header::ORIGIN),
+        over_quota: admission.over_quota,
+        node_full: admission.node_full,
+    };
+    let machine = Box::new(Pusher::new(id, known, &handshake, api.workers.now()));
+    api.workers.adopt(Newcomer {
+        id,
+        app,
+        stream,
+        read_ahead,
+        machine,
+        admission,
+    });
+}
+
+fn header_text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn accept_key(headers: &HeaderMap) -> Option<HeaderValue> {
+    let has = |name, token: &str| {
+        header_text(headers, name)
+            .is_some_and(|list| list.split(',').any(|one| one.trim().eq_ignore_ascii_case(token)))
+    };
+    let proper = has(header::CONNECTION, "upgrade")
+        && has(header::UPGRADE, "websocket")
+        && has(header::SEC_WEBSOCKET_VERSION, "13");
+    let key = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .filter(|key| proper && key.len() == 24)?;
+    HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()
+}
+
+fn refuse(error: &ApiError) -> Response {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = answer(status, error.body());
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+fn answer(status: StatusCode, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// `POST /apps/{id}/events`.
+async fn trigger(
+    State(api): State<Arc<PusherApi>>,
+    Path(id): Path<String>,
+    OriginalUri(uri): OriginalUri,
+    request: Request,
+) -> Response {
+    match try_trigger(&api, &id, &uri, request).await {
+        Ok(body) => answer(StatusCode::OK, body),
+        Err(error) => refuse(&error),
+    }
+}
+
+async fn try_trigger(
+    api: &PusherApi,
+    id: &str,
+    uri: &axum::http::Uri,
+    request: Request,
+) -> Result<String, ApiError> {
+    let body = axum::body::to_bytes(request.into_body(), api.body_bytes_max)
+        .await
+        .map_err(|_| {
+            let text = format!(
+                "The request exceeds the allowed maximum ({} bytes), or did not arrive",
+                api.body_bytes_max
+            );
+            ApiError::new(413, "payload_too_large", text)
+        })?;
+    let app = api.engine.apps.by_id(id);
+    let app = app.ok_or_else(|| ApiError::new(404, "unknown_app", "No matching application"))?;
+    if !app.options.enabled {
+        return Err(ApiError::new(403, "app_disabled", "The application is disabled"));
+    }
+    let signed = api::Request {
+        method: "POST",
+        path: uri.path(),
+        query: uri.query().unwrap_or_default(),
+        body: &body,
+    };
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("the clock is past 1970")
+        .as_secs();
+    api::authenticate(&app, &signed, now, &api.prefix)?;
+    let trigger = api::trigger(&app, &body)?;
+    let channels: Vec<_> = trigger
+        .publications
+        .iter()
+        .map(|publication| publication.channel.clone())
+        .collect();
+    for publication in trigger.publications {
+        api.engine
+            .publish(publication)
+            .await
+            .map_err(|error| match error {
+                PublishError::Busy => ApiError::new(503, "busy", "The server is busy; try again in a moment"),
+                PublishError::Broker(error) => {
+                    tracing::warn!(%error, "A publication was not accepted");
+                    ApiError::new(
+                        503,
+                        "unavailable",
+                        "The server cannot publish now; try again in a moment",
+                    )
+                }
+            })?;
+    }
+    if !trigger.wants_user_count && !trigger.wants_subscription_count {
+        return Ok("{}".to_owned());
+    }
+    let mut counts = serde_json::Map::new();
+    for channel in channels {
+        let mut of_channel = serde_json::Map::new();
+        if trigger.wants_user_count && Kind::of(channel.as_str()).presence {
+            let roster = api.engine.roster(app.number, &channel).await;
+            of_channel.insert(
+                "user_count".to_owned(),
+                roster.map_or(0, |roster| roster.members.len()).into(),
+            );
+        }
+        if trigger.wants_subscription_count {
+            let count = api.engine.subscriber_count(app.number, &channel);
+            of_channel.insert("subscription_count".to_owned(), count.into());
+        }
+        counts.insert(channel.to_string(), of_channel.into());
+    }
+    Ok(serde_json::json!({ "channels": counts }).to_string())
+}

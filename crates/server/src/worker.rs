@@ -1,0 +1,403 @@
+//! A worker: one thread that owns its connections, its hub and its inbox. Nothing of a connection is shared.
+//!
+//! What other threads have for it waits in the inbox and is taken in one go; every connection that a batch touched
+//! is then written once, so that a backlog turns into fewer and larger writes by itself.
+
+use std::cell::{Cell, RefCell};
+use std::net::TcpStream as StdStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chinwag_engine::{App, ConnectionId, Content, Delivery, Engine, Hub, Inbox, Inboxed, Slot, WorkerNumber};
+use chinwag_protocol::{Connection as Machine, Input, Millis};
+use parking_lot::Mutex;
+use slab::Slab;
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::connection::{self, Connection};
+use crate::quota::Admission;
+use crate::wheel::{Due, TICK_MS, Wheel};
+
+/// Bytes a worker reads at a time. One buffer serves all of its connections.
+const READ_BYTES: usize = 64 * 1024;
+/// Publications that wait in an inbox, in bytes, beyond which publishers must hold back.
+const INBOX_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Connections told to go at a time when the server stops, so that they do not all come back at once.
+const STOP_BATCH: usize = 500;
+const STOP_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a worker's connections may use.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerOptions {
+    /// Bytes that may wait for one connection. One that reads too slowly for that is closed.
+    pub queue_bytes_max: usize,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self {
+            queue_bytes_max: 1024 * 1024,
+        }
+    }
+}
+
+/// A socket that has become a WebSocket, on its way to a worker.
+pub(crate) struct Newcomer {
+    pub id: ConnectionId,
+    pub app: Arc<App>,
+    pub stream: StdStream,
+    /// What was read behind the handshake.
+    pub read_ahead: Bytes,
+    pub machine: Box<dyn Machine + Send>,
+    /// Given back when the connection is gone.
+    pub admission: Admission,
+}
+
+enum Item {
+    Engine(Inboxed),
+    Newcomer(Box<Newcomer>),
+}
+
+/// What waits for a worker. Bounded by [`Inbox::is_full`] for publications; newcomers are bounded by the number of
+/// connections a node may have.
+#[derive(Default)]
+struct WorkerInbox {
+    items: Mutex<Vec<Item>>,
+    bytes: AtomicUsize,
+    stopping: AtomicBool,
+    notify: Notify,
+}
+
+impl WorkerInbox {
+    fn push(&self, item: Item) {
+        let was_empty = {
+            let mut items = self.items.lock();
+            items.push(item);
+            items.len() == 1
+        };
+        if was_empty {
+            self.notify.notify_one();
+        }
+    }
+}
+
+impl Inbox for WorkerInbox {
+    fn put(&self, item: Inboxed) {
+        if let Inboxed::Delivery(delivery) = &item {
+            self.bytes.fetch_add(weight(delivery), Ordering::Relaxed);
+        }
+        self.push(Item::Engine(item));
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > INBOX_BYTES_MAX
+    }
+}
+
+fn weight(delivery: &Delivery) -> usize {
+    let data = match &delivery.publication.content {
+        Content::Message { data, .. } => data.len(),
+        Content::Joined { .. } | Content::Left { .. } => 0,
+    };
+    256 + data
+}
+
+/// All workers of this node.
+pub struct Workers {
+    inboxes: Vec<Arc<WorkerInbox>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    next: AtomicUsize,
+    started: Instant,
+}
+
+impl Workers {
+    /// Starts `count` worker threads.
+    ///
+    /// # Errors
+    /// When the system gives no thread or runtime.
+    pub fn start(count: usize, engine: &Arc<Engine>, options: WorkerOptions) -> std::io::Result<Self> {
+        let mut inboxes = Vec::new();
+        let mut threads = Vec::new();
+        let started = Instant::now();
+        for index in 0..count {
+            let inbox = Arc::new(WorkerInbox::default());
+            let number = engine.node().add_worker(inbox.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let (engine, its_inbox) = (engine.clone(), inbox.clone());
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || {
+                    let worker = Rc::new(Worker::new(number, engine, its_inbox, options, started));
+                    let tasks = LocalSet::new();
+                    runtime.block_on(tasks.run_until(worker.run()));
+                })?;
+            inboxes.push(inbox);
+            threads.push(thread);
+        }
+        Ok(Self {
+            inboxes,
+            threads: Mutex::new(threads),
+            next: AtomicUsize::new(0),
+            started,
+        })
+    }
+
+    /// Milliseconds on the clock of all workers.
+    pub(crate) fn now(&self) -> Millis {
+        self.started.elapsed().as_millis() as Millis
+    }
+
+    /// Hands a new connection to the next worker in turn.
+    pub(crate) fn adopt(&self, newcomer: Newcomer) {
+        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len();
+        self.inboxes[next].push(Item::Newcomer(Box::new(newcomer)));
+    }
+
+    /// Asks all clients to come back later, and waits until they are gone; the threads have ended then.
+    pub async fn stop(&self) {
+        for inbox in &self.inboxes {
+            inbox.stopping.store(true, Ordering::Release);
+            inbox.notify.notify_one();
+        }
+        let threads = std::mem::take(&mut *self.threads.lock());
+        let joined = tokio::task::spawn_blocking(move || {
+            threads
+                .into_iter()
+                .filter_map(|thread| thread.join().err())
+                .count()
+        });
+        if joined.await.is_ok_and(|panicked| panicked > 0) {
+            tracing::error!("A worker thread ended in a panic");
+        }
+    }
+}
+
+pub(crate) struct Worker {
+    pub(crate) number: WorkerNumber,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) options: WorkerOptions,
+    pub(crate) hub: RefCell<Hub>,
+    inbox: Arc<WorkerInbox>,
+    connections: RefCell<Slab<Rc<Connection>>>,
+    generation: Cell<u32>,
+    wheel: RefCell<Wheel>,
+    read_buffer: RefCell<Box<[u8]>>,
+    started: Instant,
+}
+
+impl Worker {
+    fn new(
+        number: WorkerNumber,
+        engine: Arc<Engine>,
+        inbox: Arc<WorkerInbox>,
+        options: WorkerOptions,
+        started: Instant,
+    ) -> Self {
+        Self {
+            number,
+            engine,
+            options,
+            hub: RefCell::default(),
+            inbox,
+            connections: RefCell::default(),
+            generation: Cell::new(0),
+            wheel: RefCell::new(Wheel::new(0)),
+            read_buffer: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
+            started,
+        }
+    }
+
+    /// Milliseconds since the workers started.
+    pub(crate) fn now(&self) -> Millis {
+        self.started.elapsed().as_millis() as Millis
+    }
+
+    pub(crate) fn with_read_buffer<T>(&self, read: impl FnOnce(&mut [u8]) -> T) -> T {
+        read(&mut self.read_buffer.borrow_mut())
+    }
+
+    async fn run(self: Rc<Self>) {
+        let mut tick = interval(Duration::from_millis(TICK_MS));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                () = self.inbox.notify.notified() => self.empty_inbox(),
+                _ = tick.tick() => self.wake_due(),
+            }
+            if self.inbox.stopping.load(Ordering::Acquire) {
+                break;
+            }
+        }
+        self.stop().await;
+    }
+
+    /// Takes what waits, hands it out, and writes each touched socket once.
+    fn empty_inbox(self: &Rc<Self>) {
+        let items = std::mem::take(&mut *self.inbox.items.lock());
+        let now = self.now();
+        let mut touched = Vec::new();
+        let mut taken = 0;
+        for item in items {
+            match item {
+                Item::Engine(Inboxed::Delivery(delivery)) => {
+                    taken += weight(&delivery);
+                    self.deliver(now, &delivery, &mut touched);
+                }
+                Item::Engine(Inboxed::Disconnect(id)) => self.disconnect(now, id),
+                Item::Newcomer(newcomer) => self.adopt(*newcomer),
+            }
+        }
+        self.inbox.bytes.fetch_sub(taken, Ordering::Relaxed);
+        for connection in touched {
+            connection.touched.set(false);
+            connection.flush();
+            self.arm(&connection);
+        }
+    }
+
+    fn deliver(&self, now: Millis, delivery: &Arc<Delivery>, touched: &mut Vec<Rc<Connection>>) {
+        let (hub, connections) = (self.hub.borrow(), self.connections.borrow());
+        let publication = &delivery.publication;
+        for slot in hub.subscribers(publication.app, &publication.channel) {
+            let connection = &connections[slot.0 as usize];
+            if publication.except == Some(connection.id) {
+                continue;
+            }
+            connection.input(now, Input::Delivery(delivery), &self.options);
+            if !connection.touched.replace(true) {
+                touched.push(connection.clone());
+            }
+        }
+    }
+
+    fn disconnect(&self, now: Millis, id: ConnectionId) {
+        let found = self
+            .connections
+            .borrow()
+            .iter()
+            .find(|(_, c)| c.id == id)
+            .map(|(_, c)| c.clone());
+        if let Some(connection) = found {
+            connection.input(now, Input::Disconnect, &self.options);
+            connection.flush();
+            self.arm(&connection);
+        }
+    }
+
+    fn adopt(self: &Rc<Self>, newcomer: Newcomer) {
+        let Newcomer {
+            id,
+            app,
+            stream,
+            read_ahead,
+            machine,
+            admission,
+        } = newcomer;
+        let stream = match tokio::net::TcpStream::from_std(stream) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "A new connection could not be registered");
+                return;
+            }
+        };
+        self.generation.set(self.generation.get().wrapping_add(1));
+        let connection = {
+            let mut connections = self.connections.borrow_mut();
+            let entry = connections.vacant_entry();
+            let slot = Slot(entry.key() as u32);
+            let connection = Rc::new(Connection::new(
+                id,
+                app,
+                slot,
+                self.generation.get(),
+                stream,
+                machine,
+            ));
+            entry.insert(connection.clone());
+            connection
+        };
+        let worker = self.clone();
+        // Owned by the worker's LocalSet, which lives as long as the thread.
+        tokio::task::spawn_local(async move {
+            connection::run(connection, worker, read_ahead).await;
+            drop(admission);
+        });
+    }
+
+    /// Sees to it that the connection is woken when it wants to be.
+    pub(crate) fn arm(&self, connection: &Connection) {
+        let at = connection.wake_at();
+        if at == Millis::MAX {
+            return;
+        }
+        let armed = connection.armed.get();
+        if armed != 0 && armed * TICK_MS <= at + TICK_MS {
+            return;
+        }
+        let due = Due {
+            slot: connection.slot,
+            generation: connection.generation,
+        };
+        connection.armed.set(self.wheel.borrow_mut().add(at, due));
+    }
+
+    fn wake_due(&self) {
+        let now = self.now();
+        let due = self.wheel.borrow_mut().take(now);
+        for (tick, due) in due {
+            let connection = match self.connections.borrow().get(due.slot.0 as usize) {
+                Some(connection)
+                    if connection.generation == due.generation && connection.armed.get() == tick =>
+                {
+                    connection.clone()
+                }
+                _ => continue,
+            };
+            connection.armed.set(0);
+            if connection.wake_at() <= now {
+                connection.input(now, Input::Wake, &self.options);
+                connection.flush();
+            }
+            self.arm(&connection);
+        }
+    }
+
+    /// Takes a connection out of everything.
+    pub(crate) async fn forget(&self, connection: &Connection) {
+        let dropped = self.hub.borrow_mut().drop_connection(connection.slot);
+        self.connections.borrow_mut().remove(connection.slot.0 as usize);
+        for gone in dropped {
+            self.engine
+                .unsubscribe(self.number, connection.id, gone.app, &gone.channel, gone.present)
+                .await;
+        }
+    }
+
+    async fn stop(self: &Rc<Self>) {
+        loop {
+            self.empty_inbox();
+            let open: Vec<_> = self.connections.borrow().iter().map(|(_, c)| c.clone()).collect();
+            if open.is_empty() {
+                return;
+            }
+            for batch in open.chunks(STOP_BATCH) {
+                let now = self.now();
+                for connection in batch {
+                    connection.input(now, Input::Stop, &self.options);
+                    connection.flush();
+                    self.arm(connection);
+                }
+                tokio::time::sleep(STOP_PAUSE).await;
+                self.wake_due();
+            }
+        }
+    }
+}
