@@ -1,10 +1,10 @@
 // Applies the stored look before the first paint. A file of its own, because the page's policy
-// allows no inline script. src/features/settings/look.ts writes what is read here.
+// allows no inline script. src/ui/look.ts writes what is read here.
 ;(function () {
   var look = {}
   try {
     look = JSON.parse(localStorage.getItem('chinwag.look') || '{}') || {}
-  } catch (_) {
+  } catch {
     // A blocked or broken storage means the default look.
   }
   var dark = matchMedia('(prefers-color-scheme: dark)').matches

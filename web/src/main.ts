@@ -3,6 +3,7 @@ import { createApp } from 'vue'
 import App from './App.vue'
 import { i18n } from './i18n'
 import { createAppRouter } from './router'
+import './ui/look'
 import './styles/tokens.css'
 import './styles/base.css'
 

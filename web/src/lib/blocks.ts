@@ -39,8 +39,8 @@ export type Block =
 export interface Divider {
   /** The line stands before the first message of others above this seq … */
   after: number
-  /** … and counts them up to this one. */
-  upto: number
+  /** … and says how many there are, more than are loaded perhaps. */
+  count: number
 }
 
 const clusterGap_ms = 5 * 60_000
@@ -72,10 +72,7 @@ export function buildBlocks(
       cut = true
     }
     if (divider && !dividerDrawn && isUnread(drawn, me, divider.after)) {
-      const count = messages.filter(
-        (other) => isUnread(other, me, divider.after) && other.seq! <= divider.upto,
-      ).length
-      if (count > 0) blocks.push({ type: 'unread', key: 'unread', count })
+      blocks.push({ type: 'unread', key: 'unread', count: divider.count })
       dividerDrawn = true
       cut = true
     }

@@ -46,6 +46,8 @@ export function useScrollWindow(options: ScrollWindowOptions) {
 
   let place: Place | null = null
   let stick = true
+  /** The scroll position that `place` belongs to. */
+  let known = 0
   let viewport = 0
 
   const indexOf = computed(() => {
@@ -98,6 +100,7 @@ export function useScrollWindow(options: ScrollWindowOptions) {
     const box = scroller.value
     if (!box || !content.value) return
     const top = box.getBoundingClientRect().top
+    known = box.scrollTop
     for (const child of content.value.querySelectorAll<HTMLElement>('[data-key]')) {
       const rect = child.getBoundingClientRect()
       if (rect.bottom > top + 1) {
@@ -112,12 +115,14 @@ export function useScrollWindow(options: ScrollWindowOptions) {
     if (!box) return
     if (stick) {
       box.scrollTop = box.scrollHeight
+      known = box.scrollTop
       return
     }
     const child = place && element(place.key)
     if (!child || !place) return
     const moved = child.getBoundingClientRect().top - box.getBoundingClientRect().top - place.offset
     if (Math.abs(moved) > 0.4) box.scrollTop += moved
+    known = box.scrollTop
   }
 
   /** Draws the window for the current place; repeats when guesses turn out too small. */
@@ -211,7 +216,9 @@ export function useScrollWindow(options: ScrollWindowOptions) {
           if (!box) return
           if (viewport && box.clientHeight !== viewport && atEnd.value) stick = true
           viewport = box.clientHeight
-          restore()
+          // Scrolled since, and the event is yet to come: then the reader's wish counts.
+          if (stick || Math.abs(box.scrollTop - known) < 1) restore()
+          else capture()
           measure()
           if (tooSmall()) void settle()
         })
