@@ -175,7 +175,7 @@ impl Limiter {
             });
         }
         let wanted = wanted.iter().filter(|(_, rate)| rate.capacity > 0);
-        let mut scarcest: Option<Quota> = None;
+        let mut scarcest: Option<(f64, Quota)> = None;
         let mut wait_s = None;
         for &(key, rate) in wanted.clone() {
             let bucket = buckets.entry(key).or_insert_with(|| Bucket {
@@ -194,8 +194,8 @@ impl Limiter {
                 remaining: (bucket.tokens - 1.0).max(0.0) as u32,
                 reset_s: bucket.seconds_until(f64::from(rate.capacity) + if short { 0.0 } else { 1.0 }),
             };
-            if scarcest.is_none_or(|other| quota.remaining < other.remaining) {
-                scarcest = Some(quota);
+            if scarcest.is_none_or(|(tokens, _)| bucket.tokens < tokens) {
+                scarcest = Some((bucket.tokens, quota));
             }
         }
         if wait_s.is_none() {
@@ -206,7 +206,7 @@ impl Limiter {
             }
         }
         drop(buckets);
-        if let Some(quota) = scarcest {
+        if let Some((_, quota)) = scarcest {
             meter.show(quota);
         }
         wait_s.map_or(Ok(()), |seconds| Err(Problem::rate_limited(seconds)))

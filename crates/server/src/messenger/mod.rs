@@ -29,7 +29,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use chinwag_engine::{App, Engine};
 use chinwag_messenger::Messenger;
 use serde::Serialize;
@@ -130,6 +130,8 @@ pub fn router(api: Arc<MessengerApi>) -> Router {
     let broadcasting = get(realtime::authorise_for_echo).post(realtime::authorise_for_echo);
     Router::new()
         .nest("/api/v1", v1)
+        // What is nested does not answer for the bare prefix with a slash.
+        .route("/api/v1/", any(async || Problem::not_found()))
         .route("/broadcasting/auth", broadcasting.fallback(method_not_allowed))
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
         .layer(from_fn(limits::report))

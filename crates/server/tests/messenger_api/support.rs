@@ -1,0 +1,407 @@
+//! A server to ask, people to ask as, and answers to look at.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderMap, Method, Request};
+use chinwag_backends::SqliteStore;
+use chinwag_engine::{
+    App, AppOptions, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed, KeyPair, Secret,
+    WorkerNumber,
+};
+use chinwag_messenger::{Messenger, Options};
+use chinwag_server::messenger::presence::{Presence, PresenceOptions};
+use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed, router};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// Everything that can be set.
+pub(crate) struct Setup {
+    pub(crate) messenger: Options,
+    pub(crate) api: ApiOptions,
+    pub(crate) presence: PresenceOptions,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            messenger: Options::default(),
+            api: ApiOptions {
+                rate_limits: RateLimits::unlimited(),
+                ..ApiOptions::default()
+            },
+            presence: PresenceOptions {
+                grace: Duration::ZERO,
+                pause: Duration::ZERO,
+            },
+        }
+    }
+}
+
+/// A messenger with its router and its tasks.
+pub(crate) struct Server {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) app: Arc<App>,
+    router: Router,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Setup::default()).await
+    }
+
+    pub(crate) async fn start_with(setup: Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("chinwag.db"))
+            .await
+            .unwrap();
+        let engine = Arc::new(Engine::in_memory());
+        let keys = KeyPair {
+            key: "chinwag-key".to_owned(),
+            secret: Secret::new("chinwag-secret"),
+        };
+        let app = engine
+            .apps
+            .add("messenger", vec![keys], AppOptions::default(), Vec::new())
+            .unwrap();
+        let (event_feed, feed_task) = feed::channel();
+        let messenger = Arc::new(Messenger::new(
+            Arc::new(store),
+            Arc::new(event_feed),
+            setup.messenger,
+        ));
+        let presence = Presence::new(app.number, setup.presence);
+        engine.observe(presence.clone());
+        let api = MessengerApi::new(
+            messenger,
+            engine.clone(),
+            app.clone(),
+            presence.clone(),
+            setup.api,
+        );
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(feed_task.run(api.clone(), stop.clone()));
+        tasks.spawn(presence.run(api.clone(), stop.clone()));
+        Self {
+            engine,
+            app,
+            router: router(api),
+            stop,
+            tasks,
+            _folder: folder,
+        }
+    }
+
+    /// Ends the tasks in order, which must not take long.
+    pub(crate) async fn stop(mut self) {
+        self.stop.cancel();
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        tokio::time::timeout(Duration::from_secs(5), ended)
+            .await
+            .expect("the tasks end when told to");
+    }
+
+    pub(crate) fn ask(&self, method: Method, path: &str) -> Ask<'_> {
+        let path = if path.starts_with("/broadcasting") {
+            path.to_owned()
+        } else {
+            format!("/api/v1{path}")
+        };
+        Ask {
+            server: self,
+            method,
+            path,
+            headers: Vec::new(),
+            body: Body::empty(),
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Ask<'_> {
+        self.ask(Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Ask<'_> {
+        self.ask(Method::POST, path)
+            .body("application/json", body.to_string())
+    }
+
+    /// A new account, logged in.
+    pub(crate) async fn person(&self, username: &str) -> Person {
+        let given =
+            json!({"username": username, "password": "correct horse", "display_name": name(username)});
+        let answer = self.post("/auth/register", &given).send().await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        Person {
+            id: answer.json["user"]["id"].as_i64().unwrap(),
+            token: answer.json["token"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    /// The id of a direct conversation.
+    pub(crate) async fn direct(&self, by: &Person, with: &Person) -> i64 {
+        let given = json!({"kind": "direct", "user_id": with.id});
+        let answer = self.post("/conversations", &given).by(by).send().await;
+        answer.json["conversation"]["id"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("{}", answer.text))
+    }
+
+    /// A message sent under a new key.
+    pub(crate) async fn say(&self, by: &Person, conversation: i64, body: &str) -> Value {
+        let given = json!({"client_id": uuid::Uuid::new_v4().to_string(), "body": body});
+        let answer = self
+            .post(&format!("/conversations/{conversation}/messages"), &given)
+            .by(by)
+            .send()
+            .await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.json
+    }
+
+    /// A worker thread's place in the engine, with us at the receiving end.
+    pub(crate) fn worker(&self) -> Worker {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let number = self.engine.node().add_worker(Arc::new(Sender(sender)));
+        Worker {
+            engine: self.engine.clone(),
+            app: self.app.clone(),
+            number,
+            inbox,
+        }
+    }
+}
+
+pub(crate) fn name(username: &str) -> String {
+    format!("{}{} Whitlock", username[..1].to_uppercase(), &username[1..])
+}
+
+/// Somebody with a token.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) id: i64,
+    pub(crate) token: String,
+}
+
+impl Person {
+    pub(crate) fn channel(&self) -> String {
+        format!("private-user.{}", self.id)
+    }
+}
+
+/// A request in the making.
+pub(crate) struct Ask<'a> {
+    server: &'a Server,
+    method: Method,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Body,
+}
+
+impl Ask<'_> {
+    pub(crate) fn by(self, person: &Person) -> Self {
+        let token = format!("Bearer {}", person.token);
+        self.header("authorization", &token)
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn body(mut self, content_type: &str, bytes: impl Into<Body>) -> Self {
+        self.headers.retain(|(name, _)| name != "content-type");
+        self.body = bytes.into();
+        self.header("content-type", content_type)
+    }
+
+    pub(crate) async fn send(self) -> Answer {
+        let mut request = Request::builder().method(self.method).uri(&self.path);
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
+        let mut request = request.body(self.body).unwrap();
+        request
+            .extensions_mut()
+            .insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 7], 40_000))));
+        let response = self.server.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let answer = Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            json: serde_json::from_str(&text).unwrap_or(Value::Null),
+            text,
+        };
+        assert!(answer.header("x-request-id").is_some(), "every answer has an id");
+        answer
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) json: Value,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The value of a cookie that was set.
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
+        let lines = self
+            .headers
+            .get_all("set-cookie")
+            .iter()
+            .map(|line| line.to_str().unwrap());
+        lines
+            .filter_map(|line| line.split(';').next()?.split_once('='))
+            .find_map(|(key, value)| (key == name).then(|| value.to_owned()))
+    }
+
+    /// The whole answer, times aside.
+    #[track_caller]
+    pub(crate) fn check(&self, status: u16, json: &Value) {
+        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(timeless(&self.json), *json, "{}", self.text);
+    }
+}
+
+/// The same with `<time>` for every time in the one spelling that is allowed.
+pub(crate) fn timeless(json: &Value) -> Value {
+    match json {
+        Value::String(text) if is_time(text) => json!("<time>"),
+        Value::Array(items) => items.iter().map(timeless).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), timeless(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => other.clone(),
+    }
+}
+
+fn is_time(text: &str) -> bool {
+    let shape: String = text
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
+    shape == "0000-00-00T00:00:00.000Z"
+}
+
+struct Sender(mpsc::UnboundedSender<Inboxed>);
+
+impl Inbox for Sender {
+    fn put(&self, item: Inboxed) {
+        let _ = self.0.send(item);
+    }
+
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
+/// What a connected client hears.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Heard {
+    Event {
+        channel: String,
+        name: String,
+        data: Value,
+    },
+    Closed(ConnectionId),
+}
+
+/// Stands in for a worker thread and its sockets.
+pub(crate) struct Worker {
+    engine: Arc<Engine>,
+    app: Arc<App>,
+    number: WorkerNumber,
+    inbox: mpsc::UnboundedReceiver<Inboxed>,
+}
+
+impl Worker {
+    /// A socket of the person joins its user channel.
+    pub(crate) async fn connect(&self, person: &Person, socket: &str) {
+        let channel = ChannelName::parse(&person.channel()).unwrap();
+        self.engine
+            .subscribe(self.number, socket.parse().unwrap(), &self.app, &channel, None)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn disconnect(&self, person: &Person, socket: &str) {
+        let channel = ChannelName::parse(&person.channel()).unwrap();
+        self.engine
+            .unsubscribe(
+                self.number,
+                socket.parse().unwrap(),
+                self.app.number,
+                &channel,
+                false,
+            )
+            .await;
+    }
+
+    /// The next thing that arrives.
+    pub(crate) async fn hear(&mut self) -> Heard {
+        let next = tokio::time::timeout(Duration::from_secs(5), self.inbox.recv()).await;
+        match next.expect("something arrives").unwrap() {
+            Inboxed::Disconnect(connection) => Heard::Closed(connection),
+            Inboxed::Delivery(delivery) => event(&delivery),
+        }
+    }
+
+    /// The next event, which must have this name and be for this person.
+    #[track_caller]
+    pub(crate) fn hear_event<'b>(
+        &'b mut self,
+        whose: &'b Person,
+        expected: &'static str,
+    ) -> impl Future<Output = Value> + 'b {
+        async move {
+            match self.hear().await {
+                Heard::Event { channel, name, data } => {
+                    assert_eq!((name.as_str(), channel), (expected, whose.channel()), "{data}");
+                    data
+                }
+                closed @ Heard::Closed(_) => panic!("{closed:?} instead of {expected}"),
+            }
+        }
+    }
+
+    /// Nothing has arrived.
+    pub(crate) fn silence(&mut self) {
+        if let Ok(item) = self.inbox.try_recv() {
+            panic!("{item:?}");
+        }
+    }
+}
+
+fn event(delivery: &Delivery) -> Heard {
+    let Content::Message { event, data } = &delivery.publication.content else {
+        panic!("{delivery:?}")
+    };
+    Heard::Event {
+        channel: delivery.publication.channel.as_str().to_owned(),
+        name: event.as_deref().unwrap().to_owned(),
+        data: serde_json::from_slice(data).unwrap(),
+    }
+}
