@@ -20,7 +20,9 @@ use crate::error::Problem;
 const SESSION_COOKIE: &str = "chinwag_session";
 const CSRF_COOKIE: &str = "XSRF-TOKEN";
 const CSRF_HEADER: &str = "x-csrf-token";
-const SESSION_SECONDS: u32 = 90 * 24 * 60 * 60;
+
+/// As long as browsers keep cookies at all; the server ends logins that are not used long before.
+const SESSION_SECONDS: u32 = 400 * 24 * 60 * 60;
 
 /// The caller of an operation, charged to the budget `B`.
 pub(super) struct By<B> {

@@ -162,3 +162,41 @@ fn encode(event: &view::Event<'_>) -> (&'static str, Bytes) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chinwag_messenger::{ConversationId, Timestamp};
+
+    #[test]
+    fn an_overrun_feed_drops_and_counts_and_never_blocks() {
+        let (feed, _task) = channel();
+        let event = Event::ConversationAdded {
+            conversation: ConversationId(1),
+            user_rev: 1,
+            at: Timestamp(0),
+        };
+        for _ in 0..QUEUE_MAX + 3 {
+            feed.deliver(&Audience::Users(vec![UserId(1)]), &event);
+        }
+        assert_eq!(feed.counters().dropped.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn what_is_too_large_to_publish_tells_clients_to_synchronise() {
+        let event = Event::MembersChanged {
+            conversation: ConversationId(1),
+            rev: 1,
+            at: Timestamp(0),
+            added: Vec::new(),
+            removed: (0..20_000).map(UserId).collect(),
+            member_count: 1,
+            message: None,
+        };
+        let (name, data) = encode(&view::Event::of(&event).unwrap());
+        assert_eq!(
+            (name, &*data),
+            ("sync.required", &br#"{"v":1,"reason":"payload_too_large"}"#[..])
+        );
+    }
+}

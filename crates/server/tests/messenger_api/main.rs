@@ -1,5 +1,7 @@
 //! The messenger's REST API as its clients see it: the router in process, over a real SQLite store.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 mod realtime;
 mod refusals;
 mod shapes;

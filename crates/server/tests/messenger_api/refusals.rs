@@ -447,3 +447,20 @@ async fn queries_and_cursors_have_their_refusals() {
     .await;
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_store_that_is_away_is_a_reason_to_come_back() {
+    let server = Server::start().await;
+    let sam = server.person("sam").await;
+    server.store.close().await.unwrap();
+    for ask in [
+        server.get("/config"),
+        server.get("/me").by(&sam),
+        server.get("/sync").by(&sam),
+    ] {
+        let answer = ask.send().await;
+        refused(&answer, 503, "unavailable", None);
+        assert!(answer.header("retry-after").is_some());
+    }
+    server.stop().await;
+}

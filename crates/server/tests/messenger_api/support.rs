@@ -51,6 +51,7 @@ pub(crate) struct Server {
     pub(crate) engine: Arc<Engine>,
     pub(crate) app: Arc<App>,
     router: Router,
+    pub(crate) store: Arc<SqliteStore>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     _folder: tempfile::TempDir,
@@ -66,6 +67,7 @@ impl Server {
         let store = SqliteStore::open(&folder.path().join("chinwag.db"))
             .await
             .unwrap();
+        let store = Arc::new(store);
         let engine = Arc::new(Engine::in_memory());
         let keys = KeyPair {
             key: "chinwag-key".to_owned(),
@@ -77,7 +79,7 @@ impl Server {
             .unwrap();
         let (event_feed, feed_task) = feed::channel();
         let messenger = Arc::new(Messenger::new(
-            Arc::new(store),
+            store.clone(),
             Arc::new(event_feed),
             setup.messenger,
         ));
@@ -98,6 +100,7 @@ impl Server {
             engine,
             app,
             router: router(api),
+            store,
             stop,
             tasks,
             _folder: folder,
@@ -370,20 +373,13 @@ impl Worker {
     }
 
     /// The next event, which must have this name and be for this person.
-    #[track_caller]
-    pub(crate) fn hear_event<'b>(
-        &'b mut self,
-        whose: &'b Person,
-        expected: &'static str,
-    ) -> impl Future<Output = Value> + 'b {
-        async move {
-            match self.hear().await {
-                Heard::Event { channel, name, data } => {
-                    assert_eq!((name.as_str(), channel), (expected, whose.channel()), "{data}");
-                    data
-                }
-                closed @ Heard::Closed(_) => panic!("{closed:?} instead of {expected}"),
+    pub(crate) async fn hear_event(&mut self, whose: &Person, expected: &str) -> Value {
+        match self.hear().await {
+            Heard::Event { channel, name, data } => {
+                assert_eq!((name.as_str(), channel), (expected, whose.channel()), "{data}");
+                data
             }
+            closed @ Heard::Closed(_) => panic!("{closed:?} instead of {expected}"),
         }
     }
 
