@@ -54,8 +54,10 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_env("CHINWAG_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,memory_serve=warn,sea_orm_migration=warn,sqlx=warn"));
+    let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(colours)
         .with_writer(std::io::stderr)
         .init();
     let config = read_config(&arguments);

@@ -1,0 +1,60 @@
+# Two commands do everything: `make run` and `make test`. `make check` is what CI runs.
+
+CARGO ?= cargo
+NPM   ?= npm
+export CHINWAG_BIN ?= $(CURDIR)/target/release/chinwag
+
+WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print)
+# After dependencies are installed, npm leaves this file.
+INSTALLED := node_modules/.package-lock.json
+
+.PHONY: run build test check bench rust-tests web-tests e2e tools clean
+
+## run: build the UI and the server, and start it with its defaults
+run: build
+	$(CHINWAG_BIN) serve
+
+build: web/dist/index.html
+	$(CARGO) build --release --locked -p chinwag
+
+web/$(INSTALLED): web/package-lock.json
+	cd web && $(NPM) ci --no-audit --no-fund
+	@touch $@
+
+web/dist/index.html: web/$(INSTALLED) $(WEB_SOURCES)
+	cd web && $(NPM) run build
+	@touch $@
+
+e2e/$(INSTALLED): e2e/package-lock.json
+	cd e2e && $(NPM) ci --no-audit --no-fund
+	@touch $@
+
+## test: find or install what the tests need, run every suite
+test: tools rust-tests web-tests e2e
+
+tools:
+	scripts/test-tools
+
+rust-tests: web/dist/index.html
+	$(CARGO) test --workspace --locked
+
+web-tests: web/$(INSTALLED)
+	cd web && $(NPM) test
+
+e2e: build e2e/$(INSTALLED)
+	cd e2e && $(NPM) test
+
+## check: formats, lints and types, then all tests
+check: web/dist/index.html
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	cd web && $(NPM) run lint
+	$(MAKE) test
+
+## bench: measure the release build against what the kernel costs
+bench: build
+	$(CARGO) build --release --locked -p chinwag-bench
+	target/release/chinwag-bench --server $(CHINWAG_BIN)
+
+clean:
+	rm -rf target web/dist web/node_modules e2e/node_modules
