@@ -16,6 +16,13 @@ use std::time::Duration;
 /// Connections that only read. More of them help little: SQLite reads from its cache at memory speed.
 const READERS: u32 = 4;
 
+/// Memory for pages of the writer, which touches some hundred of them for each group. Negative: in KiB.
+const WRITER_CACHE_KIB: &str = "-32000";
+
+/// The log is written into the file at this many pages (32 MiB). Pages that many groups touch, such as the
+/// counters, are then written there once instead of once for each few groups.
+const CHECKPOINT_PAGES: &str = "8000";
+
 /// How long a connection waits for a lock. Only another process can hold one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -82,7 +89,10 @@ impl ConnectWriter {
             // Batches come in many sizes and each is a statement of its own, worth keeping prepared.
             let sqlite = common(sqlite, &path)
                 .create_if_missing(true)
-                .statement_cache_capacity(1_024);
+                .statement_cache_capacity(1_024)
+                .pragma("cache_size", WRITER_CACHE_KIB)
+                .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+
             match pages_max {
                 Some(pages) => sqlite.pragma("max_page_count", pages.to_string()),
                 None => sqlite,
@@ -111,6 +121,8 @@ fn common(sqlite: SqliteConnectOptions, path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // Statements for many rows keep what is needed to undo them; by default in a file each time.
+        .pragma("temp_store", "MEMORY")
         .busy_timeout(BUSY_TIMEOUT)
 }
 
