@@ -23,5 +23,5 @@ export default defineConfig([
       'vue/require-default-prop': 'off',
     },
   },
-  { files: ['public/*.js'], languageOptions: { sourceType: 'script' } },
+  { files: ['src/page/*.js'], languageOptions: { sourceType: 'script' } },
 ])

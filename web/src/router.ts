@@ -105,6 +105,9 @@ export function createAppRouter() {
   const router = createRouter({ history: createWebHistory(import.meta.env.BASE_URL), routes })
   const store = useMessengerLater()
 
+  /** The server has said that nobody is logged in; asking again on each page would be idle. */
+  let anonymous = false
+
   /** Finds out who is calling, once; true when somebody is logged in. */
   async function boot(): Promise<boolean> {
     if (hasSession()) return true
@@ -113,11 +116,15 @@ export function createAppRouter() {
     // What the browser kept is shown at once; the first synchronisation confirms or ends it.
     if (await resumeSession()) return true
     await config
+    if (anonymous) return false
     try {
       await startSession(await api.me())
       return true
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) return false
+      if (error instanceof ApiError && error.status === 401) {
+        anonymous = true
+        return false
+      }
       throw error
     }
   }

@@ -197,12 +197,17 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
   let barTimer: ReturnType<typeof setTimeout> | undefined
   let connected = false
   function showConnection(): void {
-    clearTimeout(barTimer)
     if (!navigator.onLine) store.connection = 'offline'
     else if (connected) store.connection = 'online'
-    else {
-      if (store.connection === 'offline') store.connection = 'reconnecting'
-      barTimer = setTimeout(() => (store.connection = 'reconnecting'), reconnecting_ms)
+    else if (store.connection === 'offline') store.connection = 'reconnecting'
+    if (store.connection === 'online' ? !connected : store.connection === 'connecting') {
+      barTimer ??= setTimeout(() => {
+        barTimer = undefined
+        store.connection = 'reconnecting'
+      }, reconnecting_ms)
+    } else {
+      clearTimeout(barTimer)
+      barTimer = undefined
     }
   }
 
@@ -213,6 +218,8 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
       if (stopped) return
       realtime = connectRealtime(config, {
         subscribed: () => void synchronise(),
+        // The API has the last word: its 401 ends the session.
+        refused: () => void api.me().catch(() => {}),
         state(now) {
           connected = now
           showConnection()

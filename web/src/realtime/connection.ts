@@ -21,6 +21,8 @@ export type RealtimeEvent = (typeof events)[number]
 export interface RealtimeHooks {
   /** The user's channel is subscribed, for the first time or again. */
   subscribed: () => void
+  /** The server does not know this login any more. */
+  refused: () => void
   state: (connected: boolean) => void
   event: (name: RealtimeEvent, data: unknown) => void
 }
@@ -40,7 +42,8 @@ export function connectRealtime(config: RealtimeConfig, hooks: RealtimeHooks) {
     wssPort: port,
     wsPath: config.path,
     forceTLS: secure,
-    enabledTransports: ['ws', 'wss'],
+    // Without TLS, `wss` would be tried in vain whenever `ws` fails once.
+    enabledTransports: secure ? ['ws', 'wss'] : ['ws'],
     enableStats: false,
     channelAuthorization: {
       endpoint: config.auth_endpoint,
@@ -50,27 +53,62 @@ export function connectRealtime(config: RealtimeConfig, hooks: RealtimeHooks) {
   })
   const echo = new Echo<'reverb'>({ broadcaster: 'reverb', key: config.key, client: pusher })
 
-  // pusher-js waits one second between tries, always. A server that comes back after a restart
-  // wants its clients spread out, so its timer is replaced by a growing, jittered one.
+  // pusher-js waits one second after a lost connection, always, and fifteen and more after one that
+  // could not be made. A server that comes back after a restart wants its clients soon, but spread
+  // out, so both waits are replaced by a growing, jittered one.
   let attempt = 0
   let timer: ReturnType<typeof setTimeout> | undefined
   let closed = false
-  pusher.connection.bind('connecting_in', () => {
-    queueMicrotask(() => {
-      if (closed) return
-      pusher.disconnect()
-      clearTimeout(timer)
-      timer = setTimeout(() => pusher.connect(), reconnectDelay_ms(attempt))
-      attempt += 1
-    })
+  let resting = false
+  function rest(): void {
+    resting = true
+    pusher.disconnect()
+    resting = false
+    clearTimeout(timer)
+    timer = setTimeout(() => pusher.connect(), reconnectDelay_ms(attempt))
+    attempt += 1
+  }
+  const forgetSockets = watchSockets(() => {
+    const { state } = pusher.connection
+    if (!closed && (state === 'connecting' || state === 'unavailable')) rest()
   })
+  pusher.connection.bind('connecting_in', () => queueMicrotask(() => !closed && rest()))
   pusher.connection.bind('state_change', ({ current }: { current: string }) => {
     if (current === 'connected') attempt = 0
     hooks.state(current === 'connected')
+    // Closed with a code that forbids coming back: the login may be over. If it is not, we come
+    // back all the same, only not in a hurry.
+    if (current === 'disconnected' && !closed && !resting) {
+      hooks.refused()
+      attempt = Math.max(attempt, 3)
+      queueMicrotask(() => !closed && rest())
+    }
   })
 
+  function renew(): void {
+    if (closed) return
+    clearTimeout(timer)
+    resting = true
+    pusher.disconnect()
+    resting = false
+    pusher.connect()
+  }
+
   const own = echo.private(config.channel.replace(/^private-/, ''))
-  own.subscribed(() => hooks.subscribed())
+  let refusals = 0
+  own.subscribed(() => {
+    refusals = 0
+    hooks.subscribed()
+  })
+  // pusher-js gives a refused subscription up for good. Without it nothing would ever arrive, so
+  // the connection is made anew, ever more slowly.
+  own.error((error: { status?: number }) => {
+    if (closed) return
+    if (error.status === 401) hooks.refused()
+    clearTimeout(timer)
+    timer = setTimeout(renew, reconnectDelay_ms(refusals + 1))
+    refusals += 1
+  })
   for (const name of events) {
     own.listen(`.${name}`, (data: unknown) => hooks.event(name, data))
   }
@@ -100,24 +138,30 @@ export function connectRealtime(config: RealtimeConfig, hooks: RealtimeHooks) {
     /** Something says the network may be back: do not wait for the timer. */
     nudge(): void {
       if (closed || pusher.connection.state === 'connected') return
-      clearTimeout(timer)
       attempt = 0
-      pusher.disconnect()
-      pusher.connect()
+      renew()
     },
     /** After a sleep the socket may be dead without knowing it. */
-    renew(): void {
-      if (closed) return
-      clearTimeout(timer)
-      pusher.disconnect()
-      pusher.connect()
-    },
+    renew,
     close(): void {
       closed = true
       clearTimeout(timer)
+      forgetSockets()
       echo.disconnect()
     },
   }
+}
+
+/** Tells at once when a socket closes; pusher-js keeps a failed try to itself. */
+function watchSockets(onClose: () => void): () => void {
+  const runtime = Pusher.Runtime
+  const create = runtime.createWebSocket
+  runtime.createWebSocket = (url: string) => {
+    const socket = create.call(runtime, url)
+    ;(socket as unknown as WebSocket).addEventListener('close', onClose)
+    return socket
+  }
+  return () => (runtime.createWebSocket = create)
 }
 
 export type Realtime = ReturnType<typeof connectRealtime>

@@ -1,4 +1,4 @@
-// The look of this browser: kept here, applied before the first paint by public/theme.js.
+// The look of this browser: kept here, applied before the first paint by src/page/theme.js.
 import { reactive, watch } from 'vue'
 
 export const themes = ['light', 'dark', 'system'] as const
