@@ -14,6 +14,8 @@ mod migrations;
 mod receipts;
 mod rows;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use sqlite::SqliteStore;

@@ -5,8 +5,10 @@ use chinwag_messenger::store::contract::Fresh;
 use std::sync::Arc;
 
 async fn fresh() -> Fresh {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("test.db")).await.unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(&folder.path().join("test.db"))
+        .await
+        .expect("opened");
     (Arc::new(store), Box::new(folder))
 }
 

@@ -1,6 +1,6 @@
 //! Accounts: who people are. Registering, finding people by name, and the rules for names and passwords.
 
-use crate::store::{AccountRecord, AccountRefusal, Admission, StoreError};
+use crate::store::{AccountRecord, AccountRefusal, Admission, Announce, StoreError};
 use crate::{
     Audience, Caller, Event, LoggedIn, LoginId, Messenger, StoreResult, Timestamp, UserId, password, text,
 };
@@ -264,7 +264,7 @@ impl Messenger {
     }
 
     /// What follows when logins of `user` have ended.
-    pub(crate) fn announce_log_outs(&self, user: UserId) -> Box<dyn FnOnce(&Vec<LoginId>) + Send> {
+    pub(crate) fn announce_log_outs(&self, user: UserId) -> Announce<Vec<LoginId>> {
         let (feed, cache) = (Arc::clone(&self.feed), Arc::clone(&self.logins));
         Box::new(move |logins| {
             cache.forget(logins);

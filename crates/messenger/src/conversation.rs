@@ -148,7 +148,7 @@ impl Messenger {
     /// The caller's conversation with `peer`, created if there is none; with oneself: one's own notes.
     pub async fn open_direct(&self, caller: &Caller, peer: UserId) -> Result<Opened, OpenDirectError> {
         let known = self.store.accounts_by_id(&[peer]).await?;
-        if !known.first().is_some_and(|account| account.deleted_at.is_none()) {
+        if known.first().is_none_or(|account| account.deleted_at.is_some()) {
             return Err(OpenDirectError::UnknownUser);
         }
         let (feed, at) = (Arc::clone(&self.feed), Timestamp::now());

@@ -19,10 +19,13 @@ pub fn name(given: &str) -> String {
 /// The words of a message: normal form C, without control characters other than newline and tab. Neither
 /// trimmed nor emptied; ask [`is_blank`].
 pub fn body(given: &str) -> String {
-    given
-        .nfc()
-        .filter(|&c| !c.is_control() || c == '\n' || c == '\t')
-        .collect()
+    let kept = |c: &char| !c.is_control() || *c == '\n' || *c == '\t';
+    // ASCII is in normal form already, and most of what is written in many places.
+    if given.is_ascii() {
+        given.chars().filter(kept).collect()
+    } else {
+        given.nfc().filter(kept).collect()
+    }
 }
 
 /// Whether there is nothing to see: only white space and characters without a glyph.

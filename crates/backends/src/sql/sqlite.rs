@@ -183,6 +183,7 @@ pub(super) fn row_places(rows: usize, columns: usize) -> String {
 }
 
 /// What the messenger may know of a failure of the database.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` takes")]
 pub(super) fn store_error(error: DbErr) -> StoreError {
     match result_code(&error) {
         // Busy, locked, out of memory, read-only, interrupted, input or output, cannot open, protocol: passing,

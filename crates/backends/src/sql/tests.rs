@@ -1,0 +1,324 @@
+//! What SQLite's store promises beyond the contract: about its file, a full disk, and jobs that fail.
+
+use super::sqlite::{SqliteStore, execute};
+use super::writer::ConnectWriter;
+use chinwag_messenger::store::{AccountRecord, Accounts, Admission, Announce, StoreError};
+use chinwag_messenger::{
+    AccountKind, Caller, ClientId, ConversationId, Draft, HistoryRange, LoginId, Messenger, NoFeed, Options,
+    SendError, Timestamp, UserId, Username,
+};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+fn messenger(store: &Arc<SqliteStore>) -> Messenger {
+    Messenger::new(Arc::clone(store) as _, Arc::new(NoFeed), Options::default())
+}
+
+async fn person(store: &SqliteStore, name: &str) -> Caller {
+    let record = AccountRecord {
+        username: Username::parse(name).unwrap(),
+        display_name: name.into(),
+        search_keys: vec![name.into()],
+        password_hash: "none".into(),
+        kind: AccountKind::Human,
+        admission: Admission::Anyone,
+        at: Timestamp::now(),
+    };
+    let account = store.create_account(record).await.unwrap().unwrap();
+    Caller {
+        user: account.id,
+        login: LoginId(0),
+    }
+}
+
+fn draft(words: impl Into<String>) -> Draft {
+    let client_id = ClientId(uuid::Uuid::new_v4());
+    Draft {
+        client_id,
+        body: words.into(),
+        reply_to: None,
+        advance_seen: true,
+    }
+}
+
+async fn words_of(store: &Arc<SqliteStore>, caller: &Caller, id: ConversationId) -> Vec<String> {
+    let messenger = messenger(store);
+    let mut words = Vec::new();
+    loop {
+        let after = HistoryRange::After(words.len() as u64);
+        let page = messenger.history(caller, id, after, Some(100)).await.unwrap();
+        for message in page.messages {
+            assert_eq!(message.seq, words.len() as u64 + 1);
+            words.push(message.body);
+        }
+        if !page.has_more_after {
+            return words;
+        }
+    }
+}
+
+/// Senders are cut off in the middle of their work, with their runtime; nobody closes the store.
+#[test]
+fn what_was_acknowledged_is_there_after_an_abort() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let acknowledged: Arc<Mutex<Vec<String>>> = Arc::default();
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+
+    let first = runtime();
+    let (caller, id) = first.block_on(async {
+        let store = Arc::new(SqliteStore::open(&path).await.unwrap());
+        let caller = person(&store, "ann").await;
+        let id = messenger(&store)
+            .open_direct(&caller, caller.user)
+            .await
+            .unwrap()
+            .item
+            .conversation
+            .id;
+        let enough = Arc::new(tokio::sync::Notify::new());
+        for n in 0..16 {
+            let (store, acknowledged, enough) =
+                (Arc::clone(&store), Arc::clone(&acknowledged), Arc::clone(&enough));
+            tokio::spawn(async move {
+                let messenger = messenger(&store);
+                for k in 0.. {
+                    let words = format!("{n}.{k}");
+                    if messenger.send(&caller, id, draft(&*words)).await.is_err() {
+                        return;
+                    }
+                    let mut acknowledged = acknowledged.lock().unwrap();
+                    acknowledged.push(words);
+                    if acknowledged.len() == 200 {
+                        enough.notify_one();
+                    }
+                }
+            });
+        }
+        enough.notified().await;
+        (caller, id)
+    });
+    first.shutdown_background();
+
+    runtime().block_on(async {
+        let store = Arc::new(SqliteStore::open(&path).await.unwrap());
+        messenger(&store)
+            .send(&caller, id, draft("and on"))
+            .await
+            .unwrap();
+        let stored = words_of(&store, &caller, id).await;
+        let acknowledged = acknowledged.lock().unwrap().clone();
+        assert!(acknowledged.len() >= 200);
+        for words in acknowledged {
+            assert!(stored.contains(&words), "{words} was lost");
+        }
+        assert_eq!(stored.last().unwrap(), "and on");
+    });
+}
+
+#[tokio::test]
+async fn closing_finishes_what_was_asked_and_leaves_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let store = Arc::new(SqliteStore::open(&path).await.unwrap());
+    let caller = person(&store, "ann").await;
+    let id = messenger(&store)
+        .open_direct(&caller, caller.user)
+        .await
+        .unwrap()
+        .item
+        .conversation
+        .id;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..50 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            messenger(&store)
+                .send(&caller, id, draft(n.to_string()))
+                .await
+                .is_ok()
+        });
+    }
+    tokio::task::yield_now().await;
+    store.close().await.unwrap();
+    let sent = tasks.join_all().await.into_iter().filter(|sent| *sent).count();
+    let refused = messenger(&store).send(&caller, id, draft("too late")).await;
+    assert!(matches!(
+        refused,
+        Err(SendError::Store(StoreError::Unavailable(_)))
+    ));
+    store.close().await.unwrap();
+
+    let names = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
+    assert_eq!(names(folder.path()), 1, "the log is gone");
+    let store = Arc::new(SqliteStore::open(&path).await.unwrap());
+    assert_eq!(words_of(&store, &caller, id).await.len(), sent);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_recovered_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let connect = ConnectWriter {
+        path,
+        pages_max: Some(60).into(),
+    };
+    let store = Arc::new(SqliteStore::open_with(connect).await.unwrap());
+    let caller = person(&store, "ann").await;
+    let messenger = messenger(&store);
+    let id = messenger
+        .open_direct(&caller, caller.user)
+        .await
+        .unwrap()
+        .item
+        .conversation
+        .id;
+    let mut sent = 0;
+    let refused = loop {
+        match messenger.send(&caller, id, draft("x".repeat(2_000))).await {
+            Ok(_) => sent += 1,
+            Err(error) => break error,
+        }
+        assert!(sent < 1_000, "the disk never filled");
+    };
+    assert!(
+        matches!(refused, SendError::Store(StoreError::Full)),
+        "{refused:?}"
+    );
+    // Jobs of the other kind fail alike, and reading goes on.
+    let group = messenger.create_group(&caller, &"x".repeat(128), &[]).await;
+    assert!(
+        group.is_ok() || format!("{group:?}").contains("Full"),
+        "{group:?}"
+    );
+    assert_eq!(words_of(&store, &caller, id).await.len(), sent);
+
+    *store.writer.connect.pages_max.lock().unwrap() = None;
+    // A connection that works keeps its limit; the next one that is full makes the writer connect anew.
+    let mut attempts = 0;
+    while messenger
+        .send(&caller, id, draft("x".repeat(2_000)))
+        .await
+        .is_err()
+    {
+        attempts += 1;
+        assert!(attempts < 3, "never recovered");
+    }
+    let stored = words_of(&store, &caller, id).await;
+    assert_eq!(stored.len(), sent + 1, "nothing was lost and no number left out");
+}
+
+/// A job that breaks a rule of the database halfway takes neither its neighbours nor its own first half along.
+#[tokio::test]
+async fn a_failing_job_leaves_its_neighbours_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(&folder.path().join("test.db")).await.unwrap());
+    let caller = person(&store, "ann").await;
+    let messenger = messenger(&store);
+    let id = messenger
+        .open_direct(&caller, caller.user)
+        .await
+        .unwrap()
+        .item
+        .conversation
+        .id;
+    let failing = store.writer.run::<()>(Some(not_announced()), move |group| {
+        Box::pin(async move {
+            group.dirty = true;
+            execute(&group.tx, "UPDATE account SET display_name = 'spoiled'", vec![]).await?;
+            let faulty = "INSERT INTO login (device_id, user_id, name, secret_hash, created_at, last_used_at) \
+                 VALUES (x'00', 999, '', '', 0, 0)";
+            execute(&group.tx, faulty, vec![]).await
+        })
+    });
+    let (failed, sent, other) = tokio::join!(
+        failing,
+        messenger.send(&caller, id, draft("a message")),
+        store.saw(caller.user, Timestamp(7))
+    );
+    assert!(matches!(failed, Err(StoreError::Broken(_))), "{failed:?}");
+    sent.unwrap();
+    other.unwrap();
+    let account = messenger.account(caller.user).await.unwrap().unwrap();
+    assert_eq!(
+        (account.display_name.as_str(), account.last_seen_at),
+        ("ann", Some(Timestamp(7)))
+    );
+    assert_eq!(words_of(&store, &caller, id).await, ["a message"]);
+}
+
+fn not_announced() -> Announce<()> {
+    Box::new(|()| panic!("announced what was not committed"))
+}
+
+/// One whose own statement cannot be carried out fails alone, though all messages are stored together.
+#[tokio::test]
+async fn a_message_that_cannot_be_stored_fails_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(&folder.path().join("test.db")).await.unwrap());
+    let caller = person(&store, "ann").await;
+    let messenger = messenger(&store);
+    let id = messenger
+        .open_direct(&caller, caller.user)
+        .await
+        .unwrap()
+        .item
+        .conversation
+        .id;
+    let trap = "CREATE TRIGGER trap BEFORE INSERT ON message WHEN new.body = 'bad' \
+         BEGIN SELECT raise(ABORT, 'trapped'); END";
+    let trapped: Result<(), _> = store
+        .writer
+        .run(None, move |group| {
+            Box::pin(async move {
+                group.dirty = true;
+                execute(&group.tx, trap, vec![]).await
+            })
+        })
+        .await;
+    trapped.unwrap();
+    let (good, bad, better) = tokio::join!(
+        messenger.send(&caller, id, draft("good")),
+        messenger.send(&caller, id, draft("bad")),
+        messenger.send(&caller, id, draft("better"))
+    );
+    assert!(
+        matches!(bad, Err(SendError::Store(StoreError::Broken(_)))),
+        "{bad:?}"
+    );
+    assert!(good.is_ok() && better.is_ok());
+    assert_eq!(words_of(&store, &caller, id).await, ["good", "better"]);
+}
+
+/// Another process, say the command line, writes between two groups: what was remembered is read anew.
+#[tokio::test]
+async fn writes_of_another_process_are_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let one = Arc::new(SqliteStore::open(&path).await.unwrap());
+    let two = Arc::new(SqliteStore::open(&path).await.unwrap());
+    let caller = person(&one, "ann").await;
+    let id = messenger(&one)
+        .open_direct(&caller, caller.user)
+        .await
+        .unwrap()
+        .item
+        .conversation
+        .id;
+    for n in 0..6 {
+        let store = if n % 2 == 0 { &one } else { &two };
+        messenger(store)
+            .send(&caller, id, draft(n.to_string()))
+            .await
+            .unwrap();
+    }
+    assert_eq!(words_of(&one, &caller, id).await, ["0", "1", "2", "3", "4", "5"]);
+    let known = one.accounts_by_id(&[UserId(1), caller.user]).await.unwrap();
+    assert_eq!(known.len(), 1);
+}
