@@ -187,9 +187,10 @@ impl Engine {
     }
 
     /// Closes the connection, wherever on this node it lives, in a way that its client does not come back
-    /// by itself.
-    pub fn disconnect(&self, connection: ConnectionId) {
-        self.node.disconnect(connection);
+    /// by itself. Ids of connections can be guessed, so it is closed only if it is subscribed to the channel,
+    /// which must be one that only its user may listen to.
+    pub fn disconnect(&self, connection: ConnectionId, app: AppNumber, channel: &ChannelName) {
+        self.node.disconnect(connection, app, channel);
     }
 
     /// Tells `observer` of every channel that comes to life or falls silent on this node.

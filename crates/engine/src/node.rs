@@ -23,8 +23,15 @@ pub struct WorkerNumber(pub u16);
 pub enum Inboxed {
     /// For every connection of the worker that listens to the channel.
     Delivery(Arc<Delivery>),
-    /// Close this connection, if it is one of the worker's, for good.
-    Disconnect(ConnectionId),
+    /// Close this connection for good, if it is one of the worker's and listens to this channel.
+    Disconnect {
+        /// Which.
+        connection: ConnectionId,
+        /// The channel's app.
+        app: AppNumber,
+        /// The channel it must be subscribed to.
+        channel: ChannelName,
+    },
 }
 
 /// Takes what other threads hand to a worker. Must not block.
@@ -77,9 +84,13 @@ impl Node {
         self.workers.read().iter().any(|inbox| inbox.is_full())
     }
 
-    pub(crate) fn disconnect(&self, connection: ConnectionId) {
+    pub(crate) fn disconnect(&self, connection: ConnectionId, app: AppNumber, channel: &ChannelName) {
         for inbox in self.workers.read().iter() {
-            inbox.put(Inboxed::Disconnect(connection));
+            inbox.put(Inboxed::Disconnect {
+                connection,
+                app,
+                channel: channel.clone(),
+            });
         }
     }
 
@@ -171,7 +182,7 @@ mod tests {
         fn put(&self, item: Inboxed) {
             self.0.lock().push(match item {
                 Inboxed::Delivery(d) => d.publication.channel.to_string(),
-                Inboxed::Disconnect(c) => c.to_string(),
+                Inboxed::Disconnect { connection, .. } => connection.to_string(),
             });
         }
 

@@ -7,7 +7,6 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -232,6 +231,8 @@ pub(crate) async fn run(connection: Rc<Connection>, worker: Rc<Worker>, read_ahe
             .socket
             .take_in(&read_ahead, &mut messages);
     }
+    // Even when it is empty it holds the whole buffer that the handshake was read into.
+    drop(read_ahead);
     loop {
         let alive = listen(&connection, &worker, &mut messages).await;
         connection.flush();
@@ -273,7 +274,8 @@ async fn listen(connection: &Rc<Connection>, worker: &Rc<Worker>, messages: &mut
 async fn talk(connection: &Rc<Connection>, worker: &Rc<Worker>, input: Input<'_>) {
     let mut call = connection.input(worker.now(), input, &worker.options);
     while let Some(asked) = call {
-        let mut answer = pin!(carry_out(connection, worker, asked));
+        // Boxed, so that a connection that asks for nothing does not keep room for it.
+        let mut answer = Box::pin(carry_out(connection, worker, asked));
         // What was said before the call must not wait for a call that takes long.
         let first = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
         let answer = match first {

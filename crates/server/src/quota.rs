@@ -1,5 +1,6 @@
 //! How many connections there are, per app and in all, and whether there may be one more.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 pub struct Quota {
     node: u32,
     next: AtomicU32,
+    scramble: RandomState,
     connections_max: usize,
     open: Arc<Counts>,
 }
@@ -39,16 +41,23 @@ impl Quota {
         Self {
             node,
             next: AtomicU32::new(1),
+            scramble: RandomState::new(),
             connections_max,
             open: Arc::default(),
         }
     }
 
-    /// An id that no other connection has.
+    /// An id that no other connection has, and that nobody can guess from another one: counted up, then
+    /// scrambled by a keyed permutation (a Feistel network over the two halves).
     pub(crate) fn name(&self) -> ConnectionId {
+        let counted = self.next.fetch_add(1, Ordering::Relaxed);
+        let (mut left, mut right) = ((counted >> 16) as u16, counted as u16);
+        for round in 0..4_u8 {
+            (left, right) = (right, left ^ self.scramble.hash_one((round, right)) as u16);
+        }
         ConnectionId {
             node: self.node,
-            number: self.next.fetch_add(1, Ordering::Relaxed),
+            number: u32::from(left) << 16 | u32::from(right),
         }
     }
 
@@ -82,5 +91,24 @@ impl Drop for Admission {
         if let Some(count) = self.counts.by_app.lock().get_mut(&self.app) {
             *count -= 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_do_not_count() {
+        let quota = Quota::new(7, 10);
+        let names: Vec<u32> = (0..100_000).map(|_| quota.name().number).collect();
+        assert_eq!(names.iter().collect::<hashbrown::HashSet<_>>().len(), names.len());
+        assert!(
+            names
+                .windows(2)
+                .filter(|pair| pair[1] == pair[0].wrapping_add(1))
+                .count()
+                < 10
+        );
     }
 }

@@ -12,7 +12,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chinwag_engine::{App, ConnectionId, Content, Delivery, Engine, Hub, Inbox, Inboxed, Slot, WorkerNumber};
+use chinwag_engine::{
+    App, AppNumber, ChannelName, ConnectionId, Content, Delivery, Engine, Hub, Inbox, Inboxed, Slot,
+    WorkerNumber,
+};
 use chinwag_protocol::{Connection as Machine, Input, Millis};
 use parking_lot::Mutex;
 use slab::Slab;
@@ -251,7 +254,13 @@ impl Worker {
                     taken += weight(&delivery);
                     self.deliver(now, &delivery, &mut touched);
                 }
-                Item::Engine(Inboxed::Disconnect(id)) => self.disconnect(now, id),
+                Item::Engine(Inboxed::Disconnect {
+                    connection,
+                    app,
+                    channel,
+                }) => {
+                    self.disconnect(now, connection, app, &channel);
+                }
                 Item::Newcomer(newcomer) => self.adopt(*newcomer),
             }
         }
@@ -278,14 +287,15 @@ impl Worker {
         }
     }
 
-    fn disconnect(&self, now: Millis, id: ConnectionId) {
-        let found = self
-            .connections
-            .borrow()
-            .iter()
-            .find(|(_, c)| c.id == id)
-            .map(|(_, c)| c.clone());
-        if let Some(connection) = found {
+    fn disconnect(&self, now: Millis, id: ConnectionId, app: AppNumber, channel: &ChannelName) {
+        let connection = {
+            let (hub, connections) = (self.hub.borrow(), self.connections.borrow());
+            let found = hub
+                .subscribers(app, channel)
+                .find(|slot| connections[slot.0 as usize].id == id);
+            found.map(|slot| connections[slot.0 as usize].clone())
+        };
+        if let Some(connection) = connection {
             connection.input(now, Input::Disconnect, &self.options);
             connection.flush();
             self.arm(&connection);

@@ -109,7 +109,7 @@ impl FeedTask {
     async fn publish(&self, api: &MessengerApi, Audience::Users(users): &Audience, event: &Event) {
         if let Event::LoggedOut { user, login } = event {
             api.presence.leaving(*user);
-            api.sockets.close(*login, &api.engine);
+            api.sockets.close(*login, *user, api.app.number, &api.engine);
         }
         if let Some(view) = view::Event::of(event) {
             let refused = tell(&api.engine, &api.app, users, &view).await;

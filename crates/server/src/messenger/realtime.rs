@@ -7,7 +7,7 @@ use axum::Form;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::Method;
 use axum::response::Response;
-use chinwag_engine::{ChannelName, ConnectionId, Engine};
+use chinwag_engine::{AppNumber, ChannelName, ConnectionId, Engine};
 use chinwag_messenger::{Caller, ConversationId, LoginId, UserId};
 use chinwag_protocol::pusher::auth::sign_channel;
 use hashbrown::HashMap;
@@ -225,10 +225,12 @@ impl Sockets {
         self.0.lock().by_login.remove(&login).unwrap_or_default()
     }
 
-    /// Closes the sockets of a login that has ended.
-    pub(super) fn close(&self, login: LoginId, engine: &Engine) {
+    /// Closes the sockets of a login that has ended. Only those that listen to the user's own channel: a client
+    /// may have had a channel signed for a socket that is not its own.
+    pub(super) fn close(&self, login: LoginId, user: UserId, app: AppNumber, engine: &Engine) {
+        let channel = user_channel(user);
         for socket in self.take(login) {
-            engine.disconnect(socket);
+            engine.disconnect(socket, app, &channel);
         }
     }
 }

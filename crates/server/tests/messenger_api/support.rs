@@ -367,7 +367,7 @@ impl Worker {
     pub(crate) async fn hear(&mut self) -> Heard {
         let next = tokio::time::timeout(Duration::from_secs(5), self.inbox.recv()).await;
         match next.expect("something arrives").unwrap() {
-            Inboxed::Disconnect(connection) => Heard::Closed(connection),
+            Inboxed::Disconnect { connection, .. } => Heard::Closed(connection),
             Inboxed::Delivery(delivery) => event(&delivery),
         }
     }
