@@ -122,6 +122,12 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
     },
     forgetCursor: () => (cursor = null),
     openConversation: () => open,
+    unconfirmed: (id, seq) => receipts.seen(id, seq),
+    stranger() {
+      // Their data is not this person's: start again from the log-in that counts now.
+      forgetUser()
+      location.reload()
+    },
     caughtUp() {
       settleOutbox()
       outbox.resume()
@@ -373,10 +379,18 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
       else {
         await flushCache()
         cache.close()
-        localStorage.removeItem('chinwag.user')
+        forgetUser()
       }
       store.clear()
     },
+  }
+}
+
+function forgetUser(): void {
+  try {
+    localStorage.removeItem('chinwag.user')
+  } catch {
+    // A blocked storage remembers nobody.
   }
 }
 

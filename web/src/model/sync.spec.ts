@@ -73,6 +73,8 @@ it('catches up without losing or doubling what arrives meanwhile', async () => {
     },
     forgetCursor: () => {},
     openConversation: () => 7,
+    unconfirmed: () => {},
+    stranger: () => {},
     caughtUp: () => steps.push('live'),
   })
   await sync.run()
@@ -101,6 +103,8 @@ it('keeps the old cursor when it fails, and lets events through again', async ()
     keepCursor,
     forgetCursor: () => {},
     openConversation: () => null,
+    unconfirmed: () => {},
+    stranger: () => {},
     caughtUp: () => {},
   })
   await expect(sync.run()).rejects.toThrow()
@@ -112,4 +116,30 @@ it('keeps the old cursor when it fails, and lets events through again', async ()
     message: aMessage(3),
   })
   expect(store.items.get(7)!.conversation.last_seq).toBe(3)
+})
+
+it('stops when somebody else is logged in by now', async () => {
+  setActivePinia(createPinia())
+  const store = useMessenger()
+  store.me = aMe(1)
+  const stranger = vi.fn()
+  const sync = createSync({
+    api: {
+      sync: async () => aSyncPage({ user: { rev: 1, me: aMe(2) }, items: [anItem(3)] }),
+      changes: vi.fn(),
+      changesOfMany: vi.fn(),
+      conversation: vi.fn(),
+    },
+    store,
+    cursor: () => null,
+    keepCursor: vi.fn(),
+    forgetCursor: () => {},
+    openConversation: () => null,
+    unconfirmed: () => {},
+    stranger,
+    caughtUp: () => {},
+  })
+  await expect(sync.run()).rejects.toThrow()
+  expect(stranger).toHaveBeenCalledOnce()
+  expect(store.items.size).toBe(0)
 })

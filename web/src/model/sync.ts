@@ -11,6 +11,10 @@ export interface SyncOptions {
   keepCursor: (cursor: string) => Promise<void>
   forgetCursor: () => void
   openConversation: () => number | null
+  /** The server counts fewer as seen than were seen here: an earlier receipt got lost. */
+  unconfirmed: (conversation: number, seen_seq: number) => void
+  /** Somebody else is logged in by now than the one whose data is held. */
+  stranger: () => void
   /** Live again: send what waits, acknowledge what came. */
   caughtUp: () => void
 }
@@ -47,8 +51,17 @@ export function createSync(options: SyncOptions) {
     let cursor = options.cursor()
     for (;;) {
       const page = await api.sync(cursor)
+      if (page.user.me.id !== store.myId) {
+        options.stranger()
+        throw new ApiError(401, 'unauthenticated')
+      }
       store.applyMe(page.user.me)
-      for (const item of page.items) store.applyItem(item)
+      for (const item of page.items) {
+        const { id } = item.conversation
+        const seen = store.items.get(id)?.my.seen_seq ?? 0
+        store.applyItem(item)
+        if (seen > item.my.seen_seq) options.unconfirmed(id, seen)
+      }
       for (const id of page.removed) store.removeItem(id)
       store.listReady = true
       store.listError = null
