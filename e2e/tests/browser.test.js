@@ -177,6 +177,8 @@ test('three people talk in a group, and a message is seen when all have seen it'
   const [ada, bob, cleo] = people;
   await ada.role('button', 'New message').first().click();
   await ada.role('link', 'New group').click();
+  // Until then the field "Find people" is the one of the panel before.
+  await ada.role('button', 'Next').waitFor();
   for (const other of [bob, cleo]) {
     await ada.role('textbox', 'Find people').fill(other.name);
     await ada.role('button', `Add ${other.name}`).click();
