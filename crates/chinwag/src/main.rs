@@ -135,12 +135,15 @@ fn read_config(arguments: &Arguments) -> anyhow::Result<Config> {
 fn serve(config: Config) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut signals = tokio::task::JoinSet::new();
         signals.spawn(shutdown::on_signal(stop.clone()));
         wire::serve(config, stop).await
-    })
+    });
+    // What has not ended by its deadline is not waited for any more.
+    runtime.shutdown_background();
+    served
 }
 
 /// Each connection is a descriptor; systems often begin with 1,024 and allow far more.
