@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chinwag_backends::SqliteStore;
-use chinwag_engine::{App, AppOptions, Engine, KeyPair, Secret};
+use chinwag_engine::{App, AppOptions, Engine, KeyPair, Namespace, Secret};
 use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
+use chinwag_protocol::pusher::cache_namespaces;
 use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
@@ -60,6 +61,7 @@ fn add_app(
     key: &str,
     secret: &str,
     options: AppOptions,
+    namespaces: Vec<Namespace>,
 ) -> anyhow::Result<Arc<App>> {
     let pair = KeyPair {
         key: key.to_owned(),
@@ -67,7 +69,7 @@ fn add_app(
     };
     engine
         .apps
-        .add(id, vec![pair], options, Vec::new())
+        .add(id, vec![pair], options, namespaces)
         .with_context(|| format!("app {id}: its id or key is taken"))
 }
 
@@ -102,13 +104,22 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .app_keys
         .clone()
         .unwrap_or((secrets.app_key, secrets.app_secret));
-    add_app(&engine, &config.app_id, &key, &secret, config.app.clone())?;
+    let namespaces = cache_namespaces(config.cache_ttl_ms);
+    add_app(
+        &engine,
+        &config.app_id,
+        &key,
+        &secret,
+        config.app.clone(),
+        namespaces,
+    )?;
     let messenger_app = add_app(
         &engine,
         MESSENGER_APP,
         &secrets.messenger_key,
         &secrets.messenger_secret,
         AppOptions::default(),
+        Vec::new(),
     )?;
 
     let mut node = [0; 4];

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use parking_lot::RwLock;
 
 use crate::channel::{ChannelName, HistoryOptions, Namespace};
+use crate::publication::Publication;
 
 /// An app's number on this node: its place in [`Apps`]. Never shown to anyone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,12 +144,17 @@ impl App {
             .map(|pair| &pair.secret)
     }
 
-    /// How the channel keeps history, if it does.
-    pub fn history(&self, channel: &ChannelName) -> Option<HistoryOptions> {
-        self.namespaces
-            .iter()
-            .find(|n| channel.as_str().starts_with(&n.prefix))
-            .and_then(|n| n.history)
+    /// The options of the channel, if its name has a prefix with options.
+    pub fn namespace(&self, channel: &ChannelName) -> Option<&Namespace> {
+        let name = channel.as_str();
+        self.namespaces.iter().find(|n| name.starts_with(&n.prefix))
+    }
+
+    /// How the publication is to be kept, if it is.
+    pub fn keeps(&self, publication: &Publication) -> Option<HistoryOptions> {
+        let namespace = self.namespace(&publication.channel)?;
+        let kept = publication.publisher.is_none() || namespace.history_of_connections;
+        namespace.history.filter(|_| kept)
     }
 }
 
@@ -223,6 +229,7 @@ impl Apps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publication::{ConnectionId, Publisher};
 
     fn pair(key: &str) -> KeyPair {
         KeyPair {
@@ -250,6 +257,34 @@ mod tests {
                 .is_none(),
             "an app needs a key"
         );
+    }
+
+    #[test]
+    fn a_namespace_says_whose_publications_are_kept() {
+        let keep = HistoryOptions { size: 1, ttl_ms: 5 };
+        let namespace = |prefix: &str, history_of_connections| Namespace {
+            prefix: prefix.to_owned(),
+            history: Some(keep),
+            history_of_connections,
+        };
+        let namespaces = vec![namespace("servers-", false), namespace("all-", true)];
+        let app = Apps::default()
+            .add("7", vec![pair("a")], AppOptions::default(), namespaces)
+            .unwrap();
+        let connection = ConnectionId { node: 1, number: 1 };
+        let kept = |channel: &str, from: Option<ConnectionId>| {
+            let channel = ChannelName::parse(channel).unwrap();
+            let mut publication = Publication::message(app.number, channel, "e", "");
+            publication.publisher = from.map(|connection| Publisher {
+                connection,
+                user: None,
+            });
+            app.keeps(&publication)
+        };
+        assert_eq!(kept("servers-x", None), Some(keep));
+        assert_eq!(kept("servers-x", Some(connection)), None);
+        assert_eq!(kept("all-x", Some(connection)), Some(keep));
+        assert_eq!(kept("x-servers-", None), None);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chinwag_engine::{
-    Answer, App, AppOptions, Apps, Call, ChannelName, ClientEvents, ConnectionId, Content, Delivery, KeyPair,
-    Member, Publication, Publisher, Roster, Secret, SubscribeRefused, Subscribed, UserId,
+    Answer, App, AppOptions, Apps, Call, ChannelName, ClientEvents, ConnectionId, Content, Delivery, History,
+    KeyPair, Member, Position, Publication, Publisher, Roster, Secret, SubscribeRefused, Subscribed, UserId,
 };
 use chinwag_protocol::pusher::{Handshake, Pusher};
 use chinwag_protocol::{Connection, Effect, Input};
@@ -89,21 +89,21 @@ impl Player {
         match call {
             Call::Subscribe {
                 channel,
-                member: None,
+                member,
+                beginning,
             } => {
                 self.asked = Some(channel.clone());
-                format!("subscribe {channel}")
-            }
-            Call::Subscribe {
-                channel,
-                member: Some(member),
-            } => {
-                self.asked = Some(channel.clone());
-                format!(
-                    "subscribe {channel} as {} {}",
-                    member.user.0,
-                    member.info.as_deref().unwrap_or("-")
-                )
+                let mut line = format!("subscribe {channel}");
+                if let Some(member) = member {
+                    let info = member.info.as_deref().unwrap_or("-");
+                    line += &format!(" as {} {info}", member.user.0);
+                } else if beginning.roster {
+                    line += " with roster";
+                }
+                if beginning.recent > 0 {
+                    line += &format!(" with last {}", beginning.recent);
+                }
+                line
             }
             Call::Unsubscribe { channel } => format!("unsubscribe {channel}"),
             Call::Publish(publication) => {
@@ -143,7 +143,41 @@ impl Player {
                         .map(|(id, info)| member(&id, &info))
                         .collect(),
                 });
-                Answer::Subscribed(Subscribed { channel, roster })
+                Answer::Subscribed(Subscribed {
+                    channel,
+                    roster,
+                    history: None,
+                })
+            }
+            // An offset and what stands there, `name@ data`; or nothing.
+            Some("kept") => {
+                let top = Position {
+                    epoch: 1,
+                    offset: words
+                        .next()
+                        .map_or(0, |offset| offset.parse().expect("an offset")),
+                };
+                let kept = words.next().map(|said| {
+                    let (name, data) = said.split_once("@ ").expect("name@ data");
+                    let data = data.to_owned();
+                    let publication = Publication::message(self.app.number, channel.clone(), name, data);
+                    (top.offset, publication)
+                });
+                // A presence channel's roster is asked for together with it.
+                let roster = channel.as_str().starts_with("presence-").then(|| Roster {
+                    members: vec![member("u-1", &Value::Null)],
+                    version: 1,
+                });
+                Answer::Subscribed(Subscribed {
+                    channel,
+                    roster,
+                    history: Some(History {
+                        publications: kept.into_iter().collect(),
+                        top,
+                        complete: true,
+                        ttl_ms: 1_000,
+                    }),
+                })
             }
             Some("full") => Answer::SubscribeRefused {
                 channel,
@@ -159,6 +193,14 @@ impl Player {
     }
 
     fn delivery(&self, text: &str) -> Arc<Delivery> {
+        // `at 7 message …` has an offset.
+        let (position, text) = match text.strip_prefix("at ").and_then(|text| text.split_once(' ')) {
+            Some((offset, rest)) => {
+                let offset = offset.parse().expect("an offset");
+                (Some(Position { epoch: 1, offset }), rest)
+            }
+            None => (None, text),
+        };
         let mut words = text.splitn(4, ' ');
         let mut word = || words.next().expect("enough words");
         let (what, channel) = (word(), ChannelName::parse(word()).expect("a name"));
@@ -206,7 +248,7 @@ impl Player {
                 publisher,
                 except: None,
             },
-            None,
+            position,
         )
     }
 
@@ -227,10 +269,8 @@ impl Player {
                     node_full: rest.contains("node-full"),
                 };
                 let app = (!rest.contains("unknown-app")).then(|| self.app.clone());
-                let id = ConnectionId {
-                    node: 1234,
-                    number: 1234,
-                };
+                let id = find("socket=").unwrap_or("1234.1234");
+                let id: ConnectionId = id.parse().expect("an id");
                 self.machine = Some(Pusher::new(id, app, &handshake, self.now));
                 self.input(Input::Opened);
             }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use chinwag_engine::{Content, Delivery, Roster, WireFormat};
+use chinwag_engine::{Content, Delivery, Publication, Roster, WireFormat};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -199,9 +199,18 @@ pub(super) fn subscribed(channel: &str, roster: Option<&Roster>) -> Frame {
     event("pusher_internal:subscription_succeeded", channel, &data, None)
 }
 
+/// `pusher:cache_miss`.
+pub(super) fn cache_miss(channel: &str) -> Frame {
+    event("pusher:cache_miss", channel, "{}", None)
+}
+
 /// A delivery in this protocol's form, header included.
 pub(super) fn delivery(delivery: &Delivery) -> Bytes {
-    let publication = &delivery.publication;
+    publication(&delivery.publication)
+}
+
+/// A publication in this protocol's form, header included.
+pub(super) fn publication(publication: &Publication) -> Bytes {
     let channel = publication.channel.as_str();
     let frame = match &publication.content {
         Content::Message { event: name, data } => {

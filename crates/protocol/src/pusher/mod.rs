@@ -12,7 +12,7 @@ mod message;
 mod rate;
 mod subscription;
 
-pub use channel::{Kind, NameError, check_name};
+pub use channel::{Kind, NameError, cache_namespaces, check_name};
 pub use connection::Pusher;
 pub use error::Refusal;
 pub use handshake::Handshake;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use chinwag_engine::{
-    Answer, Call, ChannelName, ConnectionId, Content, Delivery, Member, SubscribeRefused, Subscribed, UserId,
+    Answer, Beginning, Call, ChannelName, ConnectionId, Content, Delivery, History, Member, SubscribeRefused,
+    Subscribed, UserId,
 };
 
 use super::channel::{Kind, check_name};
@@ -96,8 +97,18 @@ impl Open {
             held: Vec::new(),
             user,
         };
+        // What a cache channel keeps is for newcomers.
+        let newcomer = !self.subscriptions.contains_key(&channel);
+        let beginning = Beginning {
+            roster: kind.presence,
+            recent: usize::from(kind.cache && newcomer),
+        };
         self.subscriptions.entry(channel.clone()).or_insert(pending);
-        Ok(Effect::Call(Call::Subscribe { channel, member }))
+        Ok(Effect::Call(Call::Subscribe {
+            channel,
+            member,
+            beginning,
+        }))
     }
 
     /// The member that the signed data names: an id, which is a text or a whole number, and what is told of it.
@@ -148,7 +159,11 @@ impl Open {
 
     pub(super) fn answered(&mut self, answer: Answer, effects: &mut Vec<Effect>) -> Option<Close> {
         match answer {
-            Answer::Subscribed(Subscribed { channel, roster }) => {
+            Answer::Subscribed(Subscribed {
+                channel,
+                roster,
+                history,
+            }) => {
                 let subscription = self.subscriptions.get_mut(channel.as_str())?;
                 let version = roster.as_ref().map_or(0, |roster| roster.version);
                 let active = Subscription::Active {
@@ -159,8 +174,17 @@ impl Open {
                     channel.as_str(),
                     roster.as_ref(),
                 )));
-                if let Subscription::Pending { held, .. } = std::mem::replace(subscription, active) {
+                let before = std::mem::replace(subscription, active);
+                if let Some(history) = &history {
+                    send_kept(&channel, history, effects);
+                }
+                if let Subscription::Pending { held, .. } = before {
+                    let unseen = |delivery: &&Arc<Delivery>| {
+                        !matches!((&history, delivery.position), (Some(history), Some(position))
+                            if position.epoch == history.top.epoch && position.offset <= history.top.offset)
+                    };
                     held.iter()
+                        .filter(unseen)
                         .for_each(|delivery| send_delivery(delivery, version, effects));
                 }
                 None
@@ -200,4 +224,13 @@ fn send_delivery(delivery: &Arc<Delivery>, roster_version: u64, effects: &mut Ve
     }
     let bytes = delivery.encoded(message::WIRE, message::delivery).clone();
     effects.push(Effect::Send(Frame::from_bytes(bytes)));
+}
+
+/// Sends a newcomer the event that a cache channel keeps, or says that there is none.
+fn send_kept(channel: &ChannelName, history: &History, effects: &mut Vec<Effect>) {
+    let frame = match history.publications.last() {
+        Some((_, publication)) => Frame::from_bytes(message::publication(publication)),
+        None => message::cache_miss(channel.as_str()),
+    };
+    effects.push(Effect::Send(frame));
 }
