@@ -105,7 +105,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .clone()
         .unwrap_or((secrets.app_key, secrets.app_secret));
     let namespaces = cache_namespaces(config.cache_ttl_ms);
-    add_app(
+    let app = add_app(
         &engine,
         &config.app_id,
         &key,
@@ -121,6 +121,13 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         AppOptions::default(),
         Vec::new(),
     )?;
+
+    for app in [app.number, messenger_app.number] {
+        engine
+            .take_orders(app)
+            .await
+            .context("listening to other nodes")?;
+    }
 
     let mut node = [0; 4];
     getrandom::fill(&mut node).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;

@@ -88,6 +88,12 @@ pub struct AppOptions {
     pub ping_interval_ms: u64,
     /// How long we wait for any answer to that.
     pub pong_timeout_ms: u64,
+    /// Whether a user hears who of those it watches comes and goes.
+    pub watchlists: bool,
+    /// How long a connection may stay without saying who it is, in milliseconds; 0 is no limit.
+    pub user_authentication_timeout_ms: u64,
+    /// Whether ending a user's connections also ends those that only are on a presence channel as that user.
+    pub disconnect_by_presence: bool,
     /// How far a publisher's clock may be off, in seconds; 0 is no limit.
     pub timestamp_tolerance_s: u64,
 }
@@ -110,6 +116,9 @@ impl Default for AppOptions {
             activity_timeout_ms: 120_000,
             ping_interval_ms: 60_000,
             pong_timeout_ms: 30_000,
+            watchlists: false,
+            user_authentication_timeout_ms: 0,
+            disconnect_by_presence: true,
             timestamp_tolerance_s: 600,
         }
     }

@@ -40,6 +40,11 @@ pub struct Engine {
     presence: Arc<dyn Presence>,
 }
 
+/// The channel on which nodes pass each other orders. No protocol lets a client listen to it.
+fn orders() -> ChannelName {
+    ChannelName::parse("#orders").expect("a valid name")
+}
+
 /// Why nothing was published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
@@ -226,6 +231,24 @@ impl Engine {
     /// which must be one that only its user may listen to.
     pub fn disconnect(&self, connection: ConnectionId, app: AppNumber, channel: &ChannelName) {
         self.node.disconnect(connection, app, channel);
+    }
+
+    /// Closes all connections of the user, on every node, in a way that its clients do not come back by
+    /// themselves. The connections know whose they are; each protocol has its own ways to tell.
+    pub async fn disconnect_user(&self, app: AppNumber, user: UserId) -> Result<(), BrokerError> {
+        let order = Publication {
+            app,
+            channel: orders(),
+            content: Content::Disconnect { user },
+            publisher: None,
+            except: None,
+        };
+        self.broker.publish(order, None).await.map(drop)
+    }
+
+    /// Lets this node hear of orders to users of the app that other nodes give. Once for each app.
+    pub async fn take_orders(&self, app: AppNumber) -> Result<(), BrokerError> {
+        self.broker.listen(app, &orders()).await
     }
 
     /// Tells `observer` of every channel that comes to life or falls silent on this node.

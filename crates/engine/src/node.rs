@@ -12,7 +12,7 @@ use crate::app::AppNumber;
 use crate::broker::Sink;
 use crate::channel::ChannelName;
 use crate::observer::Observer;
-use crate::publication::{ConnectionId, Delivery, Position, Publication};
+use crate::publication::{ConnectionId, Content, Delivery, Position, Publication, UserId};
 
 /// A worker of this node, by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,13 @@ pub enum Inboxed {
         app: AppNumber,
         /// The channel it must be subscribed to.
         channel: ChannelName,
+    },
+    /// Close all connections of this user for good. Only they themselves know whose they are.
+    DisconnectUser {
+        /// The user's app.
+        app: AppNumber,
+        /// Who.
+        user: UserId,
     },
 }
 
@@ -157,6 +164,14 @@ impl Node {
 
 impl Sink for Node {
     fn deliver(&self, publication: Publication, position: Option<Position>) {
+        if let Content::Disconnect { user } = publication.content {
+            let app = publication.app;
+            for inbox in self.workers.read().iter() {
+                let user = user.clone();
+                inbox.put(Inboxed::DisconnectUser { app, user });
+            }
+            return;
+        }
         let key = (publication.app, publication.channel.clone());
         let workers: SmallVec<[WorkerNumber; 8]> = {
             let shard = self.shard(&key).lock();
@@ -183,6 +198,7 @@ mod tests {
             self.0.lock().push(match item {
                 Inboxed::Delivery(d) => d.publication.channel.to_string(),
                 Inboxed::Disconnect { connection, .. } => connection.to_string(),
+                Inboxed::DisconnectUser { user, .. } => user.0.to_string(),
             });
         }
 
@@ -218,6 +234,20 @@ mod tests {
         let got: Vec<usize> = inboxes.iter().map(|inbox| inbox.0.lock().len()).collect();
         assert_eq!(got, [1, 0, 1]);
         assert_eq!(node.subscriber_count(app, &room), 6);
+    }
+
+    #[test]
+    fn an_order_to_a_user_reaches_every_worker_whoever_listens() {
+        let node = Node::default();
+        let inboxes: Vec<Arc<Collected>> = (0..3).map(|_| Arc::default()).collect();
+        for inbox in &inboxes {
+            node.add_worker(inbox.clone());
+        }
+        let user = UserId("ann".into());
+        let mut order = Publication::message(AppNumber(0), ChannelName::parse("#orders").unwrap(), "", "");
+        order.content = Content::Disconnect { user };
+        node.deliver(order, None);
+        assert!(inboxes.iter().all(|inbox| *inbox.0.lock() == ["ann"]));
     }
 
     #[test]

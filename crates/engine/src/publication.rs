@@ -100,6 +100,11 @@ pub enum Content {
         /// Version of the roster after it.
         version: u64,
     },
+    /// An order to all connections of a user, wherever they listen, to end for good.
+    Disconnect {
+        /// Who.
+        user: UserId,
+    },
 }
 
 impl Publication {

@@ -15,6 +15,7 @@ use chinwag_engine::{
     Answer, App, AppOptions, Apps, Call, ChannelName, ClientEvents, ConnectionId, Content, Delivery, History,
     KeyPair, Member, Position, Publication, Publisher, Roster, Secret, SubscribeRefused, Subscribed, UserId,
 };
+use chinwag_protocol::pusher::auth::sign_user;
 use chinwag_protocol::pusher::{Handshake, Pusher};
 use chinwag_protocol::{Connection, Effect, Input};
 use serde_json::Value;
@@ -39,6 +40,9 @@ fn app(set: &[(String, String)]) -> Arc<App> {
             }
             "client_events_per_s" => options.client_events_per_s = number() as u32,
             "event_bytes_max" => options.event_bytes_max = number(),
+            "watchlists" => options.watchlists = value == "true",
+            "user_authentication_timeout_ms" => options.user_authentication_timeout_ms = number() as u64,
+            "disconnect_by_presence" => options.disconnect_by_presence = value == "true",
             "subscriptions_max" => options.subscriptions_max = number(),
             "presence_member_bytes_max" => options.presence_member_bytes_max = number(),
             other => panic!("no option {other}"),
@@ -60,6 +64,7 @@ struct Player {
     now: u64,
     out: VecDeque<String>,
     asked: Option<ChannelName>,
+    socket: String,
 }
 
 impl Player {
@@ -252,6 +257,18 @@ impl Player {
         )
     }
 
+    /// Puts the right signature where a sign-in says `$user`.
+    fn with_signature(&self, text: &str) -> String {
+        if !text.contains("$user") {
+            return text.to_owned();
+        }
+        let frame: Value = serde_json::from_str(text).expect("JSON");
+        let data = frame["data"]["user_data"].as_str().unwrap_or_default();
+        let pair = &self.app.keys[0];
+        let auth = sign_user(&pair.key, &pair.secret, &self.socket, data);
+        text.replace("$user", &auth)
+    }
+
     fn step(&mut self, line: &str) {
         let (sign, rest) = line.split_once(' ').unwrap_or((line, ""));
         match sign {
@@ -270,11 +287,15 @@ impl Player {
                 };
                 let app = (!rest.contains("unknown-app")).then(|| self.app.clone());
                 let id = find("socket=").unwrap_or("1234.1234");
+                self.socket = id.to_owned();
                 let id: ConnectionId = id.parse().expect("an id");
                 self.machine = Some(Pusher::new(id, app, &handshake, self.now));
                 self.input(Input::Opened);
             }
-            ">" => self.input(Input::Text(rest)),
+            ">" => {
+                let text = self.with_signature(rest);
+                self.input(Input::Text(&text));
+            }
             ">bin" => self.input(Input::Binary(rest.as_bytes())),
             ">ping" => self.input(Input::Control),
             "=" => {
@@ -297,6 +318,7 @@ impl Player {
                     self.step(line);
                 }
             }
+            "disconnect" if !rest.is_empty() => self.input(Input::DisconnectUser(&UserId(rest.into()))),
             "disconnect" => self.input(Input::Disconnect),
             "stop" => self.input(Input::Stop),
             "<" | "?" | "x" => {
@@ -327,6 +349,7 @@ fn play(path: &Path) {
         now: 1_000_000,
         out: VecDeque::new(),
         asked: None,
+        socket: String::new(),
     };
     for (number, line) in text.lines().enumerate() {
         if line.is_empty() || line.starts_with('#') {

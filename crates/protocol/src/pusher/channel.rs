@@ -1,6 +1,6 @@
 //! Channel names: what they may be, and what their prefixes mean.
 
-use chinwag_engine::{HistoryOptions, Namespace};
+use chinwag_engine::{ChannelName, HistoryOptions, Namespace};
 
 /// Longest name, prefix included.
 const NAME_CHARS_MAX: usize = 200;
@@ -36,6 +36,26 @@ impl Kind {
             cache: CACHE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)),
         }
     }
+}
+
+const USER_PREFIX: &str = "#server-to-user-";
+
+/// The channel on which servers speak to a user, if the text can be a user's id.
+pub(super) fn user_channel(id: &str) -> Option<ChannelName> {
+    check_name(id).ok()?;
+    ChannelName::parse(&format!("{USER_PREFIX}{id}")).ok()
+}
+
+/// Whose channel it is.
+pub(super) fn user_of(channel: &str) -> Option<&str> {
+    let id = channel.strip_prefix(USER_PREFIX)?;
+    check_name(id).is_ok().then_some(id)
+}
+
+/// The channel on which a user is present while it is signed in. Clients can neither ask for it nor see it.
+pub(super) fn online_channel(id: &str) -> Option<ChannelName> {
+    check_name(id).ok()?;
+    ChannelName::parse(&format!("#online-{id}")).ok()
 }
 
 /// Options of cache channels for an app's namespaces: the last event is kept for `ttl_ms` after each new one, and

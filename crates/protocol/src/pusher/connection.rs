@@ -10,6 +10,7 @@ use super::handshake::{Handshake, admit};
 use super::message;
 use super::rate::Bucket;
 use super::subscription::Subscription;
+use super::users::User;
 use crate::{Close, Connection, Effect, Frame, Input, Millis};
 
 /// Malformed messages within [`GARBAGE_WINDOW_MS`] after which a client is sent away for a while.
@@ -35,6 +36,9 @@ pub(super) struct Open {
     received_at: Millis,
     probed_at: Option<Millis>,
     pub(super) client_events: Bucket,
+    pub(super) user: Option<Box<User>>,
+    /// By when it must have said who it is; `Millis::MAX` when it has, or need not.
+    pub(super) authenticate_by: Millis,
     garbage: u32,
     garbage_since: Millis,
 }
@@ -49,7 +53,12 @@ impl Pusher {
                     tokens: app.options.client_events_per_s as f32,
                     filled_at: now,
                 },
+                authenticate_by: match app.options.user_authentication_timeout_ms {
+                    0 => Millis::MAX,
+                    timeout => now + timeout,
+                },
                 app,
+                user: None,
                 subscriptions: HashMap::default(),
                 received_at: now,
                 probed_at: None,
@@ -65,11 +74,7 @@ impl Connection for Pusher {
     fn input(&mut self, now: Millis, input: Input<'_>, effects: &mut Vec<Effect>) {
         let open = match (&mut self.state, &input) {
             (State::Refused(close), Input::Opened) => {
-                let refusal = Refusal {
-                    code: Some(close.code),
-                    message: close.reason.to_owned(),
-                };
-                effects.push(Effect::Send(message::error(&refusal)));
+                effects.push(Effect::Send(message::error(&(*close).into())));
                 effects.push(Effect::Close(*close));
                 self.state = State::Closed;
                 return;
@@ -98,15 +103,12 @@ impl Connection for Pusher {
                 open.heard(now);
                 None
             }
-            Input::Delivery(delivery) => open.delivered(delivery, effects),
+            Input::Delivery(delivery) => open.delivered(now, delivery, effects),
             Input::Answer(answer) => open.answered(answer, effects),
             Input::Wake => open.woken(now, effects),
-            Input::Disconnect => {
-                let refusal = Refusal {
-                    code: Some(error::DISCONNECTED.code),
-                    message: error::DISCONNECTED.reason.to_owned(),
-                };
-                effects.push(Effect::Send(message::error(&refusal)));
+            Input::DisconnectUser(user) if !open.belongs_to(user) => None,
+            Input::Disconnect | Input::DisconnectUser(_) => {
+                effects.push(Effect::Send(message::error(&error::DISCONNECTED.into())));
                 Some(error::DISCONNECTED)
             }
             Input::Stop => Some(error::STOPPING),
@@ -119,10 +121,14 @@ impl Connection for Pusher {
 
     fn wake_at(&self) -> Millis {
         match &self.state {
-            State::Open(open) => match open.probed_at {
-                Some(at) => at + open.app.options.pong_timeout_ms,
-                None => open.received_at + open.app.options.ping_interval_ms,
-            },
+            State::Open(open) => {
+                let liveness = match open.probed_at {
+                    Some(at) => at + open.app.options.pong_timeout_ms,
+                    None => open.received_at + open.app.options.ping_interval_ms,
+                };
+                let user = open.user.as_ref().map_or(Millis::MAX, |user| user.wake_at());
+                liveness.min(open.authenticate_by).min(user)
+            }
             _ => Millis::MAX,
         }
     }
@@ -155,6 +161,10 @@ impl Open {
                 Some(wish) => self.unsubscribe(&wish.channel, effects),
                 None => return self.malformed(now, effects),
             },
+            "pusher:signin" => match message::parse_data(incoming.data) {
+                Some(wish) => self.sign_in(id, &wish, effects),
+                None => return self.malformed(now, effects),
+            },
             name if name.starts_with("client-") => match incoming.channel {
                 Some(channel) => {
                     if let Err(refusal) = self.client_event(id, now, name, &channel, incoming.data, effects) {
@@ -181,14 +191,17 @@ impl Open {
     }
 
     fn woken(&mut self, now: Millis, effects: &mut Vec<Effect>) -> Option<Close> {
+        if now >= self.authenticate_by {
+            effects.push(Effect::Send(message::error(&error::NOBODY.into())));
+            return Some(error::NOBODY);
+        }
+        if let Some(user) = &mut self.user {
+            user.woken(now, effects);
+        }
         let options = &self.app.options;
         match self.probed_at {
             Some(at) if now >= at + options.pong_timeout_ms => {
-                let refusal = Refusal {
-                    code: Some(error::NO_PONG.code),
-                    message: error::NO_PONG.reason.to_owned(),
-                };
-                effects.push(Effect::Send(message::error(&refusal)));
+                effects.push(Effect::Send(message::error(&error::NO_PONG.into())));
                 return Some(error::NO_PONG);
             }
             None if now >= self.received_at + options.ping_interval_ms => {

@@ -47,6 +47,23 @@ pub(super) struct Unsubscribe {
     pub channel: String,
 }
 
+/// The data of `pusher:signin`.
+#[derive(Deserialize)]
+pub(super) struct SignIn {
+    pub auth: String,
+    pub user_data: String,
+}
+
+/// Who signs in. An id that is not text is refused: clients take only text back.
+#[derive(Deserialize)]
+pub(super) struct UserData<'a> {
+    pub id: String,
+    #[serde(borrow, default)]
+    pub user_info: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub watchlist: Option<&'a RawValue>,
+}
+
 /// The member data of a presence channel.
 #[derive(Deserialize)]
 pub(super) struct ChannelData<'a> {
@@ -156,6 +173,34 @@ pub(super) fn error(refusal: &Refusal) -> Frame {
     Frame::text(&format!(r#"{{"event":"pusher:error","data":{data}}}"#))
 }
 
+/// `pusher:signin_success`, whose data is an object that holds the very text that was signed.
+pub(super) fn signed_in(user_data: &str) -> Frame {
+    let data = text(&user_data);
+    Frame::text(&format!(
+        r#"{{"event":"pusher:signin_success","data":{{"user_data":{data}}}}}"#
+    ))
+}
+
+/// `pusher_internal:watchlist_events`: who is online and who is not, leaving out what nobody is.
+pub(super) fn watchlist_events(online: &[&str], offline: &[&str]) -> Option<Frame> {
+    #[derive(Serialize)]
+    struct Event<'a> {
+        name: &'a str,
+        user_ids: &'a [&'a str],
+    }
+    #[derive(Serialize)]
+    struct Data<'a> {
+        events: Vec<Event<'a>>,
+    }
+    let events: Vec<_> = [("online", online), ("offline", offline)]
+        .into_iter()
+        .filter(|(_, user_ids)| !user_ids.is_empty())
+        .map(|(name, user_ids)| Event { name, user_ids })
+        .collect();
+    let data = (!events.is_empty()).then(|| text(&Data { events }))?;
+    Some(event("pusher_internal:watchlist_events", "", &data, None))
+}
+
 /// `pusher:subscription_error`.
 pub(super) fn subscription_error(channel: &str, refused: &SubscriptionRefusal) -> Frame {
     #[derive(Serialize)]
@@ -235,6 +280,8 @@ pub(super) fn publication(publication: &Publication) -> Bytes {
             let data = format!(r#"{{"user_id":{}}}"#, text(&&*user.0));
             event("pusher_internal:member_removed", channel, &data, None)
         }
+        // An order to the node, never on its way to a client.
+        Content::Disconnect { .. } => return Bytes::new(),
     };
     frame.into_bytes()
 }

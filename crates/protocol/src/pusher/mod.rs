@@ -11,6 +11,7 @@ mod handshake;
 mod message;
 mod rate;
 mod subscription;
+mod users;
 
 pub use channel::{Kind, NameError, cache_namespaces, check_name};
 pub use connection::Pusher;

@@ -7,14 +7,14 @@ use chinwag_engine::{
     Subscribed, UserId,
 };
 
-use super::channel::{Kind, check_name};
+use super::channel::{Kind, check_name, user_of};
 use super::connection::Open;
 use super::error::{self, Refusal, SubscriptionRefusal};
 use super::{auth, message};
-use crate::{Close, Effect, Frame};
+use crate::{Close, Effect, Frame, Millis};
 
 /// Deliveries held back while a subscription is being made; more than that and the client had better come again.
-const HELD_MAX: usize = 1_024;
+pub(super) const HELD_MAX: usize = 1_024;
 /// Longest id of a user, in bytes.
 const USER_ID_BYTES_MAX: usize = 200;
 
@@ -57,6 +57,9 @@ impl Open {
         id: ConnectionId,
         wish: &message::Subscribe,
     ) -> Result<Effect, SubscriptionRefusal> {
+        if wish.channel.starts_with('#') && user_of(&wish.channel).is_some() {
+            return self.subscribe_to_oneself(&wish.channel);
+        }
         check_name(&wish.channel).map_err(|error| SubscriptionRefusal::bad_name(&error.to_string()))?;
         let kind = Kind::of(&wish.channel);
         let channel_data = wish.channel_data.as_deref();
@@ -114,10 +117,16 @@ impl Open {
     /// The member that the signed data names: an id, which is a text or a whole number, and what is told of it.
     fn member(&self, channel_data: Option<&str>) -> Result<Member, SubscriptionRefusal> {
         let refused = |text| Err(SubscriptionRefusal::bad_member(text));
-        let Some(text) = channel_data else {
-            return refused("A presence channel needs channel_data");
-        };
         let limit = self.app.options.presence_member_bytes_max;
+        let Some(text) = channel_data else {
+            let Some(user) = &self.user else {
+                return refused("A presence channel needs channel_data, or a user who is signed in");
+            };
+            return match user.info.as_deref().map_or(0, str::len) {
+                size if size > limit => Err(SubscriptionRefusal::member_too_large(limit, size)),
+                _ => Ok(user.member()),
+            };
+        };
         if text.len() > limit {
             return Err(SubscriptionRefusal::member_too_large(limit, text.len()));
         }
@@ -145,11 +154,18 @@ impl Open {
         }
     }
 
-    pub(super) fn delivered(&mut self, delivery: &Arc<Delivery>, effects: &mut Vec<Effect>) -> Option<Close> {
-        match self
-            .subscriptions
-            .get_mut(delivery.publication.channel.as_str())?
-        {
+    pub(super) fn delivered(
+        &mut self,
+        now: Millis,
+        delivery: &Arc<Delivery>,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Close> {
+        let channel = delivery.publication.channel.as_str();
+        let Some(subscription) = self.subscriptions.get_mut(channel) else {
+            let user = self.user.as_mut()?;
+            return user.delivered(now, delivery, effects);
+        };
+        match subscription {
             Subscription::Active { version, .. } => send_delivery(delivery, *version, effects),
             Subscription::Pending { held, .. } if held.len() < HELD_MAX => held.push(delivery.clone()),
             Subscription::Pending { .. } => return Some(error::OVERTAKEN),
@@ -164,7 +180,13 @@ impl Open {
                 roster,
                 history,
             }) => {
-                let subscription = self.subscriptions.get_mut(channel.as_str())?;
+                let Some(subscription) = self.subscriptions.get_mut(channel.as_str()) else {
+                    self.user_answered(&channel, roster.as_ref(), effects);
+                    return None;
+                };
+                if Kind::of(channel.as_str()).needs_auth {
+                    self.authenticate_by = Millis::MAX;
+                }
                 let version = roster.as_ref().map_or(0, |roster| roster.version);
                 let active = Subscription::Active {
                     user: subscription.user().cloned(),
@@ -216,7 +238,7 @@ impl Open {
 }
 
 /// Sends it unless it is a join or leave that the roster of this version holds already.
-fn send_delivery(delivery: &Arc<Delivery>, roster_version: u64, effects: &mut Vec<Effect>) {
+pub(super) fn send_delivery(delivery: &Arc<Delivery>, roster_version: u64, effects: &mut Vec<Effect>) {
     if let Content::Joined { version, .. } | Content::Left { version, .. } = &delivery.publication.content
         && *version <= roster_version
     {

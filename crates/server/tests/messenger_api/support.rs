@@ -376,6 +376,7 @@ impl Worker {
         match next.expect("something arrives").unwrap() {
             Inboxed::Disconnect { connection, .. } => Heard::Closed(connection),
             Inboxed::Delivery(delivery) => event(&delivery),
+            order @ Inboxed::DisconnectUser { .. } => panic!("{order:?}"),
         }
     }
 
