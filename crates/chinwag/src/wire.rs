@@ -14,7 +14,7 @@ use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
 use chinwag_server::pusher::{PusherApi, nobody};
-use chinwag_server::{Quota, WorkerOptions, Workers, router};
+use chinwag_server::{Counts, Quota, WorkerOptions, Workers, router};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -150,6 +150,8 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     ));
     let presence = Presence::new(messenger_app.number, PresenceOptions::default());
     engine.observe(presence.clone());
+    let counts = Counts::new(&engine);
+    engine.observe(counts.clone());
     let rate_limits = if config.rate_limits {
         RateLimits::default()
     } else {
@@ -179,6 +181,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     });
 
     let background = CancellationToken::new();
+    tasks.spawn(counts.run(background.clone()));
     tasks.spawn(feed_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(presence.run(messenger_api.clone(), background.clone()));
     let routes = router(pusher_api, messenger_api);

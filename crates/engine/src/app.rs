@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use parking_lot::RwLock;
 
 use crate::channel::{ChannelName, HistoryOptions, Namespace};
-use crate::publication::Publication;
+use crate::publication::{Content, Publication};
 
 /// An app's number on this node: its place in [`Apps`]. Never shown to anyone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,6 +88,14 @@ pub struct AppOptions {
     pub ping_interval_ms: u64,
     /// How long we wait for any answer to that.
     pub pong_timeout_ms: u64,
+    /// Whether subscribers are told how many they are.
+    pub subscription_counts: bool,
+    /// Most events of one call that publishes many.
+    pub events_per_batch_max: usize,
+    /// Events a second that servers may publish; 0 is no limit.
+    pub published_per_s: u32,
+    /// Questions a second that servers may ask; 0 is no limit.
+    pub queries_per_s: u32,
     /// Whether a user hears who of those it watches comes and goes.
     pub watchlists: bool,
     /// How long a connection may stay without saying who it is, in milliseconds; 0 is no limit.
@@ -116,6 +124,10 @@ impl Default for AppOptions {
             activity_timeout_ms: 120_000,
             ping_interval_ms: 60_000,
             pong_timeout_ms: 30_000,
+            subscription_counts: false,
+            events_per_batch_max: 10,
+            published_per_s: 0,
+            queries_per_s: 0,
             watchlists: false,
             user_authentication_timeout_ms: 0,
             disconnect_by_presence: true,
@@ -162,7 +174,8 @@ impl App {
     /// How the publication is to be kept, if it is.
     pub fn keeps(&self, publication: &Publication) -> Option<HistoryOptions> {
         let namespace = self.namespace(&publication.channel)?;
-        let kept = publication.publisher.is_none() || namespace.history_of_connections;
+        let kept = matches!(publication.content, Content::Message { .. })
+            && (publication.publisher.is_none() || namespace.history_of_connections);
         namespace.history.filter(|_| kept)
     }
 }

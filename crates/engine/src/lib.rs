@@ -226,6 +226,11 @@ impl Engine {
         self.node.subscriber_count(app, channel)
     }
 
+    /// Channels of the app that somebody on this node listens to and whose names begin like this, with how many do.
+    pub fn channels(&self, app: AppNumber, prefix: &str) -> Vec<(ChannelName, usize)> {
+        self.node.channels(app, prefix)
+    }
+
     /// Closes the connection, wherever on this node it lives, in a way that its client does not come back
     /// by itself. Ids of connections can be guessed, so it is closed only if it is subscribed to the channel,
     /// which must be one that only its user may listen to.

@@ -117,11 +117,11 @@ impl Node {
             }
             listening.len() == 1 && listening[0].1 == 1
         };
-        if occupied {
-            self.observers
-                .read()
-                .iter()
-                .for_each(|o| o.occupied(app, channel));
+        for observer in self.observers.read().iter() {
+            if occupied {
+                observer.occupied(app, channel);
+            }
+            observer.counted(app, channel);
         }
         occupied
     }
@@ -147,10 +147,28 @@ impl Node {
             }
             vacated
         };
-        if vacated {
-            self.observers.read().iter().for_each(|o| o.vacated(app, channel));
+        for observer in self.observers.read().iter() {
+            if vacated {
+                observer.vacated(app, channel);
+            }
+            observer.counted(app, channel);
         }
         vacated
+    }
+
+    /// Channels of the app that somebody listens to and whose names begin like this, with how many do. Looks at
+    /// every channel of the node, a part of them at a time.
+    pub(crate) fn channels(&self, app: AppNumber, prefix: &str) -> Vec<(ChannelName, usize)> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            for ((of, channel), listening) in shard.lock().iter() {
+                if *of == app && channel.as_str().starts_with(prefix) {
+                    let count = listening.iter().map(|(_, count)| *count as usize).sum();
+                    found.push((channel.clone(), count));
+                }
+            }
+        }
+        found
     }
 
     pub(crate) fn subscriber_count(&self, app: AppNumber, channel: &ChannelName) -> usize {
@@ -215,6 +233,10 @@ mod tests {
         fn vacated(&self, _: AppNumber, channel: &ChannelName) {
             self.0.lock().push(format!("-{channel}"));
         }
+
+        fn counted(&self, _: AppNumber, _: &ChannelName) {
+            self.0.lock().push("#".to_owned());
+        }
     }
 
     #[test]
@@ -234,6 +256,8 @@ mod tests {
         let got: Vec<usize> = inboxes.iter().map(|inbox| inbox.0.lock().len()).collect();
         assert_eq!(got, [1, 0, 1]);
         assert_eq!(node.subscriber_count(app, &room), 6);
+        assert_eq!(node.channels(app, "ro"), [(room, 6)]);
+        assert!(node.channels(app, "x").is_empty() && node.channels(AppNumber(1), "").is_empty());
     }
 
     #[test]
@@ -251,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn observers_hear_of_the_first_and_the_last_subscriber_only() {
+    fn observers_hear_of_the_first_and_the_last_subscriber_and_of_every_change() {
         let node = Node::default();
         let log = Arc::new(Collected::default());
         node.observe(log.clone());
@@ -262,6 +286,6 @@ mod tests {
         assert!(!node.unsubscribed(one, app, &room));
         assert!(!node.unsubscribed(one, app, &room), "it was not there any more");
         assert!(node.unsubscribed(two, app, &room));
-        assert_eq!(*log.0.lock(), ["+room", "-room"]);
+        assert_eq!(*log.0.lock(), ["+room", "#", "#", "#", "-room", "#"]);
     }
 }

@@ -219,6 +219,9 @@ impl Player {
                     version,
                 }
             }
+            "subscribers" => Content::Subscribers {
+                count: word().parse().expect("a number"),
+            },
             "left" => {
                 let version = word().parse().expect("a version");
                 Content::Left {

@@ -4,6 +4,7 @@
 //! there.
 
 mod connection;
+mod counts;
 pub mod error;
 pub mod listen;
 pub mod messenger;
@@ -22,6 +23,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+pub use counts::Counts;
 pub use quota::Quota;
 pub use worker::{WorkerOptions, Workers};
 

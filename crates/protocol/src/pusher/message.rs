@@ -280,6 +280,10 @@ pub(super) fn publication(publication: &Publication) -> Bytes {
             let data = format!(r#"{{"user_id":{}}}"#, text(&&*user.0));
             event("pusher_internal:member_removed", channel, &data, None)
         }
+        Content::Subscribers { count } => {
+            let data = format!(r#"{{"subscription_count":{count}}}"#);
+            event("pusher_internal:subscription_count", channel, &data, None)
+        }
         // An order to the node, never on its way to a client.
         Content::Disconnect { .. } => return Bytes::new(),
     };
