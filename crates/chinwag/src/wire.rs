@@ -13,7 +13,7 @@ use chinwag_protocol::pusher::cache_namespaces;
 use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
-use chinwag_server::pusher::{PusherApi, nobody};
+use chinwag_server::pusher::{PusherApi, Rates, nobody};
 use chinwag_server::{Counts, Quota, WorkerOptions, Workers, router};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -177,6 +177,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         prefix: config.path,
         body_bytes_max: config.request_bytes_max,
         tasks: tasks.clone(),
+        rates: Rates::default(),
         nobody: nobody(),
     });
 

@@ -35,7 +35,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// | path | what |
 /// |---|---|
 /// | `/app/{key}` | WebSocket of the Pusher protocol, under the configured prefix |
-/// | `/apps/{id}/…` | HTTP API of the Pusher protocol, under the same prefix |
+/// | `/apps/{id}/…`, `/users/{id}/terminate_connections` | HTTP API of the Pusher protocol, under the same prefix |
 /// | `/api/v1/…`, `/broadcasting/auth` | the messenger (`docs/API.md`) |
 /// | `/up` | whether the process lives |
 /// | anything else | the web UI |

@@ -49,10 +49,7 @@ impl Pusher {
         let state = match admit(app, handshake) {
             Err(close) => State::Refused(close),
             Ok(app) => State::Open(Box::new(Open {
-                client_events: Bucket {
-                    tokens: app.options.client_events_per_s as f32,
-                    filled_at: now,
-                },
+                client_events: Bucket::new(now, app.options.client_events_per_s),
                 authenticate_by: match app.options.user_authentication_timeout_ms {
                     0 => Millis::MAX,
                     timeout => now + timeout,

@@ -18,3 +18,4 @@ pub use connection::Pusher;
 pub use error::Refusal;
 pub use handshake::Handshake;
 pub use message::WIRE;
+pub use rate::Bucket;

@@ -3,13 +3,22 @@
 use crate::Millis;
 
 /// A token bucket: so many events a second, and as many at once.
-pub(super) struct Bucket {
-    pub tokens: f32,
-    pub filled_at: Millis,
+pub struct Bucket {
+    tokens: f32,
+    filled_at: Millis,
 }
 
 impl Bucket {
-    pub(super) fn take(&mut self, now: Millis, per_s: u32) -> bool {
+    /// A full one.
+    pub fn new(now: Millis, per_s: u32) -> Self {
+        Self {
+            tokens: per_s as f32,
+            filled_at: now,
+        }
+    }
+
+    /// Takes one, if there is one; 0 a second is no limit.
+    pub fn take(&mut self, now: Millis, per_s: u32) -> bool {
         if per_s == 0 {
             return true;
         }
@@ -30,10 +39,7 @@ mod tests {
 
     #[test]
     fn a_bucket_refills_with_time_and_not_beyond_its_size() {
-        let mut bucket = Bucket {
-            tokens: 2.0,
-            filled_at: 0,
-        };
+        let mut bucket = Bucket::new(0, 2);
         let taken: Vec<bool> = [0, 0, 0, 500, 500, 60_000, 60_000, 60_000]
             .map(|now| bucket.take(now, 2))
             .to_vec();
