@@ -163,6 +163,12 @@ const SETTINGS: &[Setting] = &[
         default: "1000",
         help: "Most members of a presence channel; 0 is no limit.",
     },
+    Setting {
+        key: "app.cache_ttl_s",
+        reverb: "",
+        default: "1800",
+        help: "Seconds for which a cache channel keeps its last event.",
+    },
 ];
 
 /// What Reverb does where we would do something else. Used instead of the default when its variables are set.
@@ -206,6 +212,8 @@ pub(crate) struct Config {
     pub(crate) app_keys: Option<(String, String)>,
     /// What it allows.
     pub(crate) app: AppOptions,
+    /// How long its cache channels keep their last event.
+    pub(crate) cache_ttl_ms: u64,
 }
 
 /// Faults, a line each.
@@ -473,6 +481,7 @@ impl Reader {
             app_id: self.text("app.id"),
             app_keys,
             app,
+            cache_ttl_ms: self.positive("app.cache_ttl_s") as u64 * 1_000,
         }
     }
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chinwag_backends::SqliteStore;
-use chinwag_engine::{App, AppOptions, Engine, KeyPair, Secret};
+use chinwag_engine::{App, AppOptions, Engine, KeyPair, Namespace, Secret};
 use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
+use chinwag_protocol::pusher::cache_namespaces;
 use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
-use chinwag_server::pusher::{PusherApi, nobody};
-use chinwag_server::{Quota, WorkerOptions, Workers, router};
+use chinwag_server::pusher::{PusherApi, Rates, nobody};
+use chinwag_server::{Counts, Quota, WorkerOptions, Workers, router};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -60,6 +61,7 @@ fn add_app(
     key: &str,
     secret: &str,
     options: AppOptions,
+    namespaces: Vec<Namespace>,
 ) -> anyhow::Result<Arc<App>> {
     let pair = KeyPair {
         key: key.to_owned(),
@@ -67,7 +69,7 @@ fn add_app(
     };
     engine
         .apps
-        .add(id, vec![pair], options, Vec::new())
+        .add(id, vec![pair], options, namespaces)
         .with_context(|| format!("app {id}: its id or key is taken"))
 }
 
@@ -102,14 +104,30 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .app_keys
         .clone()
         .unwrap_or((secrets.app_key, secrets.app_secret));
-    add_app(&engine, &config.app_id, &key, &secret, config.app.clone())?;
+    let namespaces = cache_namespaces(config.cache_ttl_ms);
+    let app = add_app(
+        &engine,
+        &config.app_id,
+        &key,
+        &secret,
+        config.app.clone(),
+        namespaces,
+    )?;
     let messenger_app = add_app(
         &engine,
         MESSENGER_APP,
         &secrets.messenger_key,
         &secrets.messenger_secret,
         AppOptions::default(),
+        Vec::new(),
     )?;
+
+    for app in [app.number, messenger_app.number] {
+        engine
+            .take_orders(app)
+            .await
+            .context("listening to other nodes")?;
+    }
 
     let mut node = [0; 4];
     getrandom::fill(&mut node).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
@@ -132,6 +150,8 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     ));
     let presence = Presence::new(messenger_app.number, PresenceOptions::default());
     engine.observe(presence.clone());
+    let counts = Counts::new(&engine);
+    engine.observe(counts.clone());
     let rate_limits = if config.rate_limits {
         RateLimits::default()
     } else {
@@ -157,10 +177,12 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         prefix: config.path,
         body_bytes_max: config.request_bytes_max,
         tasks: tasks.clone(),
+        rates: Rates::default(),
         nobody: nobody(),
     });
 
     let background = CancellationToken::new();
+    tasks.spawn(counts.run(background.clone()));
     tasks.spawn(feed_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(presence.run(messenger_api.clone(), background.clone()));
     let routes = router(pusher_api, messenger_api);

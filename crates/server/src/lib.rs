@@ -4,6 +4,7 @@
 //! there.
 
 mod connection;
+mod counts;
 mod drain;
 pub mod error;
 pub mod listen;
@@ -24,6 +25,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+pub use counts::Counts;
 pub use quota::Quota;
 pub use worker::{WorkerOptions, Workers};
 
@@ -35,7 +37,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// | path | what |
 /// |---|---|
 /// | `/app/{key}` | WebSocket of the Pusher protocol, under the configured prefix |
-/// | `/apps/{id}/…` | HTTP API of the Pusher protocol, under the same prefix |
+/// | `/apps/{id}/…`, `/users/{id}/terminate_connections` | HTTP API of the Pusher protocol, under the same prefix |
 /// | `/api/v1/…`, `/broadcasting/auth` | the messenger (`docs/API.md`) |
 /// | `/up` | whether the process lives |
 /// | anything else | the web UI |

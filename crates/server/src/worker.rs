@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chinwag_engine::{
-    App, AppNumber, ChannelName, ConnectionId, Content, Delivery, Engine, Hub, Inbox, Inboxed, Slot,
+    App, AppNumber, ChannelName, ConnectionId, Content, Delivery, Engine, Hub, Inbox, Inboxed, Slot, UserId,
     WorkerNumber,
 };
 use chinwag_protocol::{Connection as Machine, Input, Millis};
@@ -108,7 +108,7 @@ impl Inbox for WorkerInbox {
 fn weight(delivery: &Delivery) -> usize {
     let data = match &delivery.publication.content {
         Content::Message { data, .. } => data.len(),
-        Content::Joined { .. } | Content::Left { .. } => 0,
+        _ => 0,
     };
     256 + data
 }
@@ -263,6 +263,7 @@ impl Worker {
                 }) => {
                     self.disconnect(now, connection, app, &channel);
                 }
+                Item::Engine(Inboxed::DisconnectUser { app, user }) => self.disconnect_user(now, app, &user),
                 Item::Newcomer(newcomer) => self.adopt(*newcomer),
             }
         }
@@ -299,6 +300,22 @@ impl Worker {
         };
         if let Some(connection) = connection {
             connection.input(now, Input::Disconnect, &self.options);
+            connection.flush();
+            self.arm(&connection);
+        }
+    }
+
+    /// Every connection of the app is asked: it is a rare order, and a table of users would cost each connection.
+    fn disconnect_user(&self, now: Millis, app: AppNumber, user: &UserId) {
+        let of_app: Vec<_> = {
+            let connections = self.connections.borrow();
+            let all = connections.iter().map(|(_, connection)| connection);
+            all.filter(|connection| connection.app.number == app)
+                .cloned()
+                .collect()
+        };
+        for connection in of_app {
+            connection.input(now, Input::DisconnectUser(user), &self.options);
             connection.flush();
             self.arm(&connection);
         }

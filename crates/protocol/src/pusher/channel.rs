@@ -1,7 +1,15 @@
 //! Channel names: what they may be, and what their prefixes mean.
 
+use chinwag_engine::{ChannelName, HistoryOptions, Namespace};
+
 /// Longest name, prefix included.
 const NAME_CHARS_MAX: usize = 200;
+const CACHE_PREFIXES: [&str; 4] = [
+    "cache-",
+    "private-cache-",
+    "private-encrypted-cache-",
+    "presence-cache-",
+];
 
 /// What a name's prefix asks for. The questions are independent of each other, and each prefix counts only at the
 /// very beginning and with its hyphen: `privateer` is a public channel.
@@ -25,16 +33,42 @@ impl Kind {
             needs_auth: presence || name.starts_with("private-"),
             presence,
             encrypted: name.starts_with("private-encrypted-"),
-            cache: [
-                "cache-",
-                "private-cache-",
-                "private-encrypted-cache-",
-                "presence-cache-",
-            ]
-            .iter()
-            .any(|prefix| name.starts_with(prefix)),
+            cache: CACHE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)),
         }
     }
+}
+
+const USER_PREFIX: &str = "#server-to-user-";
+
+/// The channel on which servers speak to a user, if the text can be a user's id.
+pub(super) fn user_channel(id: &str) -> Option<ChannelName> {
+    check_name(id).ok()?;
+    ChannelName::parse(&format!("{USER_PREFIX}{id}")).ok()
+}
+
+/// Whose channel it is.
+pub(super) fn user_of(channel: &str) -> Option<&str> {
+    let id = channel.strip_prefix(USER_PREFIX)?;
+    check_name(id).is_ok().then_some(id)
+}
+
+/// The channel on which a user is present while it is signed in. Clients can neither ask for it nor see it.
+pub(super) fn online_channel(id: &str) -> Option<ChannelName> {
+    check_name(id).ok()?;
+    ChannelName::parse(&format!("#online-{id}")).ok()
+}
+
+/// Options of cache channels for an app's namespaces: the last event is kept for `ttl_ms` after each new one, and
+/// only servers' events are.
+pub fn cache_namespaces(ttl_ms: u64) -> Vec<Namespace> {
+    CACHE_PREFIXES
+        .iter()
+        .map(|prefix| Namespace {
+            prefix: (*prefix).to_owned(),
+            history: Some(HistoryOptions { size: 1, ttl_ms }),
+            history_of_connections: false,
+        })
+        .collect()
 }
 
 /// Why a name is refused.

@@ -11,6 +11,12 @@ pub struct Refusal {
     pub message: String,
 }
 
+impl From<Close> for Refusal {
+    fn from(close: Close) -> Self {
+        Self::new(close.code, close.reason)
+    }
+}
+
 impl Refusal {
     fn new(code: u16, message: &str) -> Self {
         Self {
@@ -70,6 +76,21 @@ impl Refusal {
             code: None,
             message: text.to_owned(),
         }
+    }
+
+    pub(super) fn signin_refused() -> Self {
+        Self::new(4009, "Connection not authorized for signin.")
+    }
+
+    pub(super) fn other_user() -> Self {
+        Self::new(4009, "Connection is already signed in as another user")
+    }
+
+    pub(super) fn watchlist_too_long(limit: usize, accepted: &str) -> Self {
+        Self::new(
+            4302,
+            &format!("The watchlist exceeds the allowed maximum ({limit}); accepted: {accepted}"),
+        )
     }
 
     pub(super) fn busy() -> Self {
@@ -187,6 +208,10 @@ pub(super) const STOPPING: Close = Close {
 pub(super) const NO_PONG: Close = Close {
     code: 4201,
     reason: "Pong reply not received",
+};
+pub(super) const NOBODY: Close = Close {
+    code: 4009,
+    reason: "Connection not authorized within timeout.",
 };
 pub(super) const DISCONNECTED: Close = Close {
     code: 4009,
