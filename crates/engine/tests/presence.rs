@@ -1,5 +1,6 @@
 //! Presence over several workers, against the plainest model: whatever the order of joins, leaves and crashes, whoever
 //! applies what is delivered to the roster it began with knows exactly who is there.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -39,7 +39,9 @@ fn app(lenient_names: bool) -> Arc<App> {
         pair("second", "second-secret"),
         pair("empty", ""),
     ];
-    Apps::default().add("1", keys, options, Vec::new()).unwrap()
+    Apps::default()
+        .add("1", keys, options, Vec::new())
+        .expect("the first app is added")
 }
 
 /// What one frame leads to: the codes of errors that went out, and whether anything was asked of the engine.
@@ -56,7 +58,7 @@ fn attempt(app: &Arc<App>, frame: &Value) -> (Vec<Value>, bool) {
             Effect::Call(_) => asked = true,
             Effect::Close(close) => panic!("closed with {}", close.code),
             Effect::Send(frame) => {
-                let frame: Value = serde_json::from_slice(frame.payload()).unwrap();
+                let frame: Value = serde_json::from_slice(frame.payload()).expect("frames are JSON");
                 assert_ne!(
                     frame["event"], "pusher_internal:subscription_succeeded",
                     "{frame}"
