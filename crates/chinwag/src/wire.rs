@@ -88,6 +88,9 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
 /// # Errors
 /// When a part cannot be built. Afterwards nothing is an error any more.
 pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    for notice in &config.notices {
+        tracing::warn!("{notice}");
+    }
     let store = open_store(&config.data_dir).await?;
     let _lock = lock(&config.data_dir)?;
     let secrets = Secrets::load(&config.data_dir)?;

@@ -55,6 +55,26 @@ pub enum ClientEvents {
     MembersAndPublic,
 }
 
+/// How a silent client is asked whether it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pings {
+    /// By the transport's own means, which no application sees.
+    Frames,
+    /// By a message of the protocol, for clients that cannot answer anything else.
+    Messages,
+}
+
+/// How many messages a connection may send within a while. What only keeps it alive does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageRate {
+    /// So many.
+    pub max: u32,
+    /// Within so many milliseconds.
+    pub window_ms: u64,
+    /// Whether one that sends more is closed, and not only refused.
+    pub closes: bool,
+}
+
 /// What an app allows. Sizes in bytes, times in milliseconds; 0 means no limit where it says so.
 #[derive(Debug, Clone)]
 pub struct AppOptions {
@@ -78,6 +98,10 @@ pub struct AppOptions {
     pub subscriptions_max: usize,
     /// Largest message a client may send.
     pub message_bytes_max: usize,
+    /// How many messages a connection may send; `None` is no limit.
+    pub message_rate: Option<MessageRate>,
+    /// Whether names of channels may have any characters that print.
+    pub lenient_names: bool,
     /// Most members of a presence channel; 0 is no limit.
     pub presence_members_max: usize,
     /// Largest member data of a presence channel.
@@ -86,6 +110,8 @@ pub struct AppOptions {
     pub activity_timeout_ms: u64,
     /// Silence after which we ask whether the client is there.
     pub ping_interval_ms: u64,
+    /// In which way we ask.
+    pub pings: Pings,
     /// How long we wait for any answer to that.
     pub pong_timeout_ms: u64,
     /// Whether subscribers are told how many they are.
@@ -119,10 +145,13 @@ impl Default for AppOptions {
             channels_per_event_max: 100,
             subscriptions_max: 1_000,
             message_bytes_max: 64 * 1024,
+            message_rate: None,
+            lenient_names: false,
             presence_members_max: 1_000,
             presence_member_bytes_max: 2_048,
             activity_timeout_ms: 120_000,
             ping_interval_ms: 60_000,
+            pings: Pings::Frames,
             pong_timeout_ms: 30_000,
             subscription_counts: false,
             events_per_batch_max: 10,

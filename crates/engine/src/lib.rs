@@ -15,7 +15,7 @@ mod observer;
 mod presence;
 mod publication;
 
-pub use app::{App, AppNumber, AppOptions, Apps, ClientEvents, KeyPair, Secret};
+pub use app::{App, AppNumber, AppOptions, Apps, ClientEvents, KeyPair, MessageRate, Pings, Secret};
 pub use broker::{Broker, BrokerError, History, Sink, contract as broker_contract, memory::MemoryBroker};
 pub use call::{Answer, Beginning, Call, SubscribeRefused, Subscribed};
 pub use channel::{ChannelName, ChannelNameError, HistoryOptions, Namespace};

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use chinwag_engine::{
     Answer, App, AppOptions, Apps, Call, ChannelName, ClientEvents, ConnectionId, Content, Delivery, History,
-    KeyPair, Member, Position, Publication, Publisher, Roster, Secret, SubscribeRefused, Subscribed, UserId,
+    KeyPair, Member, MessageRate, Pings, Position, Publication, Publisher, Roster, Secret, SubscribeRefused,
+    Subscribed, UserId,
 };
 use chinwag_protocol::pusher::auth::sign_user;
 use chinwag_protocol::pusher::{Handshake, Pusher};
@@ -40,6 +41,20 @@ fn app(set: &[(String, String)]) -> Arc<App> {
             }
             "client_events_per_s" => options.client_events_per_s = number() as u32,
             "event_bytes_max" => options.event_bytes_max = number(),
+            "pings" => {
+                options.pings = match value.as_str() {
+                    "messages" => Pings::Messages,
+                    _ => Pings::Frames,
+                }
+            }
+            "lenient_names" => options.lenient_names = value == "true",
+            "messages_per_s" | "messages_per_s_or_close" => {
+                options.message_rate = Some(MessageRate {
+                    max: number() as u32,
+                    window_ms: 1_000,
+                    closes: name.ends_with("close"),
+                });
+            }
             "watchlists" => options.watchlists = value == "true",
             "user_authentication_timeout_ms" => options.user_authentication_timeout_ms = number() as u64,
             "disconnect_by_presence" => options.disconnect_by_presence = value == "true",

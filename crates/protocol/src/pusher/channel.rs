@@ -1,6 +1,6 @@
 //! Channel names: what they may be, and what their prefixes mean.
 
-use chinwag_engine::{ChannelName, HistoryOptions, Namespace};
+use chinwag_engine::{App, ChannelName, HistoryOptions, Namespace};
 
 /// Longest name, prefix included.
 const NAME_CHARS_MAX: usize = 200;
@@ -82,6 +82,26 @@ pub enum NameError {
     Characters,
 }
 
+/// The same where an app is lenient: any characters that print, at most 200 bytes. What begins with # is ours.
+pub fn check_name_leniently(name: &str) -> Result<(), NameError> {
+    if name.is_empty() || name.len() > NAME_CHARS_MAX {
+        return Err(NameError::Length);
+    }
+    if name.starts_with('#') || name.chars().any(char::is_control) {
+        return Err(NameError::Characters);
+    }
+    Ok(())
+}
+
+/// Whether an app takes the name.
+pub(super) fn check_name_for(app: &App, name: &str) -> Result<(), NameError> {
+    if app.options.lenient_names {
+        check_name_leniently(name)
+    } else {
+        check_name(name)
+    }
+}
+
 /// Whether clients may subscribe to, and applications publish on, a channel of this name.
 pub fn check_name(name: &str) -> Result<(), NameError> {
     if name.is_empty() || name.chars().nth(NAME_CHARS_MAX).is_some() {
@@ -123,6 +143,23 @@ mod tests {
                 flags,
                 "{name}"
             );
+        }
+    }
+
+    #[test]
+    fn lenient_names_may_have_anything_that_prints_and_never_ours() {
+        for good in ["a b", "zoë:1/2", "🦆", &"x".repeat(200)] {
+            assert_eq!(check_name_leniently(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "#server-to-user-1",
+            "#online-1",
+            "#orders",
+            "a\nb",
+            &"ë".repeat(101),
+        ] {
+            assert!(check_name_leniently(bad).is_err(), "{bad}");
         }
     }
 

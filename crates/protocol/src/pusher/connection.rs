@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use chinwag_engine::{App, ChannelName, ConnectionId};
+use chinwag_engine::{App, ChannelName, ConnectionId, Pings};
 use hashbrown::HashMap;
 
 use super::error::{self, Refusal};
 use super::handshake::{Handshake, admit};
 use super::message;
-use super::rate::Bucket;
+use super::rate::{Bucket, Window};
 use super::subscription::Subscription;
 use super::users::User;
 use crate::{Close, Connection, Effect, Frame, Input, Millis};
@@ -39,6 +39,7 @@ pub(super) struct Open {
     pub(super) user: Option<Box<User>>,
     /// By when it must have said who it is; `Millis::MAX` when it has, or need not.
     pub(super) authenticate_by: Millis,
+    messages: Window,
     garbage: u32,
     garbage_since: Millis,
 }
@@ -59,6 +60,7 @@ impl Pusher {
                 subscriptions: HashMap::default(),
                 received_at: now,
                 probed_at: None,
+                messages: Window::default(),
                 garbage: 0,
                 garbage_since: now,
             })),
@@ -144,7 +146,16 @@ impl Open {
         text: &str,
         effects: &mut Vec<Effect>,
     ) -> Option<Close> {
-        let Ok(incoming) = message::parse_object::<message::Incoming<'_>>(text) else {
+        let incoming = message::parse_object::<message::Incoming<'_>>(text).ok();
+        let event = incoming.as_ref().map(|incoming| &*incoming.event);
+        if let Some(rate) = self.app.options.message_rate
+            && !matches!(event, Some("pusher:ping" | "pusher:pong"))
+            && !self.messages.take(now, &rate)
+        {
+            effects.push(Effect::Send(message::error(&Refusal::message_rate())));
+            return rate.closes.then_some(error::TOO_MANY_MESSAGES);
+        }
+        let Some(incoming) = incoming else {
             return self.malformed(now, effects);
         };
         match &*incoming.event {
@@ -203,7 +214,10 @@ impl Open {
             }
             None if now >= self.received_at + options.ping_interval_ms => {
                 self.probed_at = Some(now);
-                effects.push(Effect::Send(Frame::ping()));
+                effects.push(Effect::Send(match options.pings {
+                    Pings::Frames => Frame::ping(),
+                    Pings::Messages => message::ping(),
+                }));
             }
             _ => {}
         }

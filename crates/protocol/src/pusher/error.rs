@@ -52,6 +52,10 @@ impl Refusal {
         )
     }
 
+    pub(super) fn message_rate() -> Self {
+        Self::new(4301, "Rate limit exceeded")
+    }
+
     pub(super) fn client_event_rate() -> Self {
         Self::new(4301, "Client event rejected due to rate limit")
     }
@@ -192,6 +196,10 @@ pub(super) const NODE_FULL: Close = Close {
 pub(super) const TOO_MUCH_GARBAGE: Close = Close {
     code: 4100,
     reason: "Too many malformed messages",
+};
+pub(super) const TOO_MANY_MESSAGES: Close = Close {
+    code: 4100,
+    reason: "Rate limit exceeded",
 };
 pub(super) const OVERTAKEN: Close = Close {
     code: 4100,

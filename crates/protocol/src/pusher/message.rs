@@ -159,6 +159,11 @@ pub(super) fn pong() -> Frame {
     event("pusher:pong", "", "{}", None)
 }
 
+/// `pusher:ping`.
+pub(super) fn ping() -> Frame {
+    event("pusher:ping", "", "{}", None)
+}
+
 /// `pusher:error`.
 pub(super) fn error(refusal: &Refusal) -> Frame {
     #[derive(Serialize)]

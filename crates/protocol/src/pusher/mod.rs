@@ -13,7 +13,7 @@ mod rate;
 mod subscription;
 mod users;
 
-pub use channel::{Kind, NameError, cache_namespaces, check_name};
+pub use channel::{Kind, NameError, cache_namespaces, check_name, check_name_leniently};
 pub use connection::Pusher;
 pub use error::Refusal;
 pub use handshake::Handshake;

@@ -1,5 +1,7 @@
 //! How often a client may do what it does.
 
+use chinwag_engine::MessageRate;
+
 use crate::Millis;
 
 /// A token bucket: so many events a second, and as many at once.
@@ -33,6 +35,25 @@ impl Bucket {
     }
 }
 
+/// A window: so many messages from its first on, until it has passed.
+#[derive(Default)]
+pub(super) struct Window {
+    taken: u32,
+    since: Millis,
+}
+
+impl Window {
+    /// Takes one, if there is one.
+    pub(super) fn take(&mut self, now: Millis, rate: &MessageRate) -> bool {
+        if self.taken == 0 || now >= self.since + rate.window_ms {
+            (self.taken, self.since) = (0, now);
+        }
+        let granted = self.taken < rate.max;
+        self.taken += u32::from(granted);
+        granted
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +65,19 @@ mod tests {
             .map(|now| bucket.take(now, 2))
             .to_vec();
         assert_eq!(taken, [true, true, false, true, false, true, true, false]);
+    }
+
+    #[test]
+    fn a_window_begins_with_its_first_message() {
+        let rate = MessageRate {
+            max: 2,
+            window_ms: 1_000,
+            closes: false,
+        };
+        let mut window = Window::default();
+        let taken = [500, 900, 1_499, 1_500, 1_501, 2_400].map(|now| window.take(now, &rate));
+        assert_eq!(taken, [true, true, false, true, true, false]);
+        let none = MessageRate { max: 0, ..rate };
+        assert!(!Window::default().take(0, &none));
     }
 }

@@ -7,7 +7,7 @@ use chinwag_engine::{
     Subscribed, UserId,
 };
 
-use super::channel::{Kind, check_name, user_of};
+use super::channel::{Kind, check_name_for, user_of};
 use super::connection::Open;
 use super::error::{self, Refusal, SubscriptionRefusal};
 use super::{auth, message};
@@ -60,7 +60,8 @@ impl Open {
         if wish.channel.starts_with('#') && user_of(&wish.channel).is_some() {
             return self.subscribe_to_oneself(&wish.channel);
         }
-        check_name(&wish.channel).map_err(|error| SubscriptionRefusal::bad_name(&error.to_string()))?;
+        check_name_for(&self.app, &wish.channel)
+            .map_err(|error| SubscriptionRefusal::bad_name(&error.to_string()))?;
         let kind = Kind::of(&wish.channel);
         let channel_data = wish.channel_data.as_deref();
         if kind.needs_auth {

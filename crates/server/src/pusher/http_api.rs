@@ -276,7 +276,7 @@ async fn channel(
 ) -> Response {
     let done = async {
         let Signed { app, query, .. } = signed(&api, api.engine.apps.by_id(&id), &uri, request).await?;
-        let (channel, info) = query::channel(&name, &query, false)?;
+        let (channel, info) = query::channel(&name, &query, &app)?;
         api.rates.take(&app, Asks::Query, 1, api.workers.now())?;
         let mut found = attributes(&api, &app, &channel, info).await?;
         found.occupied = Some(api.engine.has_subscribers(app.number, &channel));
@@ -293,7 +293,7 @@ async fn users(
 ) -> Response {
     let done = async {
         let Signed { app, query, .. } = signed(&api, api.engine.apps.by_id(&id), &uri, request).await?;
-        let (channel, with_info) = query::users(&name, &query, false)?;
+        let (channel, with_info) = query::users(&name, &query, &app)?;
         api.rates.take(&app, Asks::Query, 1, api.workers.now())?;
         let roster = api.engine.roster(app.number, &channel).await;
         let roster = roster.map_err(|error| unavailable(&BrokerError(error.to_string())))?;

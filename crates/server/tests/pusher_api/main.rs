@@ -1,4 +1,5 @@
 //! The Pusher protocol over real sockets: two workers, the engine in memory, HTTP and WebSocket.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod requests;
 mod support;

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::query::Info;
 use super::{ApiError, bad_request, parameter};
-use crate::pusher::channel::{check_name, user_of};
+use crate::pusher::channel::{check_name_for, user_of};
 use crate::pusher::message;
 
 #[derive(Deserialize)]
@@ -151,7 +151,7 @@ fn event(app: &App, body: EventBody<'_>) -> Result<Event, ApiError> {
     let mut publications = Vec::with_capacity(channels.len());
     for channel in &channels {
         if user_of(channel).is_none() {
-            check_name(channel)
+            check_name_for(app, channel)
                 .map_err(|error| bad_request("invalid_channel", format!("{error}: {channel}")))?;
         }
         let channel = ChannelName::parse(channel).expect("names of this protocol are names of the engine");

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use chinwag_engine::{ChannelName, Content, History, Roster};
+use chinwag_engine::{App, ChannelName, Content, History, Roster};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{ApiError, bad_request, parameter};
-use crate::pusher::channel::{Kind, check_name};
+use crate::pusher::channel::{Kind, check_name_for};
 
 /// What is asked of each channel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -109,8 +109,8 @@ pub fn channels(query: &str) -> Result<(String, Info), ApiError> {
 ///
 /// # Errors
 /// When the name is not one, or something is asked that does not apply to such a channel.
-pub fn channel(name: &str, query: &str, lenient: bool) -> Result<(ChannelName, Info), ApiError> {
-    let channel = channel_name(name, lenient)?;
+pub fn channel(name: &str, query: &str, app: &App) -> Result<(ChannelName, Info), ApiError> {
+    let channel = channel_name(name, app)?;
     let info = Info::parse(&parameter(query, "info").unwrap_or_default())?;
     let kind = Kind::of(name);
     if info.user_count && !kind.presence {
@@ -129,8 +129,8 @@ pub fn channel(name: &str, query: &str, lenient: bool) -> Result<(ChannelName, I
 ///
 /// # Errors
 /// When the channel has no users.
-pub fn users(name: &str, query: &str, lenient: bool) -> Result<(ChannelName, bool), ApiError> {
-    let channel = channel_name(name, lenient)?;
+pub fn users(name: &str, query: &str, app: &App) -> Result<(ChannelName, bool), ApiError> {
+    let channel = channel_name(name, app)?;
     if !Kind::of(name).presence {
         return Err(bad_request(
             "not_presence",
@@ -141,9 +141,8 @@ pub fn users(name: &str, query: &str, lenient: bool) -> Result<(ChannelName, boo
     Ok((channel, with_info))
 }
 
-fn channel_name(name: &str, lenient: bool) -> Result<ChannelName, ApiError> {
-    let _ = lenient;
-    check_name(name).map_err(|error| bad_request("invalid_channel", error.to_string()))?;
+fn channel_name(name: &str, app: &App) -> Result<ChannelName, ApiError> {
+    check_name_for(app, name).map_err(|error| bad_request("invalid_channel", error.to_string()))?;
     Ok(ChannelName::parse(name).expect("names of this protocol are names of the engine"))
 }
 
@@ -206,6 +205,7 @@ pub fn users_body(roster: &Roster, with_info: bool) -> String {
 mod tests {
     use chinwag_engine::{Member, UserId};
 
+    use super::super::tests::app;
     use super::*;
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
             assert_eq!(list(bad), Err(400), "{bad}");
         }
         let one = |name, query| {
-            channel(name, query, false)
+            channel(name, query, &app())
                 .map(|(_, info)| info)
                 .map_err(|e| e.status)
         };
@@ -244,8 +244,8 @@ mod tests {
         ] {
             assert_eq!(one(name, query), Err(400), "{name} {query}");
         }
-        assert_eq!(users("private-x", "", false).unwrap_err().status, 400);
-        assert!(users("presence-x", "with_user_info=1", false).unwrap().1);
+        assert_eq!(users("private-x", "", &app()).unwrap_err().status, 400);
+        assert!(users("presence-x", "with_user_info=1", &app()).unwrap().1);
     }
 
     #[test]
