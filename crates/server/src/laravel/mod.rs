@@ -30,7 +30,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::warn;
 
-use crate::error::identify;
+use crate::error::{Problem, identify};
 use crate::messenger::MessengerApi;
 use crate::messenger::extract::BODY_BYTES_MAX;
 use error::Refusal;
@@ -82,8 +82,14 @@ fn only(route: MethodRouter<Arc<MessengerApi>>, methods: &'static str) -> Method
     })
 }
 
-async fn not_found(OriginalUri(uri): OriginalUri) -> Refusal {
-    Refusal::no_route(uri.path())
+/// What nobody knows under `/api`. The router gives it unknown paths of the messenger's own API as well, because a
+/// route goes before another router's fallback; those keep their own words.
+async fn not_found(OriginalUri(uri): OriginalUri) -> Response {
+    let own = uri.path().strip_prefix("/api/v1");
+    if own.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return Problem::not_found().into_response();
+    }
+    Refusal::no_route(uri.path()).into_response()
 }
 
 /// A panic is a bug of ours, and still the client gets an answer.

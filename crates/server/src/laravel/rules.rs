@@ -197,7 +197,6 @@ mod tests {
             "users.x",
             "users.7.8",
             "users.9007199254740993",
-            "private-users.7",
             "App.Models.Users.7",
             "cache-users.7",
             "lobby",
@@ -205,7 +204,13 @@ mod tests {
             check(name, None);
         }
         assert_eq!(whose("private-user.7"), Some((PRIVATE, user.unwrap())));
-        assert_eq!(whose("presence-user.7"), None);
+        for name in [
+            "presence-user.7",
+            "private-private-users.7",
+            "private-presence-users.7",
+        ] {
+            assert_eq!(whose(name), None, "{name}");
+        }
     }
 
     #[test]
