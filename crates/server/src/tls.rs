@@ -84,7 +84,7 @@ impl Certificate {
                 match self.reload() {
                     Ok(()) => tracing::info!("The TLS certificate was read again"),
                     Err(error) => {
-                        tracing::error!(%error, "The new TLS certificate cannot be used; the old one stays")
+                        tracing::error!(%error, "The new TLS certificate cannot be used; the old one stays");
                     }
                 }
             }

@@ -19,7 +19,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -93,7 +93,10 @@ impl Server {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let stream = TcpStream::connect(self.address).await?;
+        let socket = TcpSocket::new_v4()?;
+        // Small, so that the server soon finds that it can write no more.
+        socket.set_recv_buffer_size(4_096)?;
+        let stream = socket.connect(self.address).await?;
         let name = ServerName::try_from("chat.test").unwrap();
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
@@ -179,6 +182,27 @@ async fn requests_and_web_sockets_go_over_tls() {
     socket.write_all(&both).await.unwrap();
     read_until(&mut socket, "pusher:error").await;
     drop(socket);
+    server.stop().await;
+}
+
+/// What comes before the handshake is answered stays partly with hyper, partly decrypted in the session, and partly in
+/// the socket.
+#[tokio::test]
+async fn a_client_that_does_not_wait_is_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = certify(folder.path());
+    let server = Server::start(folder.path());
+    let ping = format!(r#"{{"event":"pusher:ping","data":"{}"}}"#, "x".repeat(9_000));
+    for pings in [0, 1, 5] {
+        let mut socket = server.connect(&trusted).await.unwrap();
+        let mut all = UPGRADE.as_bytes().to_vec();
+        for _ in 0..pings {
+            all.extend(frame(&ping));
+        }
+        all.extend(frame(r#"{"event":"pusher:subscribe","data":{"channel":"room"}}"#));
+        socket.write_all(&all).await.unwrap();
+        read_until(&mut socket, "subscription_succeeded").await;
+    }
     server.stop().await;
 }
 

@@ -168,7 +168,7 @@ mod tests {
             presence: false,
             encrypted: false,
         };
-        let user = Some(Whose::User(UserId(7)));
+        let user = Whose::User(UserId(7));
         let members = |shared| {
             Some(Whose::Members {
                 of: ConversationId(7),
@@ -183,7 +183,7 @@ mod tests {
             assert_eq!(whose(name), None, "{name} without a prefix is public");
         };
         for name in ["App.Models.User.7", "App.User.7", "users.7", "direct-messages.7"] {
-            check(name, user);
+            check(name, Some(user));
         }
         check("conversation.7", members(true));
         for name in ["chat.7", "room.7", "App.Models.Conversation.7"] {
@@ -203,7 +203,7 @@ mod tests {
         ] {
             check(name, None);
         }
-        assert_eq!(whose("private-user.7"), Some((PRIVATE, user.unwrap())));
+        assert_eq!(whose("private-user.7"), Some((PRIVATE, user)));
         for name in [
             "presence-user.7",
             "private-private-users.7",
