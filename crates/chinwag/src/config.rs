@@ -31,6 +31,12 @@ pub(crate) struct Config {
     pub(crate) registration_open: bool,
     /// Is there a proxy to believe.
     pub(crate) trust_proxy: bool,
+    /// Files of certificate and key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Sites whose pages may use the REST API.
+    pub(crate) cors_origins: Vec<String>,
+    /// Hosts whose pages log in with a cookie.
+    pub(crate) stateful_domains: Vec<String>,
     /// Does the REST API limit its users.
     pub(crate) rate_limits: bool,
     /// Worker threads, at least 1.
@@ -262,6 +268,13 @@ impl Reader {
         self.values[key].1.clone()
     }
 
+    /// Values with commas between.
+    fn list(&self, key: &str) -> Vec<String> {
+        let text = self.text(key);
+        let values = text.split(',').map(str::trim).filter(|value| !value.is_empty());
+        values.map(str::to_owned).collect()
+    }
+
     fn fault(&mut self, key: &str, text: &str) {
         let (source, value) = &self.values[key];
         // A secret must not be printed, not even a faulty one.
@@ -330,6 +343,28 @@ impl Reader {
         if self.text("app.id").is_empty() || self.text("app.id") == MESSENGER_APP {
             self.fault("app.id", "an id of your own is wanted");
         }
+        let cors_origins = self.list("cors_origins");
+        if cors_origins.iter().any(|origin| !is_origin(origin)) {
+            self.fault(
+                "cors_origins",
+                "origins are wanted, such as https://app.example.org",
+            );
+        }
+        let tls = match (self.text("tls_certificate"), self.text("tls_key")) {
+            (certificate, key) if certificate.is_empty() && key.is_empty() => None,
+            (certificate, key) => {
+                if certificate.is_empty() {
+                    self.fault(
+                        "tls_certificate",
+                        "the key is given, so the certificate must be too",
+                    );
+                }
+                if key.is_empty() {
+                    self.fault("tls_key", "the certificate is given, so the key must be too");
+                }
+                Some((certificate.into(), key.into()))
+            }
+        };
         let app = AppOptions {
             connections_max: self.number("app.connections_max"),
             allowed_origins: self
@@ -392,6 +427,9 @@ impl Reader {
             name: self.text("name"),
             registration_open: self.one_of("registration", &[("open", true), ("closed", false)]),
             trust_proxy: self.flag("trust_proxy"),
+            tls,
+            cors_origins,
+            stateful_domains: self.list("stateful_domains"),
             rate_limits: self.flag("rate_limits"),
             workers,
             connections_max: self.positive("connections_max"),
@@ -405,6 +443,19 @@ impl Reader {
             notices: Vec::new(),
         }
     }
+}
+
+/// As browsers write it: a scheme, a host, and nothing behind but a port.
+fn is_origin(text: &str) -> bool {
+    let host = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    host.is_some_and(|host| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b"/?#@*\"".contains(&b))
+    })
 }
 
 /// Id of the app that the messenger itself uses.
@@ -614,6 +665,25 @@ mod tests {
             None,
         );
         assert_eq!(both.unwrap().app_keys, Some(("r".to_owned(), "r".to_owned())));
+    }
+
+    #[test]
+    fn a_certificate_needs_its_key_and_origins_are_whole() {
+        for (name, value) in [
+            ("CHINWAG_TLS_CERTIFICATE", "a.pem"),
+            ("CHINWAG_TLS_KEY", "a.pem"),
+            ("CHINWAG_CORS_ORIGINS", "*"),
+            ("CHINWAG_CORS_ORIGINS", "app.example.org"),
+            ("CHINWAG_CORS_ORIGINS", "https://app.example.org/"),
+        ] {
+            assert!(read_from(&[(name, value)], None).is_err(), "{name} = {value}");
+        }
+        let file = "tls_certificate = \"a.pem\"\ntls_key = \"b.pem\"\n\
+                    cors_origins = [\"https://a.test\", \"http://b.test:3000\"]\n";
+        let config = read_from(&[], Some(file)).unwrap();
+        assert_eq!(config.tls, Some(("a.pem".into(), "b.pem".into())));
+        assert_eq!(config.cors_origins, ["https://a.test", "http://b.test:3000"]);
+        assert_eq!(config.stateful_domains[1], "localhost:3000");
     }
 
     #[test]

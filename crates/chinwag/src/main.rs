@@ -1,6 +1,7 @@
 //! A private messenger and the realtime engine under it, in one binary. This file is the command line.
 
 mod config;
+mod laravel_env;
 mod secrets;
 mod shutdown;
 mod user;
@@ -46,6 +47,12 @@ enum Command {
         #[arg(long)]
         example: bool,
     },
+    /// Print the block for a Laravel application's .env that makes it publish here. It contains the secret.
+    LaravelEnv {
+        /// Address by which application and browsers reach this server; from the settings when absent.
+        #[arg(long)]
+        url: Option<String>,
+    },
     /// Add and list people, and set passwords.
     #[command(subcommand)]
     User(user::UserCommand),
@@ -87,6 +94,10 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Some(Command::Check { example: false }) => {
             print(&format!("{:#?}\n", Shown(&config?)));
+            Ok(())
+        }
+        Some(Command::LaravelEnv { url }) => {
+            print(&laravel_env::block(&config?, url.as_deref())?);
             Ok(())
         }
         Some(Command::User(command)) => {

@@ -14,6 +14,7 @@ use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
 use chinwag_server::pusher::{PusherApi, Rates, nobody};
+use chinwag_server::tls::Certificate;
 use chinwag_server::{Counts, Quota, WorkerOptions, Workers, router};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -94,6 +95,12 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     let store = open_store(&config.data_dir).await?;
     let _lock = lock(&config.data_dir)?;
     let secrets = Secrets::load(&config.data_dir)?;
+    let certificate = match &config.tls {
+        Some((certificate, key)) => {
+            Some(Certificate::load(certificate, key).context("reading the TLS files")?)
+        }
+        None => None,
+    };
     let listen_options = ListenOptions {
         head_timeout: config.head_timeout,
         ..ListenOptions::default()
@@ -164,6 +171,8 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         name: config.name,
         rate_limits,
         trust_proxy: config.trust_proxy,
+        cors_origins: config.cors_origins,
+        stateful_domains: config.stateful_domains,
     };
     let messenger_api = MessengerApi::new(
         messenger,
@@ -189,10 +198,18 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     tasks.spawn(feed_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(presence.run(messenger_api.clone(), background.clone()));
     let routes = router(pusher_api, messenger_api);
-    announce(&address.to_string());
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    announce(scheme, &address.to_string());
     tracing::info!(%address, "Chinwag is listening");
 
-    let serving = listen::serve(listener, routes, listen_options, stop).await;
+    let serving = match certificate {
+        None => listen::serve(listener, routes, listen_options, stop).await,
+        Some(certificate) => {
+            let reloading = certificate.clone().reload_on_hangup(background.clone());
+            tasks.spawn(reloading.context("listening for SIGHUP")?);
+            listen::serve_tls(listener, certificate, routes, listen_options, stop).await
+        }
+    };
 
     // Nothing new from here on. Finish what is under way and send clients away, side by side; then tell what is
     // still to be told, and close the store last.
@@ -214,7 +231,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
 
 /// Says where to go, on standard output, for people and for scripts that wait for it.
 #[expect(clippy::print_stdout, reason = "this line is meant for standard output")]
-fn announce(address: &str) {
+fn announce(scheme: &str, address: &str) {
     let host = address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
-    println!("Open http://{host}");
+    println!("Open {scheme}://{host}");
 }

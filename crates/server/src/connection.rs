@@ -14,8 +14,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use chinwag_engine::{Answer, App, Call, ConnectionId, Slot};
 use chinwag_protocol::{Close, Connection as Machine, Effect, Input, Millis};
-use tokio::net::TcpStream;
 
+use crate::transport::Transport;
 use crate::websocket::{Flushed, Incoming, WebSocket};
 use crate::worker::{Worker, WorkerOptions};
 
@@ -41,7 +41,7 @@ pub(crate) struct Connection {
 }
 
 struct Inner {
-    stream: TcpStream,
+    stream: Transport,
     socket: WebSocket,
     machine: Box<dyn Machine>,
     phase: Phase,
@@ -63,7 +63,7 @@ impl Connection {
         app: Arc<App>,
         slot: Slot,
         generation: u32,
-        stream: TcpStream,
+        stream: Transport,
         machine: Box<dyn Machine>,
     ) -> Self {
         let socket = WebSocket::new(app.options.message_bytes_max);
@@ -207,7 +207,7 @@ impl Connection {
 
 impl Inner {
     fn flush(&mut self) -> Flushed {
-        self.socket.flush(&self.stream)
+        self.socket.flush(&mut self.stream)
     }
 
     fn close(&mut self, now: Millis, close: Close) {
@@ -244,7 +244,11 @@ pub(crate) async fn run(connection: Rc<Connection>, worker: Rc<Worker>, read_ahe
             break;
         }
     }
-    connection.inner.borrow_mut().phase = Phase::Gone;
+    {
+        let mut inner = connection.inner.borrow_mut();
+        inner.phase = Phase::Gone;
+        inner.stream.say_goodbye();
+    }
     worker.forget(&connection).await;
 }
 

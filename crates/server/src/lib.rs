@@ -7,10 +7,13 @@ mod connection;
 mod counts;
 mod drain;
 pub mod error;
+pub mod laravel;
 pub mod listen;
 pub mod messenger;
 pub mod pusher;
 mod quota;
+pub mod tls;
+mod transport;
 pub mod web;
 mod websocket;
 mod wheel;
@@ -38,13 +41,15 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// |---|---|
 /// | `/app/{key}` | WebSocket of the Pusher protocol, under the configured prefix |
 /// | `/apps/{id}/…`, `/users/{id}/terminate_connections` | HTTP API of the Pusher protocol, under the same prefix |
-/// | `/api/v1/…`, `/broadcasting/auth` | the messenger (`docs/API.md`) |
+/// | `/api/v1/…` | the messenger (`docs/API.md`) |
+/// | `/sanctum/…`, `/broadcasting/…`, `/login`, `/logout`, `/api/…` | the same for clients of Laravel applications |
 /// | `/up` | whether the process lives |
 /// | anything else | the web UI |
 pub fn router(pusher: Arc<pusher::PusherApi>, messenger: Arc<messenger::MessengerApi>) -> Router {
     Router::new()
         .merge(pusher::router(pusher))
-        .merge(messenger::router(messenger))
+        .merge(messenger::router(messenger.clone()))
+        .merge(laravel::router(messenger))
         .route("/up", get(up))
         .fallback_service(web::router())
         .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))

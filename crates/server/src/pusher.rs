@@ -14,13 +14,12 @@ use axum::routing::{any, get};
 use chinwag_engine::{App, AppNumber, AppOptions, Engine};
 use chinwag_protocol::pusher::api::ApiError;
 use chinwag_protocol::pusher::{Handshake, Pusher};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 use tungstenite::handshake::derive_accept_key;
 
 pub use self::http_api::Rates;
 use crate::quota::Quota;
+use crate::transport::Uprooted;
 use crate::worker::{Newcomer, Workers};
 
 /// How long a socket may take to become a WebSocket after the answer.
@@ -116,11 +115,8 @@ async fn connect(
             Ok(Err(error)) => return tracing::debug!(%error, "A handshake was not finished"),
             Err(_) => return tracing::debug!("A handshake took too long"),
         };
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
-            return tracing::error!("An upgraded connection is not a TCP socket");
-        };
-        match parts.io.into_inner().into_std() {
-            Ok(stream) => welcome(&api, &key, &request, stream, parts.read_buf),
+        match Uprooted::from_upgrade(upgraded) {
+            Ok((stream, read_ahead)) => welcome(&api, &key, &request, stream, read_ahead),
             Err(error) => tracing::warn!(%error, "A socket could not be handed over"),
         }
     });
@@ -140,13 +136,7 @@ async fn connect(
 }
 
 /// Hands the socket to a worker, with the machine that will greet the client or tell it why not.
-fn welcome(
-    api: &PusherApi,
-    key: &str,
-    request: &Request,
-    stream: std::net::TcpStream,
-    read_ahead: bytes::Bytes,
-) {
+fn welcome(api: &PusherApi, key: &str, request: &Request, stream: Uprooted, read_ahead: bytes::Bytes) {
     let known = api.engine.apps.by_key(key);
     let app = known.clone().unwrap_or_else(|| api.nobody.clone());
     let admission = api.quota.admit(&app);

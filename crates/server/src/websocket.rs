@@ -9,12 +9,13 @@ use std::io::{self, IoSlice, Read, Write};
 
 use bytes::Bytes;
 use chinwag_protocol::Close;
-use tokio::net::TcpStream;
 use tungstenite::error::{CapacityError, Error};
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Message, Utf8Bytes};
+
+use crate::transport::Transport;
 
 /// Bytes a connection keeps of its own for a frame that has not come whole. Larger frames grow it.
 const READ_AHEAD_BYTES: usize = 512;
@@ -142,7 +143,7 @@ impl WebSocket {
     }
 
     /// Writes what the socket takes.
-    pub(crate) fn flush(&mut self, stream: &TcpStream) -> Flushed {
+    pub(crate) fn flush(&mut self, stream: &mut Transport) -> Flushed {
         while let Some(first) = self.queue.front() {
             let result = if self.queue.len() == 1 {
                 stream.try_write(&first[self.written..])
@@ -167,7 +168,11 @@ impl WebSocket {
         if self.queue.capacity() > QUEUE_KEPT {
             self.queue = VecDeque::new();
         }
-        Flushed::All
+        match stream.try_flush() {
+            Ok(()) => Flushed::All,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Flushed::Blocked,
+            Err(_) => Flushed::Gone,
+        }
     }
 
     fn wrote(&mut self, mut bytes: usize) {

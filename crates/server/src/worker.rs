@@ -4,7 +4,6 @@
 //! is then written once, so that a backlog turns into fewer and larger writes by itself.
 
 use std::cell::{Cell, RefCell};
-use std::net::TcpStream as StdStream;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,6 +26,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::connection::{self, Connection};
 use crate::quota::Admission;
+use crate::transport::Uprooted;
 use crate::wheel::{Due, TICK_MS, Wheel};
 
 /// Bytes a worker reads at a time. One buffer serves all of its connections.
@@ -56,7 +56,7 @@ impl Default for WorkerOptions {
 pub(crate) struct Newcomer {
     pub id: ConnectionId,
     pub app: Arc<App>,
-    pub stream: StdStream,
+    pub stream: Uprooted,
     /// What was read behind the handshake.
     pub read_ahead: Bytes,
     pub machine: Box<dyn Machine + Send>,
@@ -330,7 +330,7 @@ impl Worker {
             machine,
             admission,
         } = newcomer;
-        let stream = match tokio::net::TcpStream::from_std(stream) {
+        let stream = match stream.settle() {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(%error, "A new connection could not be registered");

@@ -1,5 +1,7 @@
 //! The tables of settings: what there is, and what other servers call it.
 
+use chinwag_server::messenger::STATEFUL_DOMAINS;
+
 /// One setting.
 pub(super) struct Setting {
     /// Its key in the file; a dot stands for a table.
@@ -48,6 +50,30 @@ pub(super) const SETTINGS: &[Setting] = &[
         reverb: "",
         default: "false",
         help: "A reverse proxy stands in front: believe its X-Forwarded-For and X-Forwarded-Proto.",
+    },
+    Setting {
+        key: "tls_certificate",
+        reverb: "",
+        default: "",
+        help: "PEM file with the certificate and its chain, to serve https and wss; SIGHUP reads it again.",
+    },
+    Setting {
+        key: "tls_key",
+        reverb: "",
+        default: "",
+        help: "PEM file with the certificate's private key.",
+    },
+    Setting {
+        key: "cors_origins",
+        reverb: "",
+        default: "",
+        help: "Origins of other sites whose pages may use the REST API, such as \"https://app.example.org\".",
+    },
+    Setting {
+        key: "stateful_domains",
+        reverb: "",
+        default: STATEFUL_DOMAINS,
+        help: "Hosts besides our own whose pages log in with a cookie, as Sanctum's stateful domains.",
     },
     Setting {
         key: "rate_limits",
