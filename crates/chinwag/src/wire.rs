@@ -192,12 +192,12 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     announce(&address.to_string());
     tracing::info!(%address, "Chinwag is listening");
 
-    listen::serve(listener, routes, listen_options, stop).await;
+    let serving = listen::serve(listener, routes, listen_options, stop).await;
 
-    // No new connections and no requests under way any more: send clients away, tell what is still to be told,
-    // and close the store last.
+    // Nothing new from here on. Finish what is under way and send clients away, side by side; then tell what is
+    // still to be told, and close the store last.
     let stopped = tokio::time::timeout(STOP_DEADLINE, async {
-        workers.stop().await;
+        tokio::join!(serving.finish(), workers.stop());
         background.cancel();
         tasks.close();
         tasks.wait().await;

@@ -5,6 +5,7 @@
 
 mod connection;
 mod counts;
+mod drain;
 pub mod error;
 pub mod listen;
 pub mod messenger;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tower_http::timeout::RequestBodyTimeoutLayer;
@@ -46,6 +48,7 @@ pub fn router(pusher: Arc<pusher::PusherApi>, messenger: Arc<messenger::Messenge
         .route("/up", get(up))
         .fallback_service(web::router())
         .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
+        .layer(from_fn(drain::finish))
 }
 
 /// Reverb's probe: alive, whatever else is wrong.

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 /// How long requests under way may take when the server stops.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Limits on a connection before it is anything.
 #[derive(Debug, Clone, Copy)]
@@ -52,8 +52,13 @@ pub fn bind(address: SocketAddr, options: &ListenOptions) -> std::io::Result<Tcp
     TcpListener::from_std(socket.into())
 }
 
-/// Serves until `stop`, then finishes the requests that are under way.
-pub async fn serve(listener: TcpListener, router: Router, options: ListenOptions, stop: CancellationToken) {
+/// Serves until `stop`. What is under way then goes on, to be waited for with [`Serving::finish`].
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: ListenOptions,
+    stop: CancellationToken,
+) -> Serving {
     let connections = TaskTracker::new();
     loop {
         let (stream, peer) = tokio::select! {
@@ -105,10 +110,20 @@ pub async fn serve(listener: TcpListener, router: Router, options: ListenOptions
             }
         });
     }
-    drop(listener);
     connections.close();
-    if timeout(FINISH_TIMEOUT, connections.wait()).await.is_err() {
-        tracing::warn!("Some requests were still under way when the server stopped");
+    Serving(connections)
+}
+
+/// HTTP connections that were open when the listener stopped.
+#[derive(Debug)]
+pub struct Serving(TaskTracker);
+
+impl Serving {
+    /// Waits for the requests under way, but not for ever.
+    pub async fn finish(self) {
+        if timeout(FINISH_TIMEOUT, self.0.wait()).await.is_err() {
+            tracing::warn!("Some requests were still under way when the server stopped");
+        }
     }
 }
 

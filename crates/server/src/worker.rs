@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::TcpStream as StdStream;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,6 +18,7 @@ use chinwag_engine::{
     WorkerNumber,
 };
 use chinwag_protocol::{Connection as Machine, Input, Millis};
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use slab::Slab;
 use tokio::sync::Notify;
@@ -354,7 +356,11 @@ impl Worker {
         let worker = self.clone();
         // Owned by the worker's LocalSet, which lives as long as the thread.
         tokio::task::spawn_local(async move {
-            connection::run(connection, worker, read_ahead).await;
+            let run = AssertUnwindSafe(connection::run(connection.clone(), worker.clone(), read_ahead));
+            if run.catch_unwind().await.is_err() {
+                tracing::error!("A connection's task panicked; the connection is given up");
+                worker.forget(&connection).await;
+            }
             drop(admission);
         });
     }
@@ -400,7 +406,9 @@ impl Worker {
     /// Takes a connection out of everything.
     pub(crate) async fn forget(&self, connection: &Connection) {
         let dropped = self.hub.borrow_mut().drop_connection(connection.slot);
-        self.connections.borrow_mut().remove(connection.slot.0 as usize);
+        self.connections
+            .borrow_mut()
+            .try_remove(connection.slot.0 as usize);
         for gone in dropped {
             self.engine
                 .unsubscribe(self.number, connection.id, gone.app, &gone.channel, gone.present)

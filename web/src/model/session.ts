@@ -203,6 +203,7 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
   let barTimer: ReturnType<typeof setTimeout> | undefined
   let connected = false
   function showConnection(): void {
+    if (stopped) return
     if (!navigator.onLine) store.connection = 'offline'
     else if (connected) store.connection = 'online'
     else if (store.connection === 'offline') store.connection = 'reconnecting'

@@ -123,32 +123,41 @@ pub(super) async fn members(
     if conversations.is_empty() {
         return Ok(Vec::new());
     }
+    let in_list = places(conversations.len());
+    let ids = || {
+        conversations
+            .iter()
+            .map(|&id| Value::from(id))
+            .collect::<Vec<_>>()
+    };
+    // Each account once: on a page of groups the same people come again and again.
     let sql = format!(
-        "SELECT m.conversation_id, m.role, m.joined_at, m.joined_seq, m.delivered_seq, m.seen_seq, {ACCOUNT} \
-         FROM member m JOIN account a ON a.id = m.user_id WHERE m.conversation_id IN ({}) \
-         AND m.left_at IS NULL ORDER BY m.conversation_id, m.user_id",
-        places(conversations.len())
+        "SELECT {ACCOUNT} FROM account a WHERE a.id IN (SELECT user_id FROM member \
+         WHERE conversation_id IN ({in_list}) AND left_at IS NULL)"
     );
-    let values = conversations.iter().map(|&id| Value::from(id)).collect();
+    let mut accounts: HashMap<UserId, Account> = HashMap::new();
+    for row in query(tx, sql, ids()).await? {
+        let account = rows::account(&mut Columns::of(&row))?;
+        accounts.insert(account.id, account);
+    }
+    let sql = format!(
+        "SELECT conversation_id, user_id, role, joined_at, joined_seq, delivered_seq, seen_seq FROM member \
+         WHERE conversation_id IN ({in_list}) AND left_at IS NULL ORDER BY conversation_id, user_id"
+    );
     let mut members = Vec::new();
-    for row in query(tx, sql, values).await? {
+    for row in query(tx, sql, ids()).await? {
         let mut columns = Columns::of(&row);
         let conversation = ConversationId(columns.take()?);
-        let role = rows::role(columns.take()?);
-        let joined_at = Timestamp(columns.take()?);
-        let (joined_seq, delivered_seq, seen_seq) = (columns.count()?, columns.count()?, columns.count()?);
-        let account: Account = rows::account(&mut columns)?;
-        members.push((
-            conversation,
-            Member {
-                account,
-                role,
-                joined_at,
-                joined_seq,
-                delivered_seq,
-                seen_seq,
-            },
-        ));
+        let account = accounts.get(&UserId(columns.take()?)).cloned();
+        let member = Member {
+            account: account.ok_or_else(|| rows::corrupt("a member without an account"))?,
+            role: rows::role(columns.take()?),
+            joined_at: Timestamp(columns.take()?),
+            joined_seq: columns.count()?,
+            delivered_seq: columns.count()?,
+            seen_seq: columns.count()?,
+        };
+        members.push((conversation, member));
     }
     Ok(members)
 }
