@@ -211,6 +211,41 @@ fn no_spelling_of_a_name_gets_around_its_prefix() {
 }
 
 #[test]
+fn where_names_may_have_colons_a_name_is_not_taken_apart() {
+    let app = app(true);
+    let (secret, socket) = (Secret::new("secret"), SOCKET.to_string());
+    let auth = |channel: &str| Value::from(sign_channel("key", &secret, &socket, channel, None));
+    let (codes, asked) = attempt(
+        &app,
+        &subscribe("private-orders:5", &auth("private-orders:5"), None),
+    );
+    assert!(codes.is_empty() && asked, "{codes:?}");
+    for (signed, channel, data) in [
+        ("private-orders:5", "private-orders", "5"),
+        ("private-orders:5:6", "private-orders:5", "6"),
+        ("private-orders:", "private-orders", ""),
+        ("presence-orders:5", "presence-orders", "5"),
+    ] {
+        let (codes, asked) = attempt(&app, &subscribe(channel, &auth(signed), Some(data)));
+        assert_eq!(
+            (codes, asked),
+            (vec![json!(4009)], false),
+            "{signed} as {channel}"
+        );
+    }
+    let data = r#"{"user_id":"7"}"#;
+    let with_data = Value::from(sign_channel(
+        "key",
+        &secret,
+        &socket,
+        "private-orders",
+        Some(data),
+    ));
+    let (codes, asked) = attempt(&app, &subscribe("private-orders", &with_data, Some(data)));
+    assert!(codes.is_empty() && asked, "{codes:?}");
+}
+
+#[test]
 fn only_the_right_signature_signs_anybody_in() {
     let (app, socket) = (app(false), SOCKET.to_string());
     let data = r#"{"id":"7"}"#;

@@ -1,11 +1,13 @@
 //! Subscriptions of one connection: what it may listen to, what follows the confirmation and in which order.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chinwag_engine::{
     Answer, Beginning, Call, ChannelName, ConnectionId, Content, Delivery, History, Member, SubscribeRefused,
     Subscribed, UserId,
 };
+use serde::de::IgnoredAny;
 
 use super::channel::{Kind, check_name_for, user_of};
 use super::connection::Open;
@@ -67,6 +69,12 @@ impl Open {
         if kind.needs_auth {
             let auth = wish.auth.as_deref().unwrap_or_default();
             if !auth::verify_channel(&self.app, auth, &id.to_string(), &wish.channel, channel_data) {
+                return Err(SubscriptionRefusal::unauthorized());
+            }
+            // Signed is `name:data`. Where names may have colons, who may listen to `private-a:b` could present it
+            // as `private-a` with the data `b`; data that is an object is never the rest of a name.
+            let is_object = |data| message::parse_object::<BTreeMap<String, IgnoredAny>>(data).is_ok();
+            if self.app.options.lenient_names && channel_data.is_some_and(|data| !is_object(data)) {
                 return Err(SubscriptionRefusal::unauthorized());
             }
         }
