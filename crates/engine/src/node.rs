@@ -11,7 +11,7 @@ use std::hash::BuildHasher;
 use crate::app::AppNumber;
 use crate::broker::Sink;
 use crate::channel::ChannelName;
-use crate::observer::Observer;
+use crate::observer::{Observations, Observed, Observer};
 use crate::publication::{ConnectionId, Delivery, Position, Publication};
 
 /// A worker of this node, by its place.
@@ -32,6 +32,8 @@ pub enum Inboxed {
         /// The channel it must be subscribed to.
         channel: ChannelName,
     },
+    /// Close all connections of this app, which is no more or takes none.
+    CloseApp(AppNumber),
 }
 
 /// Takes what other threads hand to a worker. Must not block.
@@ -53,6 +55,7 @@ type Shard = Mutex<HashMap<(AppNumber, ChannelName), Listening, RandomState>>;
 pub struct Node {
     workers: RwLock<Vec<Arc<dyn Inbox>>>,
     observers: RwLock<Vec<Arc<dyn Observer>>>,
+    observations: Arc<Observations>,
     hasher: RandomState,
     shards: [Shard; SHARDS],
 }
@@ -62,6 +65,7 @@ impl Default for Node {
         Self {
             workers: RwLock::default(),
             observers: RwLock::default(),
+            observations: Arc::default(),
             hasher: RandomState::default(),
             shards: std::array::from_fn(|_| Mutex::default()),
         }
@@ -74,6 +78,18 @@ impl Node {
         let mut workers = self.workers.write();
         workers.push(inbox);
         WorkerNumber((workers.len() - 1) as u16)
+    }
+
+    /// The way to whoever watches apps.
+    pub fn observations(&self) -> &Arc<Observations> {
+        &self.observations
+    }
+
+    /// Closes all connections of the app, in a way that their clients do not come back by themselves.
+    pub fn close_app(&self, app: AppNumber) {
+        for inbox in self.workers.read().iter() {
+            inbox.put(Inboxed::CloseApp(app));
+        }
     }
 
     pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
@@ -108,7 +124,12 @@ impl Node {
                 Some((_, count)) => *count += 1,
                 None => listening.push((worker, 1)),
             }
-            listening.len() == 1 && listening[0].1 == 1
+            let occupied = listening.len() == 1 && listening[0].1 == 1;
+            if occupied {
+                // Under the lock, so that a channel's first and last subscribers are told of in their order.
+                self.observations.tell(app, channel, || Observed::Occupied);
+            }
+            occupied
         };
         if occupied {
             self.observers
@@ -137,6 +158,7 @@ impl Node {
             let vacated = listening.is_empty();
             if vacated {
                 shard.remove(&key);
+                self.observations.tell(app, channel, || Observed::Vacated);
             }
             vacated
         };
@@ -183,6 +205,7 @@ mod tests {
             self.0.lock().push(match item {
                 Inboxed::Delivery(d) => d.publication.channel.to_string(),
                 Inboxed::Disconnect { connection, .. } => connection.to_string(),
+                Inboxed::CloseApp(app) => format!("app {}", app.0),
             });
         }
 

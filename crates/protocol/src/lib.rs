@@ -35,6 +35,8 @@ pub enum Input<'a> {
     Wake,
     /// It is to be closed for good, by somebody's order.
     Disconnect,
+    /// Its app was switched off or removed.
+    AppClosed,
     /// The server stops.
     Stop,
 }

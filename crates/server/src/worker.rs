@@ -261,6 +261,7 @@ impl Worker {
                 }) => {
                     self.disconnect(now, connection, app, &channel);
                 }
+                Item::Engine(Inboxed::CloseApp(app)) => self.close_app(now, app),
                 Item::Newcomer(newcomer) => self.adopt(*newcomer),
             }
         }
@@ -297,6 +298,21 @@ impl Worker {
         };
         if let Some(connection) = connection {
             connection.input(now, Input::Disconnect, &self.options);
+            connection.flush();
+            self.arm(&connection);
+        }
+    }
+
+    fn close_app(&self, now: Millis, app: AppNumber) {
+        let all: Vec<_> = self
+            .connections
+            .borrow()
+            .iter()
+            .filter(|(_, connection)| connection.app.number == app)
+            .map(|(_, connection)| connection.clone())
+            .collect();
+        for connection in all {
+            connection.input(now, Input::AppClosed, &self.options);
             connection.flush();
             self.arm(&connection);
         }
