@@ -115,7 +115,12 @@ pub mod contract {
         assert!(now > version);
         version = now;
 
-        assert!(store.create_app(app("8", vec![key("a", None)])).await.expect("free again"));
+        assert!(
+            store
+                .create_app(app("8", vec![key("a", None)]))
+                .await
+                .expect("free again")
+        );
         let theirs = app("7", vec![key("a", None)]);
         let stolen = store.change_app(after.clone(), theirs).await.expect("refused");
         assert!(!stolen, "a key of another app");

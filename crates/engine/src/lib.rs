@@ -19,12 +19,12 @@ mod publication;
 mod webhook;
 
 pub use app::{App, AppNumber, AppOptions, Apps, ClientEvents, KeyPair, Secret};
+pub use app_store::{AppRecord, AppStore, AppStoreError, StoredKey, contract as app_store_contract};
 pub use broker::{Broker, BrokerError, History, Sink, contract as broker_contract, memory::MemoryBroker};
 pub use call::{Answer, Call, SubscribeRefused, Subscribed};
 pub use channel::{ChannelName, ChannelNameError, HistoryOptions, Namespace};
 pub use hub::{Dropped, Hub, Slot};
 pub use node::{Inbox, Inboxed, Node, WorkerNumber};
-pub use app_store::{AppRecord, AppStore, AppStoreError, StoredKey, contract as app_store_contract};
 pub use observer::{Observation, Observations, Observed, Observer, Watcher};
 pub use outbox::{NewParcel, Parcel, WebhookQueue, WebhookQueueError, contract as outbox_contract};
 pub use presence::{

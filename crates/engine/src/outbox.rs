@@ -49,12 +49,8 @@ pub trait WebhookQueue: Send + Sync {
     async fn lanes(&self) -> Result<Vec<(String, String)>, WebhookQueueError>;
 
     /// The first parcels of a lane, due or not, oldest first, at most `limit`.
-    async fn due(
-        &self,
-        app: &str,
-        destination: &str,
-        limit: usize,
-    ) -> Result<Vec<Parcel>, WebhookQueueError>;
+    async fn due(&self, app: &str, destination: &str, limit: usize)
+    -> Result<Vec<Parcel>, WebhookQueueError>;
 
     /// Forgets parcels: delivered, or given up. Those not there any more are no error.
     async fn done(&self, ids: Vec<i64>) -> Result<(), WebhookQueueError>;
@@ -86,7 +82,11 @@ pub mod contract {
     /// When it does not keep the contract.
     pub async fn check(outbox: &dyn WebhookQueue) {
         let first = parcel("7", "a", b"\x00one");
-        let put = vec![first.clone(), parcel("7", "b", b"two"), parcel("7", "a", b"three")];
+        let put = vec![
+            first.clone(),
+            parcel("7", "b", b"two"),
+            parcel("7", "a", b"three"),
+        ];
         outbox.put(put).await.expect("kept");
         outbox.put(Vec::new()).await.expect("nothing is no fault");
         outbox.put(vec![parcel("8", "a", b"four")]).await.expect("kept");
@@ -109,7 +109,11 @@ pub mod contract {
         let later = first.made_ms + 5_000;
         outbox.postponed(waiting[0].id, later).await.expect("postponed");
         let again = outbox.due("7", "a", 10).await.expect("parcels");
-        assert_eq!(payloads(&again), [&b"\x00one"[..], b"three"], "it keeps its place");
+        assert_eq!(
+            payloads(&again),
+            [&b"\x00one"[..], b"three"],
+            "it keeps its place"
+        );
         assert_eq!((again[0].attempts, again[0].due_ms), (1, later));
 
         let ids = again.iter().map(|parcel| parcel.id).collect();

@@ -7,6 +7,7 @@ mod channel;
 mod connection;
 mod error;
 mod message;
+pub mod webhook;
 
 pub use channel::{Kind, NameError, check_name};
 pub use connection::{Handshake, Pusher};

@@ -369,6 +369,7 @@ impl Worker {
         match next.expect("something arrives").unwrap() {
             Inboxed::Disconnect { connection, .. } => Heard::Closed(connection),
             Inboxed::Delivery(delivery) => event(&delivery),
+            Inboxed::CloseApp(app) => unreachable!("nobody closes {app:?}"),
         }
     }
 
