@@ -10,6 +10,7 @@ pub mod messenger;
 pub mod pusher;
 mod quota;
 pub mod web;
+pub mod webhooks;
 mod websocket;
 mod wheel;
 mod worker;
