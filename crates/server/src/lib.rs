@@ -3,6 +3,7 @@
 //! HTTP runs on a multi-threaded runtime; a socket that becomes a WebSocket moves to a [`Workers`] thread and stays
 //! there.
 
+pub mod apps;
 mod connection;
 pub mod error;
 pub mod listen;
@@ -35,13 +36,19 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// |---|---|
 /// | `/app/{key}` | WebSocket of the Pusher protocol, under the configured prefix |
 /// | `/apps/{id}/…` | HTTP API of the Pusher protocol, under the same prefix |
+/// | `/api/v1/admin/…` | administration of this server (`docs/WEBHOOKS.md`) |
 /// | `/api/v1/…`, `/broadcasting/auth` | the messenger (`docs/API.md`) |
 /// | `/up` | whether the process lives |
 /// | anything else | the web UI |
-pub fn router(pusher: Arc<pusher::PusherApi>, messenger: Arc<messenger::MessengerApi>) -> Router {
+pub fn router(
+    pusher: Arc<pusher::PusherApi>,
+    messenger: Arc<messenger::MessengerApi>,
+    admin: Arc<messenger::admin::AdminApi>,
+) -> Router {
     Router::new()
         .merge(pusher::router(pusher))
         .merge(messenger::router(messenger))
+        .merge(messenger::admin::router(admin))
         .route("/up", get(up))
         .fallback_service(web::router())
         .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))

@@ -5,6 +5,7 @@
 //! `view`. Rules live in the messenger, statuses and codes in [`crate::error`].
 
 mod accounts;
+pub mod admin;
 mod auth;
 mod conversations;
 mod extract;
@@ -128,16 +129,21 @@ pub fn router(api: Arc<MessengerApi>) -> Router {
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(method_not_allowed);
     let broadcasting = get(realtime::authorise_for_echo).post(realtime::authorise_for_echo);
-    Router::new()
+    let routes = Router::new()
         .nest("/api/v1", v1)
         // What is nested does not answer for the bare prefix with a slash.
         .route("/api/v1/", any(async || Problem::not_found()))
-        .route("/broadcasting/auth", broadcasting.fallback(method_not_allowed))
+        .route("/broadcasting/auth", broadcasting.fallback(method_not_allowed));
+    around(routes).with_state(api)
+}
+
+/// What is done for every request of the REST API.
+fn around<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    routes
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
         .layer(from_fn(limits::report))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(identify))
-        .with_state(api)
 }
 
 async fn method_not_allowed() -> Problem {

@@ -14,6 +14,8 @@ use chinwag_engine::{
     WorkerNumber,
 };
 use chinwag_messenger::{Messenger, Options};
+use chinwag_server::apps::AppAdmin;
+use chinwag_server::messenger::admin::{self, AdminApi};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed, router};
 use http_body_util::BodyExt;
@@ -92,6 +94,7 @@ impl Server {
             presence.clone(),
             setup.api,
         );
+        let apps = AppAdmin::new(store.clone(), ["messenger".to_owned()]);
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(feed_task.run(api.clone(), stop.clone()));
@@ -99,7 +102,7 @@ impl Server {
         Self {
             engine,
             app,
-            router: router(api),
+            router: router(api.clone()).merge(admin::router(AdminApi::new(api, apps))),
             store,
             stop,
             tasks,
@@ -363,10 +366,15 @@ impl Worker {
             .await;
     }
 
+    /// The next thing in the inbox, as it is.
+    pub(crate) async fn next(&mut self) -> Inboxed {
+        let next = tokio::time::timeout(Duration::from_secs(5), self.inbox.recv()).await;
+        next.expect("something arrives").unwrap()
+    }
+
     /// The next thing that arrives.
     pub(crate) async fn hear(&mut self) -> Heard {
-        let next = tokio::time::timeout(Duration::from_secs(5), self.inbox.recv()).await;
-        match next.expect("something arrives").unwrap() {
+        match self.next().await {
             Inboxed::Disconnect { connection, .. } => Heard::Closed(connection),
             Inboxed::Delivery(delivery) => event(&delivery),
             Inboxed::CloseApp(app) => unreachable!("nobody closes {app:?}"),
