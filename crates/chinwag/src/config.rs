@@ -3,6 +3,8 @@
 //! A value comes from the command line, else from `CHINWAG_…` in the environment, else from the TOML file, else from a
 //! variable of Laravel Reverb, else it is the default. Unknown keys are errors. All faults are told at once.
 
+mod apps;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -11,6 +13,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chinwag_engine::{AppOptions, ClientEvents};
+
+pub(crate) use apps::FileApp;
 
 /// One setting.
 struct Setting {
@@ -96,6 +100,18 @@ const SETTINGS: &[Setting] = &[
         reverb: "REVERB_MAX_REQUEST_SIZE",
         default: "1048576",
         help: "Largest body of a request to the Pusher HTTP API, in bytes.",
+    },
+    Setting {
+        key: "webhook_batch",
+        reverb: "",
+        default: "false",
+        help: "Whether a webhook may tell of several events at once: up to 100, or those of 50 milliseconds.",
+    },
+    Setting {
+        key: "webhook_private_addresses",
+        reverb: "",
+        default: "false",
+        help: "Whether webhooks may go to addresses of private networks and of this machine.",
     },
     Setting {
         key: "app.id",
@@ -200,6 +216,12 @@ pub(crate) struct Config {
     pub(crate) head_timeout: Duration,
     /// Largest body of the Pusher HTTP API.
     pub(crate) request_bytes_max: usize,
+    /// May a webhook tell of several events.
+    pub(crate) webhook_batch: bool,
+    /// May webhooks go into private networks.
+    pub(crate) webhook_private_addresses: bool,
+    /// Applications beside the one below.
+    pub(crate) apps: Vec<FileApp>,
     /// Id of the application.
     pub(crate) app_id: String,
     /// Its key pair, when given.
@@ -234,6 +256,7 @@ fn variable(key: &str) -> String {
 pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
     let mut faults = Vec::new();
     let file = read_file(sources, &mut faults);
+    let file_apps = apps::read(sources, &mut faults);
     for name in sources
         .environment
         .keys()
@@ -274,7 +297,12 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
         values.insert("listen", listen);
     }
     let mut reader = Reader { values, faults };
-    let config = reader.config();
+    let mut config = reader.config();
+    config.app.webhooks = file_apps.webhooks;
+    config.apps = file_apps.apps;
+    if config.apps.iter().any(|app| app.id == config.app_id) {
+        reader.fault("app.id", "one of [[apps]] has this id");
+    }
     if reader.faults.is_empty() {
         Ok(config)
     } else {
@@ -323,6 +351,9 @@ fn read_file(sources: &Sources<'_>, faults: &mut Vec<String>) -> BTreeMap<String
         } else {
             format!("{prefix}.{name}")
         };
+        if apps::is_read_here(&key) {
+            return;
+        }
         if !SETTINGS.iter().any(|setting| setting.key == key) {
             faults.push(format!("{}: there is no setting {key}", path.display()));
             return;
@@ -470,6 +501,9 @@ impl Reader {
             queue_bytes_max: self.positive("queue_bytes_max"),
             head_timeout: Duration::from_secs(self.positive("head_timeout_s") as u64),
             request_bytes_max: self.positive("request_bytes_max"),
+            webhook_batch: self.flag("webhook_batch"),
+            webhook_private_addresses: self.flag("webhook_private_addresses"),
+            apps: Vec::new(),
             app_id: self.text("app.id"),
             app_keys,
             app,
@@ -484,7 +518,8 @@ pub(crate) const MESSENGER_APP: &str = "messenger";
 pub(crate) fn example() -> String {
     let mut text = String::from(
         "# Every setting with its default. None is needed. Each can also be given in the environment, in capitals\n\
-         # and with CHINWAG_ in front: app.key is CHINWAG_APP_KEY. The environment wins over this file.\n",
+         # and with CHINWAG_ in front: app.key is CHINWAG_APP_KEY. The environment wins over this file.\n\
+         # Further apps and webhooks are tables of this file: see WEBHOOKS.md.\n",
     );
     let mut table = "";
     for setting in SETTINGS {
