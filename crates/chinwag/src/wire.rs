@@ -11,7 +11,7 @@ use chinwag_engine::{App, AppOptions, Engine, KeyPair, Secret};
 use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
 use chinwag_server::apps::{AppAdmin, AppLoader};
 use chinwag_server::listen::{self, ListenOptions};
-use chinwag_server::messenger::admin::AdminApi;
+use chinwag_server::messenger::apps::AppsApi;
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
 use chinwag_server::pusher::{PusherApi, nobody};
@@ -187,7 +187,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         presence.clone(),
         api_options,
     );
-    let admin_api = AdminApi::new(messenger_api.clone(), admin);
+    let admin_api = AppsApi::new(messenger_api.clone(), admin);
     let tasks = TaskTracker::new();
     let pusher_api = Arc::new(PusherApi {
         engine: engine.clone(),

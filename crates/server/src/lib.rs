@@ -43,12 +43,12 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub fn router(
     pusher: Arc<pusher::PusherApi>,
     messenger: Arc<messenger::MessengerApi>,
-    admin: Arc<messenger::admin::AdminApi>,
+    apps: Arc<messenger::apps::AppsApi>,
 ) -> Router {
     Router::new()
         .merge(pusher::router(pusher))
         .merge(messenger::router(messenger))
-        .merge(messenger::admin::router(admin))
+        .merge(messenger::apps::router(apps))
         .route("/up", get(up))
         .fallback_service(web::router())
         .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))

@@ -5,7 +5,7 @@
 //! `view`. Rules live in the messenger, statuses and codes in [`crate::error`].
 
 mod accounts;
-pub mod admin;
+pub mod apps;
 mod auth;
 mod conversations;
 mod extract;

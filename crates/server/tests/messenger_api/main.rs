@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-mod admin;
+mod apps;
 mod realtime;
 mod refusals;
 mod shapes;

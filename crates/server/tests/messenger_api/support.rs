@@ -15,7 +15,7 @@ use chinwag_engine::{
 };
 use chinwag_messenger::{Messenger, Options};
 use chinwag_server::apps::AppAdmin;
-use chinwag_server::messenger::admin::{self, AdminApi};
+use chinwag_server::messenger::apps::{self, AppsApi};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed, router};
 use http_body_util::BodyExt;
@@ -94,7 +94,7 @@ impl Server {
             presence.clone(),
             setup.api,
         );
-        let apps = AppAdmin::new(store.clone(), ["messenger".to_owned()]);
+        let admin = AppAdmin::new(store.clone(), ["messenger".to_owned()]);
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(feed_task.run(api.clone(), stop.clone()));
@@ -102,7 +102,7 @@ impl Server {
         Self {
             engine,
             app,
-            router: router(api.clone()).merge(admin::router(AdminApi::new(api, apps))),
+            router: router(api.clone()).merge(apps::router(AppsApi::new(api, admin))),
             store,
             stop,
             tasks,

@@ -28,12 +28,12 @@ const KEEP_S_MAX: u64 = 10 * 366 * 24 * 3_600;
 const KEEP_S: u64 = 24 * 3_600;
 
 /// What the handlers work with.
-pub struct AdminApi {
+pub struct AppsApi {
     messenger: Arc<MessengerApi>,
     apps: AppAdmin,
 }
 
-impl AdminApi {
+impl AppsApi {
     /// An API over `apps` for those who administer the messenger's server.
     pub fn new(messenger: Arc<MessengerApi>, apps: AppAdmin) -> Arc<Self> {
         Arc::new(Self { messenger, apps })
@@ -41,7 +41,7 @@ impl AdminApi {
 }
 
 /// Every route of administration.
-pub fn router(api: Arc<AdminApi>) -> Router {
+pub fn router(api: Arc<AppsApi>) -> Router {
     let admin = Router::new()
         .route("/apps", get(list).post(create))
         .route("/apps/{id}", get(show).patch(change).delete(remove))
@@ -53,10 +53,10 @@ pub fn router(api: Arc<AdminApi>) -> Router {
 /// The caller administers this server.
 struct Administrator;
 
-impl FromRequestParts<Arc<AdminApi>> for Administrator {
+impl FromRequestParts<Arc<AppsApi>> for Administrator {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<AdminApi>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<AppsApi>) -> Result<Self, Problem> {
         let api = &api.messenger;
         let user = if parts.method.is_safe() {
             By::<Reads>::from_request_parts(parts, api).await?.caller.user
@@ -149,14 +149,14 @@ struct Apps {
     items: Vec<AppView>,
 }
 
-async fn list(State(api): State<Arc<AdminApi>>, _: Administrator) -> Result<Response, Problem> {
+async fn list(State(api): State<Arc<AppsApi>>, _: Administrator) -> Result<Response, Problem> {
     let apps = api.apps.list().await?;
     let items = apps.iter().map(|app| view(app, Show::NoSecret)).collect();
     ok(&Apps { items })
 }
 
 async fn show(
-    State(api): State<Arc<AdminApi>>,
+    State(api): State<Arc<AppsApi>>,
     _: Administrator,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
@@ -171,7 +171,7 @@ struct NewApp {
 }
 
 async fn create(
-    State(api): State<Arc<AdminApi>>,
+    State(api): State<Arc<AppsApi>>,
     _: Administrator,
     Body(new): Body<NewApp>,
 ) -> Result<Response, Problem> {
@@ -186,7 +186,7 @@ struct Change {
 }
 
 async fn change(
-    State(api): State<Arc<AdminApi>>,
+    State(api): State<Arc<AppsApi>>,
     _: Administrator,
     Path(id): Path<String>,
     Body(change): Body<Change>,
@@ -202,7 +202,7 @@ struct Rotation {
 }
 
 async fn rotate(
-    State(api): State<Arc<AdminApi>>,
+    State(api): State<Arc<AppsApi>>,
     _: Administrator,
     Path(id): Path<String>,
     Body(rotation): Body<Rotation>,
@@ -213,7 +213,7 @@ async fn rotate(
 }
 
 async fn remove(
-    State(api): State<Arc<AdminApi>>,
+    State(api): State<Arc<AppsApi>>,
     _: Administrator,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
