@@ -3,6 +3,7 @@
 
 mod accounts;
 mod append;
+mod apps;
 mod catch_up;
 mod conversations;
 mod entity;
@@ -16,6 +17,7 @@ mod rows;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 mod writer;
 
 pub use sqlite::SqliteStore;

@@ -112,6 +112,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Largest body of a request to the Pusher HTTP API, in bytes.",
     },
     Setting {
+        key: "webhook_batch",
+        reverb: "",
+        default: "false",
+        help: "Whether a webhook may tell of several events at once: up to 100, or those of 50 milliseconds.",
+    },
+    Setting {
+        key: "webhook_private_addresses",
+        reverb: "",
+        default: "false",
+        help: "Whether webhooks may go to addresses of private networks and of this machine.",
+    },
+    Setting {
         key: "app.id",
         reverb: "REVERB_APP_ID",
         default: "app",

@@ -12,6 +12,7 @@ mod message;
 mod rate;
 mod subscription;
 mod users;
+pub mod webhook;
 
 pub use channel::{Kind, NameError, cache_namespaces, check_name, check_name_leniently};
 pub use connection::Pusher;
