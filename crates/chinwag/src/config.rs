@@ -1,7 +1,9 @@
 //! Settings: one table says what there is, and from it come the reading, the checks and the example file.
 //!
 //! A value comes from the command line, else from `CHINWAG_…` in the environment, else from the TOML file, else from a
-//! variable of Laravel Reverb, else it is the default. Unknown keys are errors. All faults are told at once.
+//! variable of Laravel Reverb, Soketi or laravel-websockets, in this order, else it is the default. Unknown keys are errors. All faults are told at once.
+
+mod settings;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,193 +12,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use chinwag_engine::{AppOptions, ClientEvents};
-use chinwag_server::messenger::STATEFUL_DOMAINS;
+use chinwag_engine::{AppOptions, ClientEvents, MessageRate, Pings};
 
-/// One setting.
-struct Setting {
-    /// Its key in the file; a dot stands for a table.
-    key: &'static str,
-    /// Variables of Laravel Reverb that mean the same.
-    reverb: &'static str,
-    /// Its default, as it would stand in the file.
-    default: &'static str,
-    /// What it is, for the example file.
-    help: &'static str,
-}
-
-const SETTINGS: &[Setting] = &[
-    Setting {
-        key: "listen",
-        reverb: "",
-        default: "127.0.0.1:8080",
-        help: "Address and port to listen on.",
-    },
-    Setting {
-        key: "data_dir",
-        reverb: "",
-        default: "./data",
-        help: "Folder for the database and the generated secrets.",
-    },
-    Setting {
-        key: "path",
-        reverb: "REVERB_SERVER_PATH",
-        default: "",
-        help: "Prefix of the Pusher protocol's addresses, such as \"/ws\".",
-    },
-    Setting {
-        key: "name",
-        reverb: "",
-        default: "Chinwag",
-        help: "What the server calls itself in the web UI.",
-    },
-    Setting {
-        key: "registration",
-        reverb: "",
-        default: "open",
-        help: "Whether people may create accounts: \"open\" or \"closed\". The first account always can be.",
-    },
-    Setting {
-        key: "trust_proxy",
-        reverb: "",
-        default: "false",
-        help: "A reverse proxy stands in front: believe its X-Forwarded-For and X-Forwarded-Proto.",
-    },
-    Setting {
-        key: "tls_certificate",
-        reverb: "",
-        default: "",
-        help: "PEM file with the certificate and its chain, to serve https and wss; SIGHUP reads it again.",
-    },
-    Setting {
-        key: "tls_key",
-        reverb: "",
-        default: "",
-        help: "PEM file with the certificate's private key.",
-    },
-    Setting {
-        key: "cors_origins",
-        reverb: "",
-        default: "",
-        help: "Origins of other sites whose pages may use the REST API, such as \"https://app.example.org\".",
-    },
-    Setting {
-        key: "stateful_domains",
-        reverb: "",
-        default: STATEFUL_DOMAINS,
-        help: "Hosts besides our own whose pages log in with a cookie, as Sanctum's stateful domains.",
-    },
-    Setting {
-        key: "rate_limits",
-        reverb: "",
-        default: "true",
-        help: "Whether the REST API limits how often one user may ask.",
-    },
-    Setting {
-        key: "workers",
-        reverb: "",
-        default: "0",
-        help: "Threads that own WebSocket connections; 0 is one per processor.",
-    },
-    Setting {
-        key: "connections_max",
-        reverb: "",
-        default: "100000",
-        help: "Most WebSocket connections of this node.",
-    },
-    Setting {
-        key: "queue_bytes_max",
-        reverb: "",
-        default: "1048576",
-        help: "Bytes that may wait for one connection before it is closed as too slow.",
-    },
-    Setting {
-        key: "head_timeout_s",
-        reverb: "",
-        default: "30",
-        help: "Seconds in which the head of a request must arrive, and for which an idle HTTP connection is kept.",
-    },
-    Setting {
-        key: "request_bytes_max",
-        reverb: "REVERB_MAX_REQUEST_SIZE",
-        default: "1048576",
-        help: "Largest body of a request to the Pusher HTTP API, in bytes.",
-    },
-    Setting {
-        key: "app.id",
-        reverb: "REVERB_APP_ID",
-        default: "app",
-        help: "Id of your application, as in the paths of the Pusher HTTP API.",
-    },
-    Setting {
-        key: "app.key",
-        reverb: "REVERB_APP_KEY",
-        default: "",
-        help: "Its public key; empty: generated on first start.",
-    },
-    Setting {
-        key: "app.secret",
-        reverb: "REVERB_APP_SECRET",
-        default: "",
-        help: "Its secret; empty: generated on first start.",
-    },
-    Setting {
-        key: "app.allowed_origins",
-        reverb: "",
-        default: "*",
-        help: "Hosts that browsers may come from, with commas between; * admits all.",
-    },
-    Setting {
-        key: "app.connections_max",
-        reverb: "REVERB_APP_MAX_CONNECTIONS",
-        default: "0",
-        help: "Most connections of the application; 0 is no limit.",
-    },
-    Setting {
-        key: "app.message_bytes_max",
-        reverb: "REVERB_APP_MAX_MESSAGE_SIZE",
-        default: "65536",
-        help: "Largest message of a client, in bytes.",
-    },
-    Setting {
-        key: "app.activity_timeout_s",
-        reverb: "REVERB_APP_ACTIVITY_TIMEOUT",
-        default: "120",
-        help: "Seconds of silence after which a client asks whether the server is there.",
-    },
-    Setting {
-        key: "app.ping_interval_s",
-        reverb: "REVERB_APP_PING_INTERVAL",
-        default: "60",
-        help: "Seconds of silence after which the server asks whether a client is there.",
-    },
-    Setting {
-        key: "app.client_events",
-        reverb: "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM",
-        default: "members",
-        help: "From whom client events are taken: \"members\" of a private or presence channel, members of \"public\" channels too, or \"none\".",
-    },
-    Setting {
-        key: "app.client_events_per_s",
-        reverb: "",
-        default: "10",
-        help: "Client events a second from one connection; 0 is no limit.",
-    },
-    Setting {
-        key: "app.presence_members_max",
-        reverb: "",
-        default: "1000",
-        help: "Most members of a presence channel; 0 is no limit.",
-    },
-];
-
-/// What Reverb does where we would do something else. Used instead of the default when its variables are set.
-const REVERB_DEFAULTS: &[(&str, &str)] = &[
-    ("app.activity_timeout_s", "30"),
-    ("app.client_events", "public"),
-    ("app.client_events_per_s", "0"),
-    ("app.presence_members_max", "0"),
-];
+use self::settings::{ADDRESSES, ALIASES, NOT_SUPPORTED, OTHER_DEFAULTS, SETTINGS, truth};
 
 /// All settings, checked.
 #[derive(Debug, Clone)]
@@ -237,6 +55,10 @@ pub(crate) struct Config {
     pub(crate) app_keys: Option<(String, String)>,
     /// What it allows.
     pub(crate) app: AppOptions,
+    /// How long its cache channels keep their last event.
+    pub(crate) cache_ttl_ms: u64,
+    /// What was asked for in vain, for the log.
+    pub(crate) notices: Vec<String>,
 }
 
 /// Faults, a line each.
@@ -276,7 +98,18 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
         }
     }
     let non_empty = |name: &str| sources.environment.get(name).filter(|value| !value.is_empty());
-    let from_reverb = non_empty("REVERB_APP_KEY").is_some();
+    let of_others = OTHER_DEFAULTS
+        .iter()
+        .find(|(variable, _)| non_empty(variable).is_some())
+        .map_or(&[][..], |(_, defaults)| *defaults);
+    let alias = |key: &str| {
+        ALIASES
+            .iter()
+            .filter(|(known, ..)| *known == key)
+            .find_map(|(_, variable, reading)| {
+                Some(((*variable).to_owned(), reading.read(non_empty(variable)?)))
+            })
+    };
     let mut values: BTreeMap<&str, (String, String)> = BTreeMap::new();
     for setting in SETTINGS {
         let key = setting.key;
@@ -289,23 +122,29 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
             .map(|value| (format!("--{key}"), value))
             .or_else(|| non_empty(&variable(key)).map(|value| (variable(key), value.clone())))
             .or_else(|| file.get(key).map(|value| (key.to_owned(), value.clone())))
-            .or_else(|| non_empty(setting.reverb).map(|value| (setting.reverb.to_owned(), value.clone())))
+            .or_else(|| {
+                let value = non_empty(setting.reverb)?;
+                Some((setting.reverb.to_owned(), truth(value).to_owned()))
+            })
+            .or_else(|| alias(key))
             .unwrap_or_else(|| {
-                let reverb = REVERB_DEFAULTS
-                    .iter()
-                    .find(|(known, _)| from_reverb && *known == key);
-                (
-                    key.to_owned(),
-                    reverb.map_or(setting.default, |(_, value)| value).to_owned(),
-                )
+                let other = of_others.iter().find(|(known, _)| *known == key);
+                let default = other.map_or(setting.default, |(_, value)| value);
+                (key.to_owned(), default.to_owned())
             });
         values.insert(key, value);
     }
-    if let Some(listen) = reverb_address(sources, &file) {
+    if let Some(listen) = other_address(sources, &file) {
         values.insert("listen", listen);
     }
+    derive(&mut values, &file, &non_empty);
     let mut reader = Reader { values, faults };
-    let config = reader.config();
+    let mut config = reader.config();
+    config.notices = NOT_SUPPORTED
+        .iter()
+        .filter(|(name, harmless, _)| non_empty(name).is_some_and(|value| !harmless.contains(&truth(value))))
+        .map(|(name, _, text)| format!("{name} is set, but {text}"))
+        .collect();
     if reader.faults.is_empty() {
         Ok(config)
     } else {
@@ -313,27 +152,64 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
     }
 }
 
-/// Reverb's bind address comes in two variables. They count when nothing of ours says where to listen.
-fn reverb_address(sources: &Sources<'_>, file: &BTreeMap<String, String>) -> Option<(String, String)> {
+/// Other servers' bind address comes in two variables. They count when nothing of ours says where to listen.
+fn other_address(sources: &Sources<'_>, file: &BTreeMap<String, String>) -> Option<(String, String)> {
     let ours = sources.given.iter().any(|(key, _)| *key == "listen")
         || sources.environment.contains_key("CHINWAG_LISTEN")
         || file.contains_key("listen");
-    let variable = |name: &str| sources.environment.get(name).filter(|value| !value.is_empty());
-    let (host, port) = (variable("REVERB_SERVER_HOST"), variable("REVERB_SERVER_PORT"));
-    if ours || (host.is_none() && port.is_none()) {
+    if ours {
         return None;
     }
-    let host = host.map_or("127.0.0.1", String::as_str);
-    let host = if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
+    let variable = |name: &str| sources.environment.get(name).filter(|value| !value.is_empty());
+    ADDRESSES.iter().find_map(|(host_name, port_name, host, port)| {
+        let (given_host, given_port) = (variable(host_name), variable(port_name));
+        if given_host.is_none() && given_port.is_none() {
+            return None;
+        }
+        let host = given_host.map_or(*host, String::as_str);
+        let port = given_port.map_or(*port, String::as_str);
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        let names: Vec<_> = [*host_name, *port_name]
+            .into_iter()
+            .filter(|name| !name.is_empty())
+            .collect();
+        Some((names.join(" and "), format!("{host}:{port}")))
+    })
+}
+
+/// Values of other servers that depend on more than one of their variables.
+fn derive<'a>(
+    values: &mut BTreeMap<&str, (String, String)>,
+    file: &BTreeMap<String, String>,
+    variable: &impl Fn(&str) -> Option<&'a String>,
+) {
+    // Reverb limits events by the size of the request only: one that was let through must stay so.
+    let mut untouched = |key: &str, source: &str, value: String| {
+        if let Some(known) = values.get_mut(key)
+            && known.0 == key
+            && !file.contains_key(key)
+        {
+            *known = (source.to_owned(), value);
+        }
     };
-    let port = port.map_or("8080", String::as_str);
-    Some((
-        "REVERB_SERVER_HOST and REVERB_SERVER_PORT".to_owned(),
-        format!("{host}:{port}"),
-    ))
+    let request = "REVERB_MAX_REQUEST_SIZE";
+    if let Some(bytes) = variable(request).and_then(|text| text.parse::<usize>().ok()) {
+        untouched("app.event_bytes_max", request, bytes.max(10_240).to_string());
+    }
+    // Soketi has a switch and a time, in milliseconds.
+    let switch = "SOKETI_DEFAULT_APP_USER_AUTHENTICATION";
+    if variable(switch).is_some_and(|value| ["true", "1"].contains(&truth(value))) {
+        let time = "SOKETI_USER_AUTHENTICATION_TIMEOUT";
+        let ms = variable(time).map_or("30000", String::as_str);
+        let seconds = ms
+            .parse::<u64>()
+            .map_or_else(|_| ms.to_owned(), |ms| ms.div_ceil(1_000).to_string());
+        untouched("app.user_authentication_timeout_s", time, seconds);
+    }
 }
 
 fn read_file(sources: &Sources<'_>, faults: &mut Vec<String>) -> BTreeMap<String, String> {
@@ -427,7 +303,10 @@ impl Reader {
     }
 
     fn flag(&mut self, key: &str) -> bool {
-        self.parse(key, "true or false is wanted", false)
+        self.one_of(
+            key,
+            &[("true", true), ("false", false), ("1", true), ("0", false)],
+        )
     }
 
     fn one_of<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> T {
@@ -505,6 +384,30 @@ impl Reader {
             client_events_per_s: self.number("app.client_events_per_s") as u32,
             message_bytes_max: self.positive("app.message_bytes_max"),
             presence_members_max: self.number("app.presence_members_max"),
+            enabled: self.flag("app.enabled"),
+            pings: self.one_of("app.pings", &[("ws", Pings::Frames), ("event", Pings::Messages)]),
+            user_authentication_timeout_ms: self.number("app.user_authentication_timeout_s") as u64 * 1_000,
+            watchlists: self.flag("app.watchlist_events"),
+            subscription_counts: self.flag("app.subscription_count"),
+            disconnect_by_presence: self.flag("app.terminate_matches_presence"),
+            lenient_names: self.flag("app.lenient_channel_names"),
+            event_bytes_max: self.positive("app.event_bytes_max"),
+            event_name_chars_max: self.positive("app.event_name_chars_max"),
+            channels_per_event_max: self.positive("app.channels_per_event_max"),
+            events_per_batch_max: self.positive("app.events_per_batch_max"),
+            subscriptions_max: self.positive("app.subscriptions_max"),
+            presence_member_bytes_max: self.positive("app.presence_member_bytes_max"),
+            timestamp_tolerance_s: self.number("app.timestamp_tolerance_s") as u64,
+            published_per_s: self.number("app.published_per_s") as u32,
+            queries_per_s: self.number("app.queries_per_s") as u32,
+            message_rate: {
+                let rate = MessageRate {
+                    max: self.positive("app.rate_limit_messages") as u32,
+                    window_ms: self.positive("app.rate_limit_window_s") as u64 * 1_000,
+                    closes: self.flag("app.rate_limit_terminate"),
+                };
+                self.flag("app.rate_limit").then_some(rate)
+            },
             activity_timeout_ms: self.positive("app.activity_timeout_s") as u64 * 1_000,
             ping_interval_ms: self.positive("app.ping_interval_s") as u64 * 1_000,
             ..AppOptions::default()
@@ -536,6 +439,8 @@ impl Reader {
             app_id: self.text("app.id"),
             app_keys,
             app,
+            cache_ttl_ms: self.positive("app.cache_ttl_s") as u64 * 1_000,
+            notices: Vec::new(),
         }
     }
 }
@@ -575,12 +480,17 @@ pub(crate) fn example() -> String {
         } else {
             format!("{:?}", setting.default)
         };
-        let reverb = if setting.reverb.is_empty() {
+        let aliases = ALIASES.iter().filter(|(key, ..)| *key == setting.key);
+        let others: Vec<_> = std::iter::once(setting.reverb)
+            .chain(aliases.map(|(_, variable, _)| *variable))
+            .filter(|variable| !variable.is_empty())
+            .collect();
+        let others = if others.is_empty() {
             String::new()
         } else {
-            format!(" ({})", setting.reverb)
+            format!(" ({})", others.join(", "))
         };
-        let _ = write!(text, "\n# {}{reverb}\n# {name} = {value}\n", setting.help);
+        let _ = write!(text, "\n# {}{others}\n# {name} = {value}\n", setting.help);
     }
     text
 }
@@ -663,6 +573,117 @@ mod tests {
         assert_eq!(config.tls, Some(("a.pem".into(), "b.pem".into())));
         assert_eq!(config.cors_origins, ["https://a.test", "http://b.test:3000"]);
         assert_eq!(config.stateful_domains[1], "localhost:3000");
+    }
+
+    #[test]
+    fn reverbs_limits_are_kept() {
+        let config = read_from(
+            &[
+                ("REVERB_APP_KEY", "k"),
+                ("REVERB_APP_SECRET", "s"),
+                ("REVERB_MAX_REQUEST_SIZE", "50000"),
+                ("REVERB_APP_RATE_LIMITING_ENABLED", "true"),
+                ("REVERB_APP_RATE_LIMIT_MAX_ATTEMPTS", "5"),
+                ("REVERB_APP_RATE_LIMIT_TERMINATE", "(true)"),
+                ("REVERB_SCALING_ENABLED", "true"),
+            ],
+            None,
+        )
+        .unwrap();
+        let rate = MessageRate {
+            max: 5,
+            window_ms: 60_000,
+            closes: true,
+        };
+        assert_eq!(config.app.message_rate, Some(rate));
+        assert_eq!(
+            (config.request_bytes_max, config.app.event_bytes_max),
+            (50_000, 50_000)
+        );
+        assert!(
+            config.notices[0].contains("REVERB_SCALING_ENABLED"),
+            "{:?}",
+            config.notices
+        );
+        let unlimited = read_from(&[("REVERB_APP_RATE_LIMIT_MAX_ATTEMPTS", "5")], None).unwrap();
+        assert_eq!(unlimited.app.message_rate, None);
+        let ours = read_from(
+            &[("REVERB_MAX_REQUEST_SIZE", "50000")],
+            Some("[app]\nevent_bytes_max = 7\n"),
+        );
+        assert_eq!(ours.unwrap().app.event_bytes_max, 7);
+    }
+
+    #[test]
+    fn a_soketi_environment_means_what_it_means_to_soketi() {
+        let config = read_from(
+            &[
+                ("SOKETI_DEFAULT_APP_ID", "1"),
+                ("SOKETI_DEFAULT_APP_KEY", "k"),
+                ("SOKETI_DEFAULT_APP_SECRET", "s"),
+                ("SOKETI_DEFAULT_APP_MAX_CONNS", "-1"),
+                ("SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES", "true"),
+                ("SOKETI_DEFAULT_APP_MAX_READ_REQ_PER_SEC", "9"),
+                ("SOKETI_DEFAULT_APP_USER_AUTHENTICATION", "true"),
+                ("SOKETI_USER_AUTHENTICATION_TIMEOUT", "2500"),
+                ("SOKETI_PRESENCE_MAX_MEMBER_SIZE", "4"),
+                ("SOKETI_PORT", "6002"),
+                ("SOKETI_ADAPTER_DRIVER", "local"),
+                ("PUSHER_APP_ID", "other"),
+            ],
+            None,
+        )
+        .unwrap();
+        assert_eq!(
+            (config.listen.to_string().as_str(), config.app_id.as_str()),
+            ("0.0.0.0:6002", "1")
+        );
+        let app = &config.app;
+        assert_eq!(
+            (app.connections_max, app.queries_per_s, app.presence_members_max),
+            (0, 9, 100)
+        );
+        assert_eq!(app.client_events, ClientEvents::Members);
+        assert_eq!(
+            (app.user_authentication_timeout_ms, app.presence_member_bytes_max),
+            (3_000, 4_096)
+        );
+        assert_eq!((app.event_bytes_max, config.cache_ttl_ms), (102_400, 3_600_000));
+        assert!(config.notices.is_empty());
+        let silent = read_from(
+            &[
+                ("SOKETI_DEFAULT_APP_KEY", "k"),
+                ("SOKETI_DEFAULT_APP_SECRET", "s"),
+            ],
+            None,
+        );
+        assert_eq!(silent.unwrap().app.client_events, ClientEvents::Refused);
+    }
+
+    #[test]
+    fn a_laravel_websockets_environment_is_understood() {
+        let config = read_from(
+            &[
+                ("PUSHER_APP_ID", "1"),
+                ("PUSHER_APP_KEY", "k"),
+                ("PUSHER_APP_SECRET", "s"),
+                ("LARAVEL_WEBSOCKETS_PORT", "6003"),
+            ],
+            None,
+        )
+        .unwrap();
+        assert_eq!(config.listen.to_string(), "0.0.0.0:6003");
+        assert_eq!(config.app_keys, Some(("k".to_owned(), "s".to_owned())));
+        let both = read_from(
+            &[
+                ("PUSHER_APP_KEY", "p"),
+                ("PUSHER_APP_SECRET", "p"),
+                ("REVERB_APP_KEY", "r"),
+                ("REVERB_APP_SECRET", "r"),
+            ],
+            None,
+        );
+        assert_eq!(both.unwrap().app_keys, Some(("r".to_owned(), "r".to_owned())));
     }
 
     #[test]

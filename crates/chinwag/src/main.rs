@@ -10,6 +10,7 @@ mod wire;
 use std::fs;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -57,8 +58,25 @@ enum Command {
     User(user::UserCommand),
 }
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    // What this program writes is for its owner only.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells what is wrong and why, without a trace of where in the program: that helps nobody who runs it.
+#[expect(clippy::print_stderr, reason = "the end of a command that failed")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("chinwag: {error:#}");
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_env("CHINWAG_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,memory_serve=warn,sea_orm_migration=warn,sqlx=warn"));
     let colours = std::io::stderr().is_terminal();
@@ -128,12 +146,15 @@ fn read_config(arguments: &Arguments) -> anyhow::Result<Config> {
 fn serve(config: Config) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut signals = tokio::task::JoinSet::new();
         signals.spawn(shutdown::on_signal(stop.clone()));
         wire::serve(config, stop).await
-    })
+    });
+    // What has not ended by its deadline is not waited for any more.
+    runtime.shutdown_background();
+    served
 }
 
 /// Each connection is a descriptor; systems often begin with 1,024 and allow far more.

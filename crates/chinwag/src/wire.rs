@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chinwag_backends::SqliteStore;
-use chinwag_engine::{App, AppOptions, Engine, KeyPair, Secret};
+use chinwag_engine::{App, AppOptions, Engine, KeyPair, Namespace, Secret};
 use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
+use chinwag_protocol::pusher::cache_namespaces;
 use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
-use chinwag_server::pusher::{PusherApi, nobody};
+use chinwag_server::pusher::{PusherApi, Rates, nobody};
 use chinwag_server::tls::Certificate;
-use chinwag_server::{Quota, WorkerOptions, Workers, router};
+use chinwag_server::{Counts, Quota, WorkerOptions, Workers, router};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -61,6 +62,7 @@ fn add_app(
     key: &str,
     secret: &str,
     options: AppOptions,
+    namespaces: Vec<Namespace>,
 ) -> anyhow::Result<Arc<App>> {
     let pair = KeyPair {
         key: key.to_owned(),
@@ -68,7 +70,7 @@ fn add_app(
     };
     engine
         .apps
-        .add(id, vec![pair], options, Vec::new())
+        .add(id, vec![pair], options, namespaces)
         .with_context(|| format!("app {id}: its id or key is taken"))
 }
 
@@ -87,6 +89,9 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
 /// # Errors
 /// When a part cannot be built. Afterwards nothing is an error any more.
 pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    for notice in &config.notices {
+        tracing::warn!("{notice}");
+    }
     let store = open_store(&config.data_dir).await?;
     let _lock = lock(&config.data_dir)?;
     let secrets = Secrets::load(&config.data_dir)?;
@@ -109,14 +114,30 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .app_keys
         .clone()
         .unwrap_or((secrets.app_key, secrets.app_secret));
-    add_app(&engine, &config.app_id, &key, &secret, config.app.clone())?;
+    let namespaces = cache_namespaces(config.cache_ttl_ms);
+    let app = add_app(
+        &engine,
+        &config.app_id,
+        &key,
+        &secret,
+        config.app.clone(),
+        namespaces,
+    )?;
     let messenger_app = add_app(
         &engine,
         MESSENGER_APP,
         &secrets.messenger_key,
         &secrets.messenger_secret,
         AppOptions::default(),
+        Vec::new(),
     )?;
+
+    for app in [app.number, messenger_app.number] {
+        engine
+            .take_orders(app)
+            .await
+            .context("listening to other nodes")?;
+    }
 
     let mut node = [0; 4];
     getrandom::fill(&mut node).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
@@ -139,6 +160,8 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     ));
     let presence = Presence::new(messenger_app.number, PresenceOptions::default());
     engine.observe(presence.clone());
+    let counts = Counts::new(&engine);
+    engine.observe(counts.clone());
     let rate_limits = if config.rate_limits {
         RateLimits::default()
     } else {
@@ -166,10 +189,12 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         prefix: config.path,
         body_bytes_max: config.request_bytes_max,
         tasks: tasks.clone(),
+        rates: Rates::default(),
         nobody: nobody(),
     });
 
     let background = CancellationToken::new();
+    tasks.spawn(counts.run(background.clone()));
     tasks.spawn(feed_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(presence.run(messenger_api.clone(), background.clone()));
     let routes = router(pusher_api, messenger_api);
@@ -177,19 +202,19 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     announce(scheme, &address.to_string());
     tracing::info!(%address, "Chinwag is listening");
 
-    match certificate {
+    let serving = match certificate {
         None => listen::serve(listener, routes, listen_options, stop).await,
         Some(certificate) => {
             let reloading = certificate.clone().reload_on_hangup(background.clone());
             tasks.spawn(reloading.context("listening for SIGHUP")?);
-            listen::serve_tls(listener, certificate, routes, listen_options, stop).await;
+            listen::serve_tls(listener, certificate, routes, listen_options, stop).await
         }
-    }
+    };
 
-    // No new connections and no requests under way any more: send clients away, tell what is still to be told,
-    // and close the store last.
+    // Nothing new from here on. Finish what is under way and send clients away, side by side; then tell what is
+    // still to be told, and close the store last.
     let stopped = tokio::time::timeout(STOP_DEADLINE, async {
-        workers.stop().await;
+        tokio::join!(serving.finish(), workers.stop());
         background.cancel();
         tasks.close();
         tasks.wait().await;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use chinwag_engine::{Answer, App, Call, ConnectionId, Slot, SubscribeRefused};
+use chinwag_engine::{Answer, App, Call, ConnectionId, Slot};
 use chinwag_protocol::{Close, Connection as Machine, Effect, Input, Millis};
 
 use crate::transport::Transport;
@@ -297,7 +297,11 @@ async fn talk(connection: &Rc<Connection>, worker: &Rc<Worker>, input: Input<'_>
 async fn carry_out(connection: &Rc<Connection>, worker: &Rc<Worker>, call: Call) -> Option<Answer> {
     let (engine, app) = (&worker.engine, &connection.app);
     match call {
-        Call::Subscribe { channel, member } => {
+        Call::Subscribe {
+            channel,
+            member,
+            mut beginning,
+        } => {
             let present = member.is_some();
             let new = worker
                 .hub
@@ -305,24 +309,22 @@ async fn carry_out(connection: &Rc<Connection>, worker: &Rc<Worker>, call: Call)
                 .subscribe(connection.slot, app.number, &channel, present);
             let subscribed = if new {
                 engine
-                    .subscribe(worker.number, connection.id, app, &channel, member)
+                    .subscribe(worker.number, connection.id, app, &channel, member, beginning)
                     .await
             } else {
-                let roster = engine.roster(app.number, &channel).await;
-                roster
-                    .map(|roster| chinwag_engine::Subscribed {
-                        channel: channel.clone(),
-                        roster: Some(roster),
-                    })
-                    .map_err(|error| SubscribeRefused::Unavailable(error.to_string()))
+                beginning.roster |= present;
+                engine.resubscribe(app.number, &channel, beginning).await
             };
             Some(match subscribed {
                 Ok(subscribed) => Answer::Subscribed(subscribed),
                 Err(why) => {
-                    worker
-                        .hub
-                        .borrow_mut()
-                        .unsubscribe(connection.slot, app.number, &channel);
+                    // One that was there before stays, and is seen to when the connection goes.
+                    if new {
+                        worker
+                            .hub
+                            .borrow_mut()
+                            .unsubscribe(connection.slot, app.number, &channel);
+                    }
                     Answer::SubscribeRefused { channel, why }
                 }
             })

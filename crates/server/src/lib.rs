@@ -4,6 +4,8 @@
 //! there.
 
 mod connection;
+mod counts;
+mod drain;
 pub mod error;
 pub mod laravel;
 pub mod listen;
@@ -21,10 +23,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+pub use counts::Counts;
 pub use quota::Quota;
 pub use worker::{WorkerOptions, Workers};
 
@@ -36,7 +40,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// | path | what |
 /// |---|---|
 /// | `/app/{key}` | WebSocket of the Pusher protocol, under the configured prefix |
-/// | `/apps/{id}/…` | HTTP API of the Pusher protocol, under the same prefix |
+/// | `/apps/{id}/…`, `/users/{id}/terminate_connections` | HTTP API of the Pusher protocol, under the same prefix |
 /// | `/api/v1/…` | the messenger (`docs/API.md`) |
 /// | `/sanctum/…`, `/broadcasting/…`, `/login`, `/logout`, `/api/…` | the same for clients of Laravel applications |
 /// | `/up` | whether the process lives |
@@ -49,6 +53,7 @@ pub fn router(pusher: Arc<pusher::PusherApi>, messenger: Arc<messenger::Messenge
         .route("/up", get(up))
         .fallback_service(web::router())
         .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
+        .layer(from_fn(drain::finish))
 }
 
 /// Reverb's probe: alive, whatever else is wrong.

@@ -20,7 +20,7 @@ use tower::ServiceExt;
 use crate::tls::Certificate;
 
 /// How long requests under way may take when the server stops.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Limits on a connection before it is anything.
 #[derive(Debug, Clone, Copy)]
@@ -60,9 +60,14 @@ pub fn bind(address: SocketAddr, options: &ListenOptions) -> std::io::Result<Tcp
 #[derive(Debug, Clone, Copy)]
 pub struct OverTls;
 
-/// Serves until `stop`, then finishes the requests that are under way.
-pub async fn serve(listener: TcpListener, router: Router, options: ListenOptions, stop: CancellationToken) {
-    accept(listener, None, router, options, stop).await;
+/// Serves until `stop`. What is under way then goes on, to be waited for with [`Serving::finish`].
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: ListenOptions,
+    stop: CancellationToken,
+) -> Serving {
+    accept(listener, None, router, options, stop).await
 }
 
 /// The same over TLS.
@@ -72,8 +77,8 @@ pub async fn serve_tls(
     router: Router,
     options: ListenOptions,
     stop: CancellationToken,
-) {
-    accept(listener, Some(certificate), router, options, stop).await;
+) -> Serving {
+    accept(listener, Some(certificate), router, options, stop).await
 }
 
 async fn accept(
@@ -82,7 +87,7 @@ async fn accept(
     router: Router,
     options: ListenOptions,
     stop: CancellationToken,
-) {
+) -> Serving {
     let connections = TaskTracker::new();
     loop {
         let (stream, peer) = tokio::select! {
@@ -116,10 +121,20 @@ async fn accept(
             }
         });
     }
-    drop(listener);
     connections.close();
-    if timeout(FINISH_TIMEOUT, connections.wait()).await.is_err() {
-        tracing::warn!("Some requests were still under way when the server stopped");
+    Serving(connections)
+}
+
+/// HTTP connections that were open when the listener stopped.
+#[derive(Debug)]
+pub struct Serving(TaskTracker);
+
+impl Serving {
+    /// Waits for the requests under way, but not for ever.
+    pub async fn finish(self) {
+        if timeout(FINISH_TIMEOUT, self.0.wait()).await.is_err() {
+            tracing::warn!("Some requests were still under way when the server stopped");
+        }
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct WebSocket {
     /// Bytes of the first chunk that are written already.
     written: usize,
     queued_bytes: usize,
+    /// The client broke the rules or said goodbye: nothing of what still comes is looked at.
+    deaf: bool,
 }
 
 /// What came in.
@@ -70,11 +72,15 @@ impl WebSocket {
             queue: VecDeque::new(),
             written: 0,
             queued_bytes: 0,
+            deaf: false,
         }
     }
 
     /// Takes in bytes from the socket and appends the messages that are complete.
     pub(crate) fn take_in(&mut self, bytes: &[u8], messages: &mut Vec<Incoming>) {
+        if self.deaf {
+            return;
+        }
         let mut adapter = Adapter {
             input: bytes,
             output: Vec::new(),
@@ -90,9 +96,9 @@ impl WebSocket {
                 Err(Error::ConnectionClosed | Error::AlreadyClosed) => Incoming::Closed,
                 Err(error) => Incoming::Broken(close_for(&error)),
             };
-            let last = matches!(message, Incoming::Closed | Incoming::Broken(_));
+            self.deaf = matches!(message, Incoming::Closed | Incoming::Broken(_));
             messages.push(message);
-            if last {
+            if self.deaf {
                 break;
             }
         }
@@ -253,9 +259,6 @@ mod tests {
         let mut messages = Vec::new();
         for part in bytes.chunks(step) {
             socket.take_in(part, &mut messages);
-            if matches!(messages.last(), Some(Incoming::Broken(_) | Incoming::Closed)) {
-                break;
-            }
         }
         let said = socket.queue.iter().flat_map(|bytes| bytes.to_vec()).collect();
         let heard = messages.iter().map(|message| match message {

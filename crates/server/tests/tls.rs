@@ -11,8 +11,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use chinwag_engine::{AppOptions, ChannelName, Engine, KeyPair, Publication, Secret};
-use chinwag_server::listen::{self, ListenOptions};
-use chinwag_server::pusher::{self, PusherApi, nobody};
+use chinwag_server::listen::{self, ListenOptions, Serving};
+use chinwag_server::pusher::{self, PusherApi, Rates, nobody};
 use chinwag_server::tls::Certificate;
 use chinwag_server::{Quota, WorkerOptions, Workers};
 use rustls::crypto::aws_lc_rs;
@@ -40,7 +40,7 @@ struct Server {
     certificate: Arc<Certificate>,
     address: SocketAddr,
     stop: CancellationToken,
-    serving: JoinHandle<()>,
+    serving: JoinHandle<Serving>,
 }
 
 impl Server {
@@ -63,6 +63,7 @@ impl Server {
             prefix: String::new(),
             body_bytes_max: 1_024,
             tasks: TaskTracker::new(),
+            rates: Rates::default(),
             nobody: nobody(),
         };
         let router = Router::new()
@@ -104,7 +105,7 @@ impl Server {
     async fn stop(self) {
         self.stop.cancel();
         self.workers.stop().await;
-        self.serving.await.unwrap();
+        self.serving.await.unwrap().finish().await;
     }
 }
 

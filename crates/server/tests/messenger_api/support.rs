@@ -10,8 +10,8 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request};
 use chinwag_backends::SqliteStore;
 use chinwag_engine::{
-    App, AppOptions, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed, KeyPair, Secret,
-    WorkerNumber,
+    App, AppOptions, Beginning, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed,
+    KeyPair, Secret, WorkerNumber,
 };
 use chinwag_messenger::{Messenger, Options};
 use chinwag_server::laravel;
@@ -356,7 +356,14 @@ impl Worker {
     pub(crate) async fn join(&self, channel: &str, socket: &str) {
         let channel = ChannelName::parse(channel).unwrap();
         self.engine
-            .subscribe(self.number, socket.parse().unwrap(), &self.app, &channel, None)
+            .subscribe(
+                self.number,
+                socket.parse().unwrap(),
+                &self.app,
+                &channel,
+                None,
+                Beginning::default(),
+            )
             .await
             .unwrap();
     }
@@ -380,6 +387,7 @@ impl Worker {
         match next.expect("something arrives").unwrap() {
             Inboxed::Disconnect { connection, .. } => Heard::Closed(connection),
             Inboxed::Delivery(delivery) => event(&delivery),
+            order @ Inboxed::DisconnectUser { .. } => panic!("{order:?}"),
         }
     }
 
