@@ -573,6 +573,8 @@ mod tests {
         assert_eq!(config.tls, Some(("a.pem".into(), "b.pem".into())));
         assert_eq!(config.cors_origins, ["https://a.test", "http://b.test:3000"]);
         assert_eq!(config.stateful_domains[1], "localhost:3000");
+        let soketis = read_from(&[("SOKETI_SSL_CERT", "c"), ("SOKETI_SSL_KEY", "k")], None).unwrap();
+        assert_eq!(soketis.tls, Some(("c".into(), "k".into())));
     }
 
     #[test]
