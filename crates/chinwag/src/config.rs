@@ -557,27 +557,6 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_needs_its_key_and_origins_are_whole() {
-        for (name, value) in [
-            ("CHINWAG_TLS_CERTIFICATE", "a.pem"),
-            ("CHINWAG_TLS_KEY", "a.pem"),
-            ("CHINWAG_CORS_ORIGINS", "*"),
-            ("CHINWAG_CORS_ORIGINS", "app.example.org"),
-            ("CHINWAG_CORS_ORIGINS", "https://app.example.org/"),
-        ] {
-            assert!(read_from(&[(name, value)], None).is_err(), "{name} = {value}");
-        }
-        let file = "tls_certificate = \"a.pem\"\ntls_key = \"b.pem\"\n\
-                    cors_origins = [\"https://a.test\", \"http://b.test:3000\"]\n";
-        let config = read_from(&[], Some(file)).unwrap();
-        assert_eq!(config.tls, Some(("a.pem".into(), "b.pem".into())));
-        assert_eq!(config.cors_origins, ["https://a.test", "http://b.test:3000"]);
-        assert_eq!(config.stateful_domains[1], "localhost:3000");
-        let soketis = read_from(&[("SOKETI_SSL_CERT", "c"), ("SOKETI_SSL_KEY", "k")], None).unwrap();
-        assert_eq!(soketis.tls, Some(("c".into(), "k".into())));
-    }
-
-    #[test]
     fn reverbs_limits_are_kept() {
         let config = read_from(
             &[
@@ -686,6 +665,27 @@ mod tests {
             None,
         );
         assert_eq!(both.unwrap().app_keys, Some(("r".to_owned(), "r".to_owned())));
+    }
+
+    #[test]
+    fn a_certificate_needs_its_key_and_origins_are_whole() {
+        for (name, value) in [
+            ("CHINWAG_TLS_CERTIFICATE", "a.pem"),
+            ("CHINWAG_TLS_KEY", "a.pem"),
+            ("CHINWAG_CORS_ORIGINS", "*"),
+            ("CHINWAG_CORS_ORIGINS", "app.example.org"),
+            ("CHINWAG_CORS_ORIGINS", "https://app.example.org/"),
+        ] {
+            assert!(read_from(&[(name, value)], None).is_err(), "{name} = {value}");
+        }
+        let file = "tls_certificate = \"a.pem\"\ntls_key = \"b.pem\"\n\
+                    cors_origins = [\"https://a.test\", \"http://b.test:3000\"]\n";
+        let config = read_from(&[], Some(file)).unwrap();
+        assert_eq!(config.tls, Some(("a.pem".into(), "b.pem".into())));
+        assert_eq!(config.cors_origins, ["https://a.test", "http://b.test:3000"]);
+        assert_eq!(config.stateful_domains[1], "localhost:3000");
+        let soketis = read_from(&[("SOKETI_SSL_CERT", "c"), ("SOKETI_SSL_KEY", "k")], None).unwrap();
+        assert_eq!(soketis.tls, Some(("c".into(), "k".into())));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use chinwag_engine::{AppOptions, ChannelName, Engine, KeyPair, Publication, Secret};
-use chinwag_server::listen::{self, ListenOptions, Serving};
+use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::pusher::{self, PusherApi, Rates, nobody};
 use chinwag_server::tls::Certificate;
 use chinwag_server::{Quota, WorkerOptions, Workers};
@@ -40,7 +40,7 @@ struct Server {
     certificate: Arc<Certificate>,
     address: SocketAddr,
     stop: CancellationToken,
-    serving: JoinHandle<Serving>,
+    serving: JoinHandle<listen::Serving>,
 }
 
 impl Server {
@@ -63,8 +63,8 @@ impl Server {
             prefix: String::new(),
             body_bytes_max: 1_024,
             tasks: TaskTracker::new(),
-            rates: Rates::default(),
             nobody: nobody(),
+            rates: Rates::default(),
         };
         let router = Router::new()
             .merge(pusher::router(Arc::new(api)))
@@ -105,7 +105,7 @@ impl Server {
     async fn stop(self) {
         self.stop.cancel();
         self.workers.stop().await;
-        self.serving.await.unwrap().finish().await;
+        self.serving.await.unwrap();
     }
 }
 
