@@ -13,3 +13,12 @@ async fn fresh() -> Fresh {
 }
 
 chinwag_messenger::store_contract!(crate::fresh);
+
+#[tokio::test]
+async fn statistics_are_kept_as_the_engine_wants_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(&folder.path().join("test.db"))
+        .await
+        .expect("opened");
+    chinwag_engine::statistics_contract::check(&store).await;
+}

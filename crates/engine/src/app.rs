@@ -201,6 +201,11 @@ impl Apps {
         self.inner.read().by_number.get(number.0 as usize).cloned()
     }
 
+    /// All of them, in the order of their numbers.
+    pub fn all(&self) -> Vec<Arc<App>> {
+        self.inner.read().by_number.clone()
+    }
+
     /// The app that has this public id.
     pub fn by_id(&self, id: &str) -> Option<Arc<App>> {
         let inner = self.inner.read();

@@ -14,6 +14,7 @@ mod node;
 mod observer;
 mod presence;
 mod publication;
+mod statistics;
 
 pub use app::{App, AppNumber, AppOptions, Apps, ClientEvents, KeyPair, Secret};
 pub use broker::{Broker, BrokerError, History, Sink, contract as broker_contract, memory::MemoryBroker};
@@ -28,6 +29,7 @@ pub use presence::{
 pub use publication::{
     ConnectionId, Content, Delivery, Position, Publication, Publisher, UserId, WireFormat,
 };
+pub use statistics::{Sample, Statistics, StatisticsError, contract as statistics_contract};
 
 use std::sync::Arc;
 
@@ -184,6 +186,12 @@ impl Engine {
     /// Connections of this node that are subscribed to the channel.
     pub fn subscriber_count(&self, app: AppNumber, channel: &ChannelName) -> usize {
         self.node.subscriber_count(app, channel)
+    }
+
+    /// The app's channels that somebody on this node listens to, with the numbers of their subscribers there.
+    /// In no order.
+    pub fn channels(&self, app: AppNumber) -> Vec<(ChannelName, usize)> {
+        self.node.channels(app)
     }
 
     /// Closes the connection, wherever on this node it lives, in a way that its client does not come back

@@ -155,6 +155,21 @@ impl Node {
     }
 }
 
+impl Node {
+    pub(crate) fn channels(&self, app: AppNumber) -> Vec<(ChannelName, usize)> {
+        let mut channels = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            let of_app = shard.iter().filter(|((of, _), _)| *of == app);
+            channels.extend(of_app.map(|((_, channel), listening)| {
+                let count = listening.iter().map(|(_, count)| *count as usize).sum();
+                (channel.clone(), count)
+            }));
+        }
+        channels
+    }
+}
+
 impl Sink for Node {
     fn deliver(&self, publication: Publication, position: Option<Position>) {
         let key = (publication.app, publication.channel.clone());
@@ -218,6 +233,8 @@ mod tests {
         let got: Vec<usize> = inboxes.iter().map(|inbox| inbox.0.lock().len()).collect();
         assert_eq!(got, [1, 0, 1]);
         assert_eq!(node.subscriber_count(app, &room), 6);
+        assert_eq!(node.channels(app), [(room, 6)]);
+        assert!(node.channels(AppNumber(1)).is_empty());
     }
 
     #[test]

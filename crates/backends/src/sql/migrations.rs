@@ -7,10 +7,16 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Step {
-            name: "0001_start",
-            sql: include_str!("migrations/0001_start.sql"),
-        })]
+        vec![
+            Box::new(Step {
+                name: "0001_start",
+                sql: include_str!("migrations/0001_start.sql"),
+            }),
+            Box::new(Step {
+                name: "0002_statistics",
+                sql: include_str!("migrations/0002_statistics.sql"),
+            }),
+        ]
     }
 }
 
