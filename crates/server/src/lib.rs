@@ -9,6 +9,7 @@ pub mod listen;
 pub mod messenger;
 pub mod pusher;
 mod quota;
+pub mod traffic;
 pub mod web;
 mod websocket;
 mod wheel;

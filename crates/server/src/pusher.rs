@@ -9,7 +9,7 @@ use axum::extract::{OriginalUri, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use chinwag_engine::{App, AppNumber, AppOptions, Engine, PublishError};
+use chinwag_engine::{App, AppNumber, AppOptions, Content, Engine, Publication, PublishError};
 use chinwag_protocol::pusher::api::{self, ApiError};
 use chinwag_protocol::pusher::{Handshake, Kind, Pusher};
 use hyper_util::rt::TokioIo;
@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use tungstenite::handshake::derive_accept_key;
 
 use crate::quota::Quota;
+use crate::traffic::{Entry, EntryKind};
 use crate::worker::{Newcomer, Workers};
 
 /// How long a socket may take to become a WebSocket after the answer.
@@ -41,6 +42,35 @@ pub struct PusherApi {
     pub tasks: TaskTracker,
     /// What a client without an app belongs to until it has read why it must go.
     pub nobody: Arc<App>,
+}
+
+/// What is counted of servers that publish, and told to those who watch.
+impl PusherApi {
+    pub(crate) fn note_published(&self, app: &App, publications: &[Publication]) {
+        let traffic = self.workers.traffic();
+        for publication in publications {
+            traffic.api_message(app);
+            if let Content::Message { event, data } = &publication.content {
+                let event = event.as_deref().unwrap_or_default();
+                traffic.log.note(|| {
+                    let entry = Entry::new(EntryKind::ApiMessage, app.number);
+                    entry.on(publication.channel.as_str()).event(event, data)
+                });
+            }
+        }
+    }
+
+    fn note_refused(&self, id: &str, error: &ApiError) {
+        let traffic = self.workers.traffic();
+        let Some(app) = self.engine.apps.by_id(id) else {
+            return;
+        };
+        traffic.api_refused(&app);
+        let detail = format!("{}, {}", error.status, error.message);
+        traffic
+            .log
+            .note(|| Entry::new(EntryKind::Refusal, app.number).detail(&detail));
+    }
 }
 
 /// An app that nobody can sign for.
@@ -206,7 +236,10 @@ async fn trigger(
 ) -> Response {
     match try_trigger(&api, &id, &uri, request).await {
         Ok(body) => answer(StatusCode::OK, body),
-        Err(error) => refuse(&error),
+        Err(error) => {
+            api.note_refused(&id, &error);
+            refuse(&error)
+        }
     }
 }
 
@@ -242,6 +275,7 @@ async fn try_trigger(
         .as_secs();
     api::authenticate(&app, &signed, now, &api.prefix)?;
     let trigger = api::trigger(&app, &body)?;
+    api.note_published(&app, &trigger.publications);
     let channels: Vec<_> = trigger
         .publications
         .iter()

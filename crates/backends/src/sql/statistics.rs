@@ -49,9 +49,8 @@ impl Statistics for SqliteStore {
     }
 
     async fn newest(&self, app: &str, since_s: i64, limit: usize) -> Result<Vec<Sample>, StatisticsError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM statistics WHERE app_id = ? AND at >= ? ORDER BY at DESC LIMIT ?"
-        );
+        let sql =
+            format!("SELECT {COLUMNS} FROM statistics WHERE app_id = ? AND at >= ? ORDER BY at DESC LIMIT ?");
         let values = vec![app.into(), since_s.into(), (limit as i64).into()];
         let read = async {
             let rows = query(&self.readers, sql, values).await?;
@@ -65,7 +64,12 @@ impl Statistics for SqliteStore {
         let work = self.writer.run(None, move |group| {
             Box::pin(async move {
                 group.dirty = true;
-                execute(&group.tx, "DELETE FROM statistics WHERE at < ?", vec![at_s.into()]).await
+                execute(
+                    &group.tx,
+                    "DELETE FROM statistics WHERE at < ?",
+                    vec![at_s.into()],
+                )
+                .await
             })
         });
         work.await.map_err(|error| StatisticsError(error.to_string()))

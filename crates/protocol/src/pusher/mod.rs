@@ -7,8 +7,10 @@ mod channel;
 mod connection;
 mod error;
 mod message;
+mod refused;
 
 pub use channel::{Kind, NameError, check_name};
 pub use connection::{Handshake, Pusher};
 pub use error::Refusal;
 pub use message::WIRE;
+pub use refused::{Refused, is_refusal, refused};
