@@ -10,9 +10,12 @@ use chinwag_backends::SqliteStore;
 use chinwag_engine::{App, AppOptions, Engine, KeyPair, Secret};
 use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
 use chinwag_server::listen::{self, ListenOptions};
+use chinwag_server::messenger::admin::{self, Console};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
+use chinwag_server::metrics::{self, Health};
 use chinwag_server::pusher::{PusherApi, nobody};
+use chinwag_server::traffic::Sampler;
 use chinwag_server::{Quota, WorkerOptions, Workers, router};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -97,6 +100,14 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .with_context(|| format!("listening on {}", config.listen))?;
     let address = listener.local_addr().context("reading the address")?;
 
+    let metrics_listener = match config.metrics_listen {
+        None => None,
+        Some(address) => Some(
+            listen::bind(address, &listen_options)
+                .with_context(|| format!("listening on {address} for metrics"))?,
+        ),
+    };
+
     let engine = Arc::new(Engine::in_memory());
     let (key, secret) = config
         .app_keys
@@ -130,6 +141,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         event_feed,
         messenger_options(&config),
     ));
+    let messenger_app_number = messenger_app.number;
     let presence = Presence::new(messenger_app.number, PresenceOptions::default());
     engine.observe(presence.clone());
     let rate_limits = if config.rate_limits {
@@ -163,7 +175,35 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     let background = CancellationToken::new();
     tasks.spawn(feed_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(presence.run(messenger_api.clone(), background.clone()));
-    let routes = router(pusher_api, messenger_api);
+    let traffic = workers.traffic();
+    engine.observe(traffic.log.clone());
+    let log = traffic.log.clone();
+    tasks.spawn(log.run(engine.clone(), messenger_app_number, background.clone()));
+    let sampled = engine.apps.all().iter().map(|app| app.id.clone()).collect();
+    tasks.spawn(Sampler::new(traffic.clone(), store.clone()).run(sampled, background.clone()));
+    let health = Arc::new(Health {
+        workers: workers.clone(),
+        statistics: store.clone(),
+        stop: stop.clone(),
+    });
+    if let Some(listener) = metrics_listener {
+        // It answers until everything else has stopped.
+        let routes = metrics::router(health.clone());
+        tasks.spawn(listen::serve(
+            listener,
+            routes,
+            listen_options,
+            background.clone(),
+        ));
+    }
+    let console = Arc::new(Console {
+        messenger: messenger_api.clone(),
+        pusher: pusher_api.clone(),
+        statistics: store.clone(),
+    });
+    let routes = router(pusher_api, messenger_api)
+        .merge(admin::router(console))
+        .merge(metrics::probes(health));
     announce(&address.to_string());
     tracing::info!(%address, "Chinwag is listening");
 

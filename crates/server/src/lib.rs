@@ -7,6 +7,7 @@ mod connection;
 pub mod error;
 pub mod listen;
 pub mod messenger;
+pub mod metrics;
 pub mod pusher;
 mod quota;
 pub mod traffic;
@@ -37,6 +38,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// | `/apps/{id}/…` | HTTP API of the Pusher protocol, under the same prefix |
 /// | `/api/v1/…`, `/broadcasting/auth` | the messenger (`docs/API.md`) |
 /// | `/up` | whether the process lives |
+/// | `/api/v1/admin/…`, `/laravel-websockets` | the console ([`messenger::admin`]), merged by who builds it |
+/// | `/health`, `/ready` | probes ([`metrics::probes`]), merged likewise |
 /// | anything else | the web UI |
 pub fn router(pusher: Arc<pusher::PusherApi>, messenger: Arc<messenger::MessengerApi>) -> Router {
     Router::new()

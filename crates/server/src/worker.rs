@@ -171,6 +171,11 @@ impl Workers {
         &self.traffic
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.inboxes.len()
+    }
+
     /// How long they have been running.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
