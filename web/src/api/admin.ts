@@ -72,6 +72,6 @@ export const adminApi = {
   apps: () => request<Page<AppSummary>>('GET', '/admin/apps'),
   channels: (app: string, query: { prefix?: string; cursor?: string | null }) =>
     request<Page<ChannelSummary>>('GET', `${path(app)}/channels`, { query }),
-  publish: (app: string, event: { channel: string; name: string; data: unknown }) =>
+  publish: (app: string, event: { channel: string; name: string; data: string }) =>
     request<ChannelSummary & { channel: string }>('POST', `${path(app)}/events`, { body: event }),
 }

@@ -3,8 +3,8 @@
 //! When nobody watches it costs one atomic load. When somebody does, no more than so many entries a second are
 //! taken, and they leave in batches as publications on a channel of the messenger's app.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chinwag_engine::{AppNumber, ChannelName, ConnectionId, Engine, Observer, Publication};
@@ -135,6 +135,8 @@ pub struct EventLog {
     /// Bounded by the budget and the time between flushes.
     waiting: Mutex<Waiting>,
     changed: Notify,
+    /// The messenger's app. What people say to each other there is not for the log.
+    confidential: OnceLock<AppNumber>,
 }
 
 impl EventLog {
@@ -152,7 +154,10 @@ impl EventLog {
         let at_ms = since.map_or(0, |since| since.as_millis() as i64);
         let mut waiting = self.waiting.lock();
         if waiting.budget.take(at_ms) {
-            let taken = taken(at_ms, &entry());
+            let mut taken = taken(at_ms, &entry());
+            if self.confidential.get() == Some(&taken.app) {
+                taken.data = None;
+            }
             waiting.entries.push(taken);
         } else {
             waiting.left_out += 1;
@@ -162,6 +167,7 @@ impl EventLog {
     /// Publishes what is noted on the log's channel of `app`, while somebody listens to it there.
     pub async fn run(self: Arc<Self>, engine: Arc<Engine>, app: AppNumber, cancellation: CancellationToken) {
         let channel = ChannelName::parse(LOG_CHANNEL).expect("a valid name");
+        self.confidential.get_or_init(|| app);
         loop {
             let watched = engine.has_subscribers(app, &channel);
             self.watched.store(watched, Ordering::Relaxed);
@@ -359,6 +365,24 @@ mod tests {
             (field("data").len(), &entry["bytes"], &entry["cut"]),
             (2_048, &6_000.into(), &true.into())
         );
+    }
+
+    #[test]
+    fn what_people_say_to_each_other_is_not_shown() {
+        let log = log();
+        log.confidential.set(AppNumber(1)).unwrap();
+        for app in [AppNumber(0), AppNumber(1)] {
+            log.note(|| Entry::new(EntryKind::ClientEvent, app).event("client-typing", b"hush"));
+        }
+        let batches = written(&log);
+        let shown = |n: usize| {
+            (
+                &batches[0]["entries"][n]["data"],
+                &batches[0]["entries"][n]["bytes"],
+            )
+        };
+        assert_eq!(shown(0), (&"hush".into(), &4.into()));
+        assert_eq!(shown(1), (&Value::Null, &4.into()));
     }
 
     #[test]

@@ -239,12 +239,12 @@ mod tests {
     #[test]
     fn both_resolutions_hear_of_everything() {
         let mut rings = Rings::default();
-        for at_s in (1_200..1_800).step_by(10) {
+        for at_s in (60_000..60_600).step_by(10) {
             rings.add(&bucket(at_s, 1));
         }
-        let fine = rings.window(1_799, Period::Hour);
+        let fine = rings.window(60_599, Period::Hour);
         assert_eq!(fine.iter().flatten().count(), 60);
-        let coarse = rings.window(1_799, Period::SixHours);
-        assert_eq!(shown(&coarse[35..]), [Some((1_200, 1, 60))]);
+        let coarse = rings.window(60_599, Period::SixHours);
+        assert_eq!(shown(&coarse[35..]), [Some((60_000, 1, 60))]);
     }
 }

@@ -28,7 +28,7 @@ describe('the event creator', () => {
     expect(JSON.parse(String(request!.body))).toEqual({
       channel: 'room',
       name: 'moved',
-      data: { x: 1 },
+      data: '{"x":1}',
     })
     expect(wrapper.find('[role=status]').text()).toBe('Sent to 6 subscribers')
   })

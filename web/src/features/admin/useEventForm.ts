@@ -29,11 +29,12 @@ export function useEventForm(apps: () => string[]) {
   }
 
   /** The data, once all fields are as they have to be. */
-  function checked(): { data: unknown } | null {
+  function checked(): { data: string } | null {
     if (!form.channel.trim()) errors.channel = t('admin.event.channelMissing')
     if (!form.name.trim()) errors.name = t('admin.event.nameMissing')
     try {
-      const data: unknown = JSON.parse(form.data)
+      // As text, which the server passes on as it is, with its fields in the order they were typed.
+      const data = JSON.stringify(JSON.parse(form.data))
       return errors.channel || errors.name ? null : { data }
     } catch {
       errors.data = t('admin.event.notJson')
