@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 NPM   ?= npm
-export CHINWAG_BIN ?= $(CURDIR)/target/release/chinwag
+SERVER ?= $(CURDIR)/target/release/chinwag
 
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print)
 # After dependencies are installed, npm leaves this file.
@@ -12,7 +12,7 @@ INSTALLED := node_modules/.package-lock.json
 
 ## run: build the UI and the server, and start it with its defaults
 run: build
-	$(CHINWAG_BIN) serve
+	$(SERVER) serve
 
 build: web/dist/index.html
 	$(CARGO) build --release --locked -p chinwag
@@ -42,7 +42,7 @@ web-tests: web/$(INSTALLED)
 	cd web && $(NPM) test
 
 e2e: build e2e/$(INSTALLED)
-	cd e2e && $(NPM) test
+	cd e2e && CHINWAG_BIN=$(SERVER) $(NPM) test
 
 ## check: formats, lints and types, then all tests
 check: web/dist/index.html
@@ -54,7 +54,7 @@ check: web/dist/index.html
 ## bench: measure the release build against what the kernel costs
 bench: build
 	$(CARGO) build --release --locked -p chinwag-bench
-	target/release/chinwag-bench --server $(CHINWAG_BIN)
+	target/release/chinwag-bench --server $(SERVER)
 
 clean:
 	rm -rf target web/dist web/node_modules e2e/node_modules

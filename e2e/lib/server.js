@@ -7,12 +7,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 import { within } from './wait.js';
 
 const STOP_DEADLINE_MS = 25_000;
-const STDERR_LINES_KEPT = 60;
+const STDERR_LINES_KEPT = 200;
 
 function binary() {
   const built = (profile) => fileURLToPath(new URL(`../../target/${profile}/chinwag`, import.meta.url));
@@ -41,6 +42,7 @@ function plainEnvironment() {
 // Tests that end in the middle, by a signal or a bug in the test, must not leave servers running.
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
 export class Server {
   #environment;
@@ -52,6 +54,8 @@ export class Server {
     this.folder = folder;
     this.#environment = environment;
     this.port = null;
+    /** How often code of the server gave up. Nothing that a client does may bring it to that. */
+    this.panics = 0;
   }
 
   get url() {
@@ -72,16 +76,17 @@ export class Server {
     const listen = this.port ? { CHINWAG_LISTEN: `127.0.0.1:${this.port}` } : {};
     const child = spawn(binary(), [], {
       cwd: this.folder,
-      env: { ...plainEnvironment(), ...this.#environment, ...listen },
+      env: { ...plainEnvironment(), RUST_BACKTRACE: '0', ...this.#environment, ...listen },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     running.add(child);
     child.once('exit', () => running.delete(child));
     child.exited = once(child, 'exit').then(([code, signal]) => ({ code, signal }));
     this.#child = child;
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      this.#stderr.push(...text.trimEnd().split('\n'));
-      this.#stderr.splice(0, this.#stderr.length - STDERR_LINES_KEPT);
+    createInterface(child.stderr).on('line', (line) => {
+      if (line.includes('panicked at')) this.panics += 1;
+      this.#stderr.push(line);
+      if (this.#stderr.length > STDERR_LINES_KEPT) this.#stderr.shift();
     });
     let output = '';
     const opened = new Promise((resolve, reject) => {
@@ -143,6 +148,7 @@ export function withServer(environment, body) {
     try {
       await server.start();
       await body(server, t);
+      if (server.panics > 0) throw new Error('the server panicked');
     } catch (error) {
       console.error(`--- the server's log, at "${t.name}"\n${server.stderr}\n---`);
       throw error;

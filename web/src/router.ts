@@ -6,7 +6,7 @@ import {
   type RouteLocationNormalized,
   type RouteRecordRaw,
 } from 'vue-router'
-import { api, ApiError, whenUnauthenticated } from '@/api'
+import { api, ApiError, csrfToken, whenUnauthenticated } from '@/api'
 import {
   hasSession,
   resumeSession,
@@ -133,7 +133,8 @@ export function createAppRouter() {
     // What the browser kept is shown at once; the first synchronisation confirms or ends it.
     if (await resumeSession()) return true
     await config
-    if (anonymous) return false
+    // Both cookies come and go together: without the readable one there is nobody to ask about.
+    if (anonymous || !csrfToken()) return false
     try {
       await startSession(await api.me())
       return true

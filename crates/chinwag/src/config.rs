@@ -1,7 +1,9 @@
 //! Settings: one table says what there is, and from it come the reading, the checks and the example file.
 //!
 //! A value comes from the command line, else from `CHINWAG_…` in the environment, else from the TOML file, else from a
-//! variable of Laravel Reverb, else it is the default. Unknown keys are errors. All faults are told at once.
+//! variable of Laravel Reverb, Soketi or laravel-websockets, in this order, else it is the default. Unknown keys are errors. All faults are told at once.
+
+mod settings;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,174 +12,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use chinwag_engine::{AppOptions, ClientEvents};
+use chinwag_engine::{AppOptions, ClientEvents, MessageRate, Pings};
 
-/// One setting.
-struct Setting {
-    /// Its key in the file; a dot stands for a table.
-    key: &'static str,
-    /// Variables of Laravel Reverb that mean the same.
-    reverb: &'static str,
-    /// Its default, as it would stand in the file.
-    default: &'static str,
-    /// What it is, for the example file.
-    help: &'static str,
-}
-
-const SETTINGS: &[Setting] = &[
-    Setting {
-        key: "listen",
-        reverb: "",
-        default: "127.0.0.1:8080",
-        help: "Address and port to listen on.",
-    },
-    Setting {
-        key: "metrics_listen",
-        reverb: "",
-        default: "",
-        help: "Address and port for /metrics (Prometheus), /up, /health and /ready, for operators only; empty: off.",
-    },
-    Setting {
-        key: "data_dir",
-        reverb: "",
-        default: "./data",
-        help: "Folder for the database and the generated secrets.",
-    },
-    Setting {
-        key: "path",
-        reverb: "REVERB_SERVER_PATH",
-        default: "",
-        help: "Prefix of the Pusher protocol's addresses, such as \"/ws\".",
-    },
-    Setting {
-        key: "name",
-        reverb: "",
-        default: "Chinwag",
-        help: "What the server calls itself in the web UI.",
-    },
-    Setting {
-        key: "registration",
-        reverb: "",
-        default: "open",
-        help: "Whether people may create accounts: \"open\" or \"closed\". The first account always can be.",
-    },
-    Setting {
-        key: "trust_proxy",
-        reverb: "",
-        default: "false",
-        help: "A reverse proxy stands in front: believe its X-Forwarded-For and X-Forwarded-Proto.",
-    },
-    Setting {
-        key: "rate_limits",
-        reverb: "",
-        default: "true",
-        help: "Whether the REST API limits how often one user may ask.",
-    },
-    Setting {
-        key: "workers",
-        reverb: "",
-        default: "0",
-        help: "Threads that own WebSocket connections; 0 is one per processor.",
-    },
-    Setting {
-        key: "connections_max",
-        reverb: "",
-        default: "100000",
-        help: "Most WebSocket connections of this node.",
-    },
-    Setting {
-        key: "queue_bytes_max",
-        reverb: "",
-        default: "1048576",
-        help: "Bytes that may wait for one connection before it is closed as too slow.",
-    },
-    Setting {
-        key: "head_timeout_s",
-        reverb: "",
-        default: "30",
-        help: "Seconds in which the head of a request must arrive, and for which an idle HTTP connection is kept.",
-    },
-    Setting {
-        key: "request_bytes_max",
-        reverb: "REVERB_MAX_REQUEST_SIZE",
-        default: "1048576",
-        help: "Largest body of a request to the Pusher HTTP API, in bytes.",
-    },
-    Setting {
-        key: "app.id",
-        reverb: "REVERB_APP_ID",
-        default: "app",
-        help: "Id of your application, as in the paths of the Pusher HTTP API.",
-    },
-    Setting {
-        key: "app.key",
-        reverb: "REVERB_APP_KEY",
-        default: "",
-        help: "Its public key; empty: generated on first start.",
-    },
-    Setting {
-        key: "app.secret",
-        reverb: "REVERB_APP_SECRET",
-        default: "",
-        help: "Its secret; empty: generated on first start.",
-    },
-    Setting {
-        key: "app.allowed_origins",
-        reverb: "",
-        default: "*",
-        help: "Hosts that browsers may come from, with commas between; * admits all.",
-    },
-    Setting {
-        key: "app.connections_max",
-        reverb: "REVERB_APP_MAX_CONNECTIONS",
-        default: "0",
-        help: "Most connections of the application; 0 is no limit.",
-    },
-    Setting {
-        key: "app.message_bytes_max",
-        reverb: "REVERB_APP_MAX_MESSAGE_SIZE",
-        default: "65536",
-        help: "Largest message of a client, in bytes.",
-    },
-    Setting {
-        key: "app.activity_timeout_s",
-        reverb: "REVERB_APP_ACTIVITY_TIMEOUT",
-        default: "120",
-        help: "Seconds of silence after which a client asks whether the server is there.",
-    },
-    Setting {
-        key: "app.ping_interval_s",
-        reverb: "REVERB_APP_PING_INTERVAL",
-        default: "60",
-        help: "Seconds of silence after which the server asks whether a client is there.",
-    },
-    Setting {
-        key: "app.client_events",
-        reverb: "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM",
-        default: "members",
-        help: "From whom client events are taken: \"members\" of a private or presence channel, members of \"public\" channels too, or \"none\".",
-    },
-    Setting {
-        key: "app.client_events_per_s",
-        reverb: "",
-        default: "10",
-        help: "Client events a second from one connection; 0 is no limit.",
-    },
-    Setting {
-        key: "app.presence_members_max",
-        reverb: "",
-        default: "1000",
-        help: "Most members of a presence channel; 0 is no limit.",
-    },
-];
-
-/// What Reverb does where we would do something else. Used instead of the default when its variables are set.
-const REVERB_DEFAULTS: &[(&str, &str)] = &[
-    ("app.activity_timeout_s", "30"),
-    ("app.client_events", "public"),
-    ("app.client_events_per_s", "0"),
-    ("app.presence_members_max", "0"),
-];
+use self::settings::{ADDRESSES, ALIASES, NOT_SUPPORTED, OTHER_DEFAULTS, SETTINGS, truth};
 
 /// All settings, checked.
 #[derive(Debug, Clone)]
@@ -196,6 +33,12 @@ pub(crate) struct Config {
     pub(crate) registration_open: bool,
     /// Is there a proxy to believe.
     pub(crate) trust_proxy: bool,
+    /// Files of certificate and key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Sites whose pages may use the REST API.
+    pub(crate) cors_origins: Vec<String>,
+    /// Hosts whose pages log in with a cookie.
+    pub(crate) stateful_domains: Vec<String>,
     /// Does the REST API limit its users.
     pub(crate) rate_limits: bool,
     /// Worker threads, at least 1.
@@ -214,6 +57,10 @@ pub(crate) struct Config {
     pub(crate) app_keys: Option<(String, String)>,
     /// What it allows.
     pub(crate) app: AppOptions,
+    /// How long its cache channels keep their last event.
+    pub(crate) cache_ttl_ms: u64,
+    /// What was asked for in vain, for the log.
+    pub(crate) notices: Vec<String>,
 }
 
 /// Faults, a line each.
@@ -253,7 +100,18 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
         }
     }
     let non_empty = |name: &str| sources.environment.get(name).filter(|value| !value.is_empty());
-    let from_reverb = non_empty("REVERB_APP_KEY").is_some();
+    let of_others = OTHER_DEFAULTS
+        .iter()
+        .find(|(variable, _)| non_empty(variable).is_some())
+        .map_or(&[][..], |(_, defaults)| *defaults);
+    let alias = |key: &str| {
+        ALIASES
+            .iter()
+            .filter(|(known, ..)| *known == key)
+            .find_map(|(_, variable, reading)| {
+                Some(((*variable).to_owned(), reading.read(non_empty(variable)?)))
+            })
+    };
     let mut values: BTreeMap<&str, (String, String)> = BTreeMap::new();
     for setting in SETTINGS {
         let key = setting.key;
@@ -266,23 +124,29 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
             .map(|value| (format!("--{key}"), value))
             .or_else(|| non_empty(&variable(key)).map(|value| (variable(key), value.clone())))
             .or_else(|| file.get(key).map(|value| (key.to_owned(), value.clone())))
-            .or_else(|| non_empty(setting.reverb).map(|value| (setting.reverb.to_owned(), value.clone())))
+            .or_else(|| {
+                let value = non_empty(setting.reverb)?;
+                Some((setting.reverb.to_owned(), truth(value).to_owned()))
+            })
+            .or_else(|| alias(key))
             .unwrap_or_else(|| {
-                let reverb = REVERB_DEFAULTS
-                    .iter()
-                    .find(|(known, _)| from_reverb && *known == key);
-                (
-                    key.to_owned(),
-                    reverb.map_or(setting.default, |(_, value)| value).to_owned(),
-                )
+                let other = of_others.iter().find(|(known, _)| *known == key);
+                let default = other.map_or(setting.default, |(_, value)| value);
+                (key.to_owned(), default.to_owned())
             });
         values.insert(key, value);
     }
-    if let Some(listen) = reverb_address(sources, &file) {
+    if let Some(listen) = other_address(sources, &file) {
         values.insert("listen", listen);
     }
+    derive(&mut values, &file, &non_empty);
     let mut reader = Reader { values, faults };
-    let config = reader.config();
+    let mut config = reader.config();
+    config.notices = NOT_SUPPORTED
+        .iter()
+        .filter(|(name, harmless, _)| non_empty(name).is_some_and(|value| !harmless.contains(&truth(value))))
+        .map(|(name, _, text)| format!("{name} is set, but {text}"))
+        .collect();
     if reader.faults.is_empty() {
         Ok(config)
     } else {
@@ -290,27 +154,64 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
     }
 }
 
-/// Reverb's bind address comes in two variables. They count when nothing of ours says where to listen.
-fn reverb_address(sources: &Sources<'_>, file: &BTreeMap<String, String>) -> Option<(String, String)> {
+/// Other servers' bind address comes in two variables. They count when nothing of ours says where to listen.
+fn other_address(sources: &Sources<'_>, file: &BTreeMap<String, String>) -> Option<(String, String)> {
     let ours = sources.given.iter().any(|(key, _)| *key == "listen")
         || sources.environment.contains_key("CHINWAG_LISTEN")
         || file.contains_key("listen");
-    let variable = |name: &str| sources.environment.get(name).filter(|value| !value.is_empty());
-    let (host, port) = (variable("REVERB_SERVER_HOST"), variable("REVERB_SERVER_PORT"));
-    if ours || (host.is_none() && port.is_none()) {
+    if ours {
         return None;
     }
-    let host = host.map_or("127.0.0.1", String::as_str);
-    let host = if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
+    let variable = |name: &str| sources.environment.get(name).filter(|value| !value.is_empty());
+    ADDRESSES.iter().find_map(|(host_name, port_name, host, port)| {
+        let (given_host, given_port) = (variable(host_name), variable(port_name));
+        if given_host.is_none() && given_port.is_none() {
+            return None;
+        }
+        let host = given_host.map_or(*host, String::as_str);
+        let port = given_port.map_or(*port, String::as_str);
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        let names: Vec<_> = [*host_name, *port_name]
+            .into_iter()
+            .filter(|name| !name.is_empty())
+            .collect();
+        Some((names.join(" and "), format!("{host}:{port}")))
+    })
+}
+
+/// Values of other servers that depend on more than one of their variables.
+fn derive<'a>(
+    values: &mut BTreeMap<&str, (String, String)>,
+    file: &BTreeMap<String, String>,
+    variable: &impl Fn(&str) -> Option<&'a String>,
+) {
+    // Reverb limits events by the size of the request only: one that was let through must stay so.
+    let mut untouched = |key: &str, source: &str, value: String| {
+        if let Some(known) = values.get_mut(key)
+            && known.0 == key
+            && !file.contains_key(key)
+        {
+            *known = (source.to_owned(), value);
+        }
     };
-    let port = port.map_or("8080", String::as_str);
-    Some((
-        "REVERB_SERVER_HOST and REVERB_SERVER_PORT".to_owned(),
-        format!("{host}:{port}"),
-    ))
+    let request = "REVERB_MAX_REQUEST_SIZE";
+    if let Some(bytes) = variable(request).and_then(|text| text.parse::<usize>().ok()) {
+        untouched("app.event_bytes_max", request, bytes.max(10_240).to_string());
+    }
+    // Soketi has a switch and a time, in milliseconds.
+    let switch = "SOKETI_DEFAULT_APP_USER_AUTHENTICATION";
+    if variable(switch).is_some_and(|value| ["true", "1"].contains(&truth(value))) {
+        let time = "SOKETI_USER_AUTHENTICATION_TIMEOUT";
+        let ms = variable(time).map_or("30000", String::as_str);
+        let seconds = ms
+            .parse::<u64>()
+            .map_or_else(|_| ms.to_owned(), |ms| ms.div_ceil(1_000).to_string());
+        untouched("app.user_authentication_timeout_s", time, seconds);
+    }
 }
 
 fn read_file(sources: &Sources<'_>, faults: &mut Vec<String>) -> BTreeMap<String, String> {
@@ -369,6 +270,13 @@ impl Reader {
         self.values[key].1.clone()
     }
 
+    /// Values with commas between.
+    fn list(&self, key: &str) -> Vec<String> {
+        let text = self.text(key);
+        let values = text.split(',').map(str::trim).filter(|value| !value.is_empty());
+        values.map(str::to_owned).collect()
+    }
+
     fn fault(&mut self, key: &str, text: &str) {
         let (source, value) = &self.values[key];
         // A secret must not be printed, not even a faulty one.
@@ -397,7 +305,10 @@ impl Reader {
     }
 
     fn flag(&mut self, key: &str) -> bool {
-        self.parse(key, "true or false is wanted", false)
+        self.one_of(
+            key,
+            &[("true", true), ("false", false), ("1", true), ("0", false)],
+        )
     }
 
     fn one_of<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> T {
@@ -434,6 +345,28 @@ impl Reader {
         if self.text("app.id").is_empty() || self.text("app.id") == MESSENGER_APP {
             self.fault("app.id", "an id of your own is wanted");
         }
+        let cors_origins = self.list("cors_origins");
+        if cors_origins.iter().any(|origin| !is_origin(origin)) {
+            self.fault(
+                "cors_origins",
+                "origins are wanted, such as https://app.example.org",
+            );
+        }
+        let tls = match (self.text("tls_certificate"), self.text("tls_key")) {
+            (certificate, key) if certificate.is_empty() && key.is_empty() => None,
+            (certificate, key) => {
+                if certificate.is_empty() {
+                    self.fault(
+                        "tls_certificate",
+                        "the key is given, so the certificate must be too",
+                    );
+                }
+                if key.is_empty() {
+                    self.fault("tls_key", "the certificate is given, so the key must be too");
+                }
+                Some((certificate.into(), key.into()))
+            }
+        };
         let app = AppOptions {
             connections_max: self.number("app.connections_max"),
             allowed_origins: self
@@ -453,6 +386,30 @@ impl Reader {
             client_events_per_s: self.number("app.client_events_per_s") as u32,
             message_bytes_max: self.positive("app.message_bytes_max"),
             presence_members_max: self.number("app.presence_members_max"),
+            enabled: self.flag("app.enabled"),
+            pings: self.one_of("app.pings", &[("ws", Pings::Frames), ("event", Pings::Messages)]),
+            user_authentication_timeout_ms: self.number("app.user_authentication_timeout_s") as u64 * 1_000,
+            watchlists: self.flag("app.watchlist_events"),
+            subscription_counts: self.flag("app.subscription_count"),
+            disconnect_by_presence: self.flag("app.terminate_matches_presence"),
+            lenient_names: self.flag("app.lenient_channel_names"),
+            event_bytes_max: self.positive("app.event_bytes_max"),
+            event_name_chars_max: self.positive("app.event_name_chars_max"),
+            channels_per_event_max: self.positive("app.channels_per_event_max"),
+            events_per_batch_max: self.positive("app.events_per_batch_max"),
+            subscriptions_max: self.positive("app.subscriptions_max"),
+            presence_member_bytes_max: self.positive("app.presence_member_bytes_max"),
+            timestamp_tolerance_s: self.number("app.timestamp_tolerance_s") as u64,
+            published_per_s: self.number("app.published_per_s") as u32,
+            queries_per_s: self.number("app.queries_per_s") as u32,
+            message_rate: {
+                let rate = MessageRate {
+                    max: self.positive("app.rate_limit_messages") as u32,
+                    window_ms: self.positive("app.rate_limit_window_s") as u64 * 1_000,
+                    closes: self.flag("app.rate_limit_terminate"),
+                };
+                self.flag("app.rate_limit").then_some(rate)
+            },
             activity_timeout_ms: self.positive("app.activity_timeout_s") as u64 * 1_000,
             ping_interval_ms: self.positive("app.ping_interval_s") as u64 * 1_000,
             ..AppOptions::default()
@@ -480,6 +437,9 @@ impl Reader {
             name: self.text("name"),
             registration_open: self.one_of("registration", &[("open", true), ("closed", false)]),
             trust_proxy: self.flag("trust_proxy"),
+            tls,
+            cors_origins,
+            stateful_domains: self.list("stateful_domains"),
             rate_limits: self.flag("rate_limits"),
             workers,
             connections_max: self.positive("connections_max"),
@@ -489,8 +449,23 @@ impl Reader {
             app_id: self.text("app.id"),
             app_keys,
             app,
+            cache_ttl_ms: self.positive("app.cache_ttl_s") as u64 * 1_000,
+            notices: Vec::new(),
         }
     }
+}
+
+/// As browsers write it: a scheme, a host, and nothing behind but a port.
+fn is_origin(text: &str) -> bool {
+    let host = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    host.is_some_and(|host| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b"/?#@*\"".contains(&b))
+    })
 }
 
 /// Id of the app that the messenger itself uses.
@@ -515,120 +490,20 @@ pub(crate) fn example() -> String {
         } else {
             format!("{:?}", setting.default)
         };
-        let reverb = if setting.reverb.is_empty() {
+        let aliases = ALIASES.iter().filter(|(key, ..)| *key == setting.key);
+        let others: Vec<_> = std::iter::once(setting.reverb)
+            .chain(aliases.map(|(_, variable, _)| *variable))
+            .filter(|variable| !variable.is_empty())
+            .collect();
+        let others = if others.is_empty() {
             String::new()
         } else {
-            format!(" ({})", setting.reverb)
+            format!(" ({})", others.join(", "))
         };
-        let _ = write!(text, "\n# {}{reverb}\n# {name} = {value}\n", setting.help);
+        let _ = write!(text, "\n# {}{others}\n# {name} = {value}\n", setting.help);
     }
     text
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read_from(environment: &[(&str, &str)], file: Option<&str>) -> Result<Config, Faults> {
-        read(&Sources {
-            given: &[],
-            environment: environment
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-                .collect(),
-            file: file.map(|text| (Path::new("chinwag.toml"), text.to_owned())),
-        })
-    }
-
-    #[test]
-    fn nothing_at_all_is_a_working_configuration() {
-        let config = read_from(&[], None).unwrap();
-        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-        assert!(config.workers >= 1 && config.registration_open && config.app_keys.is_none());
-        assert_eq!(config.app.activity_timeout_ms, 120_000);
-    }
-
-    #[test]
-    fn the_environment_wins_over_the_file() {
-        let file = "listen = \"127.0.0.1:1\"\nworkers = 3\n[app]\nallowed_origins = [\"a.org\", \"b.org\"]\n";
-        let config = read_from(&[("CHINWAG_LISTEN", "127.0.0.1:2")], Some(file)).unwrap();
-        assert_eq!((config.listen.port(), config.workers), (2, 3));
-        assert_eq!(config.app.allowed_origins, ["a.org", "b.org"]);
-    }
-
-    #[test]
-    fn a_reverb_environment_means_what_it_means_to_reverb() {
-        let config = read_from(
-            &[
-                ("REVERB_APP_ID", "100200"),
-                ("REVERB_APP_KEY", "k"),
-                ("REVERB_APP_SECRET", "s"),
-                ("REVERB_HOST", "example.org"),
-                ("REVERB_PORT", "443"),
-                ("REVERB_SERVER_HOST", "0.0.0.0"),
-                ("REVERB_SERVER_PORT", "8081"),
-                ("REVERB_SERVER_PATH", "/ws/"),
-            ],
-            None,
-        )
-        .unwrap();
-        assert_eq!(
-            config.listen.to_string(),
-            "0.0.0.0:8081",
-            "the public port is not the one to listen on"
-        );
-        assert_eq!((config.app_id.as_str(), config.path.as_str()), ("100200", "/ws"));
-        assert_eq!(config.app_keys, Some(("k".to_owned(), "s".to_owned())));
-        assert_eq!(
-            (config.app.activity_timeout_ms, config.app.presence_members_max),
-            (30_000, 0)
-        );
-        assert_eq!(config.app.client_events, ClientEvents::MembersAndPublic);
-    }
-
-    #[test]
-    fn all_faults_are_told_at_once_and_no_secret_with_them() {
-        let file = "listen = \"nowhere\"\ncolour = \"red\"\n[app]\nsecret = \"hush\"\n[other]\nx = 1\n";
-        let Faults(faults) =
-            read_from(&[("CHINWAG_WORKERS", "many"), ("CHINWAG_TYPO", "1")], Some(file)).unwrap_err();
-        for part in [
-            "nowhere",
-            "colour",
-            "CHINWAG_WORKERS",
-            "CHINWAG_TYPO",
-            "app.key",
-            "other.x",
-        ] {
-            assert!(
-                faults.iter().any(|fault| fault.contains(part)),
-                "{part} in {faults:?}"
-            );
-        }
-        assert!(!faults.iter().any(|fault| fault.contains("hush")));
-        assert!(read_from(&[], Some("listen = ")).is_err(), "not TOML");
-    }
-
-    #[test]
-    fn the_example_file_is_kept_and_says_the_defaults() {
-        let kept = include_str!("../../../docs/chinwag.example.toml");
-        assert_eq!(
-            kept,
-            example(),
-            "write the output of `chinwag check --example` to docs/chinwag.example.toml"
-        );
-        let uncommented: String = example()
-            .lines()
-            .map(|line| {
-                line.strip_prefix("# ")
-                    .filter(|l| l.contains(" = "))
-                    .unwrap_or(line)
-            })
-            .collect::<Vec<_>>()
-            .join("\n");
-        let config = read_from(&[], Some(&uncommented)).unwrap();
-        assert_eq!(
-            format!("{config:?}"),
-            format!("{:?}", read_from(&[], None).unwrap())
-        );
-    }
-}
+mod tests;

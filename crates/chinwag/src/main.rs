@@ -1,6 +1,7 @@
 //! A private messenger and the realtime engine under it, in one binary. This file is the command line.
 
 mod config;
+mod laravel_env;
 mod secrets;
 mod shutdown;
 mod user;
@@ -46,6 +47,12 @@ enum Command {
         #[arg(long)]
         example: bool,
     },
+    /// Print the block for a Laravel application's .env that makes it publish here. It contains the secret.
+    LaravelEnv {
+        /// Address by which application and browsers reach this server; from the settings when absent.
+        #[arg(long)]
+        url: Option<String>,
+    },
     /// Add and list people, and set passwords.
     #[command(subcommand)]
     User(user::UserCommand),
@@ -87,6 +94,10 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Some(Command::Check { example: false }) => {
             print(&format!("{:#?}\n", Shown(&config?)));
+            Ok(())
+        }
+        Some(Command::LaravelEnv { url }) => {
+            print(&laravel_env::block(&config?, url.as_deref())?);
             Ok(())
         }
         Some(Command::User(command)) => {
@@ -135,12 +146,15 @@ fn read_config(arguments: &Arguments) -> anyhow::Result<Config> {
 fn serve(config: Config) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut signals = tokio::task::JoinSet::new();
         signals.spawn(shutdown::on_signal(stop.clone()));
         wire::serve(config, stop).await
-    })
+    });
+    // What has not ended by its deadline is not waited for any more.
+    runtime.shutdown_background();
+    served
 }
 
 /// Each connection is a descriptor; systems often begin with 1,024 and allow far more.

@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chinwag_backends::SqliteStore;
-use chinwag_engine::{App, AppOptions, Engine, KeyPair, Secret};
+use chinwag_engine::{App, AppOptions, Engine, KeyPair, Namespace, Secret};
 use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
+use chinwag_protocol::pusher::cache_namespaces;
 use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::messenger::admin::{self, Console};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
 use chinwag_server::metrics::{self, Health};
-use chinwag_server::pusher::{PusherApi, nobody};
+use chinwag_server::pusher::{PusherApi, Rates, nobody};
+use chinwag_server::tls::Certificate;
 use chinwag_server::traffic::Sampler;
-use chinwag_server::{Quota, WorkerOptions, Workers, router};
+use chinwag_server::{Counts, Quota, WorkerOptions, Workers, router};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -63,6 +65,7 @@ fn add_app(
     key: &str,
     secret: &str,
     options: AppOptions,
+    namespaces: Vec<Namespace>,
 ) -> anyhow::Result<Arc<App>> {
     let pair = KeyPair {
         key: key.to_owned(),
@@ -70,7 +73,7 @@ fn add_app(
     };
     engine
         .apps
-        .add(id, vec![pair], options, Vec::new())
+        .add(id, vec![pair], options, namespaces)
         .with_context(|| format!("app {id}: its id or key is taken"))
 }
 
@@ -89,9 +92,18 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
 /// # Errors
 /// When a part cannot be built. Afterwards nothing is an error any more.
 pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    for notice in &config.notices {
+        tracing::warn!("{notice}");
+    }
     let store = open_store(&config.data_dir).await?;
     let _lock = lock(&config.data_dir)?;
     let secrets = Secrets::load(&config.data_dir)?;
+    let certificate = match &config.tls {
+        Some((certificate, key)) => {
+            Some(Certificate::load(certificate, key).context("reading the TLS files")?)
+        }
+        None => None,
+    };
     let listen_options = ListenOptions {
         head_timeout: config.head_timeout,
         ..ListenOptions::default()
@@ -113,14 +125,30 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .app_keys
         .clone()
         .unwrap_or((secrets.app_key, secrets.app_secret));
-    add_app(&engine, &config.app_id, &key, &secret, config.app.clone())?;
+    let namespaces = cache_namespaces(config.cache_ttl_ms);
+    let app = add_app(
+        &engine,
+        &config.app_id,
+        &key,
+        &secret,
+        config.app.clone(),
+        namespaces,
+    )?;
     let messenger_app = add_app(
         &engine,
         MESSENGER_APP,
         &secrets.messenger_key,
         &secrets.messenger_secret,
         AppOptions::default(),
+        Vec::new(),
     )?;
+
+    for app in [app.number, messenger_app.number] {
+        engine
+            .take_orders(app)
+            .await
+            .context("listening to other nodes")?;
+    }
 
     let mut node = [0; 4];
     getrandom::fill(&mut node).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
@@ -144,6 +172,8 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     let messenger_app_number = messenger_app.number;
     let presence = Presence::new(messenger_app.number, PresenceOptions::default());
     engine.observe(presence.clone());
+    let counts = Counts::new(&engine);
+    engine.observe(counts.clone());
     let rate_limits = if config.rate_limits {
         RateLimits::default()
     } else {
@@ -153,6 +183,8 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         name: config.name,
         rate_limits,
         trust_proxy: config.trust_proxy,
+        cors_origins: config.cors_origins,
+        stateful_domains: config.stateful_domains,
     };
     let messenger_api = MessengerApi::new(
         messenger,
@@ -169,10 +201,12 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         prefix: config.path,
         body_bytes_max: config.request_bytes_max,
         tasks: tasks.clone(),
+        rates: Rates::default(),
         nobody: nobody(),
     });
 
     let background = CancellationToken::new();
+    tasks.spawn(counts.run(background.clone()));
     tasks.spawn(feed_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(presence.run(messenger_api.clone(), background.clone()));
     let traffic = workers.traffic();
@@ -189,12 +223,8 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     if let Some(listener) = metrics_listener {
         // It answers until everything else has stopped.
         let routes = metrics::router(health.clone());
-        tasks.spawn(listen::serve(
-            listener,
-            routes,
-            listen_options,
-            background.clone(),
-        ));
+        let serving = listen::serve(listener, routes, listen_options, background.clone());
+        tasks.spawn(async move { serving.await.finish().await });
     }
     let console = Arc::new(Console {
         messenger: messenger_api.clone(),
@@ -204,15 +234,23 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     let routes = router(pusher_api, messenger_api)
         .merge(admin::router(console))
         .merge(metrics::probes(health));
-    announce(&address.to_string());
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    announce(scheme, &address.to_string());
     tracing::info!(%address, "Chinwag is listening");
 
-    listen::serve(listener, routes, listen_options, stop).await;
+    let serving = match certificate {
+        None => listen::serve(listener, routes, listen_options, stop).await,
+        Some(certificate) => {
+            let reloading = certificate.clone().reload_on_hangup(background.clone());
+            tasks.spawn(reloading.context("listening for SIGHUP")?);
+            listen::serve_tls(listener, certificate, routes, listen_options, stop).await
+        }
+    };
 
-    // No new connections and no requests under way any more: send clients away, tell what is still to be told,
-    // and close the store last.
+    // Nothing new from here on. Finish what is under way and send clients away, side by side; then tell what is
+    // still to be told, and close the store last.
     let stopped = tokio::time::timeout(STOP_DEADLINE, async {
-        workers.stop().await;
+        tokio::join!(serving.finish(), workers.stop());
         background.cancel();
         tasks.close();
         tasks.wait().await;
@@ -229,7 +267,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
 
 /// Says where to go, on standard output, for people and for scripts that wait for it.
 #[expect(clippy::print_stdout, reason = "this line is meant for standard output")]
-fn announce(address: &str) {
+fn announce(scheme: &str, address: &str) {
     let host = address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
-    println!("Open http://{host}");
+    println!("Open {scheme}://{host}");
 }

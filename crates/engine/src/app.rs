@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use parking_lot::RwLock;
 
 use crate::channel::{ChannelName, HistoryOptions, Namespace};
+use crate::publication::{Content, Publication};
 
 /// An app's number on this node: its place in [`Apps`]. Never shown to anyone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +55,26 @@ pub enum ClientEvents {
     MembersAndPublic,
 }
 
+/// How a silent client is asked whether it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pings {
+    /// By the transport's own means, which no application sees.
+    Frames,
+    /// By a message of the protocol, for clients that cannot answer anything else.
+    Messages,
+}
+
+/// How many messages a connection may send within a while. What only keeps it alive does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageRate {
+    /// So many.
+    pub max: u32,
+    /// Within so many milliseconds.
+    pub window_ms: u64,
+    /// Whether one that sends more is closed, and not only refused.
+    pub closes: bool,
+}
+
 /// What an app allows. Sizes in bytes, times in milliseconds; 0 means no limit where it says so.
 #[derive(Debug, Clone)]
 pub struct AppOptions {
@@ -77,6 +98,10 @@ pub struct AppOptions {
     pub subscriptions_max: usize,
     /// Largest message a client may send.
     pub message_bytes_max: usize,
+    /// How many messages a connection may send; `None` is no limit.
+    pub message_rate: Option<MessageRate>,
+    /// Whether names of channels may have any characters that print.
+    pub lenient_names: bool,
     /// Most members of a presence channel; 0 is no limit.
     pub presence_members_max: usize,
     /// Largest member data of a presence channel.
@@ -85,8 +110,24 @@ pub struct AppOptions {
     pub activity_timeout_ms: u64,
     /// Silence after which we ask whether the client is there.
     pub ping_interval_ms: u64,
+    /// In which way we ask.
+    pub pings: Pings,
     /// How long we wait for any answer to that.
     pub pong_timeout_ms: u64,
+    /// Whether subscribers are told how many they are.
+    pub subscription_counts: bool,
+    /// Most events of one call that publishes many.
+    pub events_per_batch_max: usize,
+    /// Events a second that servers may publish; 0 is no limit.
+    pub published_per_s: u32,
+    /// Questions a second that servers may ask; 0 is no limit.
+    pub queries_per_s: u32,
+    /// Whether a user hears who of those it watches comes and goes.
+    pub watchlists: bool,
+    /// How long a connection may stay without saying who it is, in milliseconds; 0 is no limit.
+    pub user_authentication_timeout_ms: u64,
+    /// Whether ending a user's connections also ends those that only are on a presence channel as that user.
+    pub disconnect_by_presence: bool,
     /// How far a publisher's clock may be off, in seconds; 0 is no limit.
     pub timestamp_tolerance_s: u64,
 }
@@ -104,11 +145,21 @@ impl Default for AppOptions {
             channels_per_event_max: 100,
             subscriptions_max: 1_000,
             message_bytes_max: 64 * 1024,
+            message_rate: None,
+            lenient_names: false,
             presence_members_max: 1_000,
             presence_member_bytes_max: 2_048,
             activity_timeout_ms: 120_000,
             ping_interval_ms: 60_000,
+            pings: Pings::Frames,
             pong_timeout_ms: 30_000,
+            subscription_counts: false,
+            events_per_batch_max: 10,
+            published_per_s: 0,
+            queries_per_s: 0,
+            watchlists: false,
+            user_authentication_timeout_ms: 0,
+            disconnect_by_presence: true,
             timestamp_tolerance_s: 600,
         }
     }
@@ -143,12 +194,18 @@ impl App {
             .map(|pair| &pair.secret)
     }
 
-    /// How the channel keeps history, if it does.
-    pub fn history(&self, channel: &ChannelName) -> Option<HistoryOptions> {
-        self.namespaces
-            .iter()
-            .find(|n| channel.as_str().starts_with(&n.prefix))
-            .and_then(|n| n.history)
+    /// The options of the channel, if its name has a prefix with options.
+    pub fn namespace(&self, channel: &ChannelName) -> Option<&Namespace> {
+        let name = channel.as_str();
+        self.namespaces.iter().find(|n| name.starts_with(&n.prefix))
+    }
+
+    /// How the publication is to be kept, if it is.
+    pub fn keeps(&self, publication: &Publication) -> Option<HistoryOptions> {
+        let namespace = self.namespace(&publication.channel)?;
+        let kept = matches!(publication.content, Content::Message { .. })
+            && (publication.publisher.is_none() || namespace.history_of_connections);
+        namespace.history.filter(|_| kept)
     }
 }
 
@@ -228,6 +285,7 @@ impl Apps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publication::{ConnectionId, Publisher};
 
     fn pair(key: &str) -> KeyPair {
         KeyPair {
@@ -255,6 +313,34 @@ mod tests {
                 .is_none(),
             "an app needs a key"
         );
+    }
+
+    #[test]
+    fn a_namespace_says_whose_publications_are_kept() {
+        let keep = HistoryOptions { size: 1, ttl_ms: 5 };
+        let namespace = |prefix: &str, history_of_connections| Namespace {
+            prefix: prefix.to_owned(),
+            history: Some(keep),
+            history_of_connections,
+        };
+        let namespaces = vec![namespace("servers-", false), namespace("all-", true)];
+        let app = Apps::default()
+            .add("7", vec![pair("a")], AppOptions::default(), namespaces)
+            .unwrap();
+        let connection = ConnectionId { node: 1, number: 1 };
+        let kept = |channel: &str, from: Option<ConnectionId>| {
+            let channel = ChannelName::parse(channel).unwrap();
+            let mut publication = Publication::message(app.number, channel, "e", "");
+            publication.publisher = from.map(|connection| Publisher {
+                connection,
+                user: None,
+            });
+            app.keeps(&publication)
+        };
+        assert_eq!(kept("servers-x", None), Some(keep));
+        assert_eq!(kept("servers-x", Some(connection)), None);
+        assert_eq!(kept("all-x", Some(connection)), Some(keep));
+        assert_eq!(kept("x-servers-", None), None);
     }
 
     #[test]

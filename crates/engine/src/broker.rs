@@ -29,6 +29,8 @@ pub struct History {
     pub top: Position,
     /// Whether nothing is missing between the position asked for and the first of them.
     pub complete: bool,
+    /// Milliseconds until all of it is forgotten, unless something is published before.
+    pub ttl_ms: u64,
 }
 
 /// Carries publications to every node that listens, this one included, and keeps history.

@@ -1,5 +1,6 @@
 //! What a connection asks of the engine and what it is told, as plain data, so that protocols need no `async`.
 
+use crate::broker::History;
 use crate::channel::ChannelName;
 use crate::presence::{Member, Roster};
 use crate::publication::Publication;
@@ -13,6 +14,8 @@ pub enum Call {
         channel: ChannelName,
         /// Who to be on it.
         member: Option<Member>,
+        /// What to be told at the beginning.
+        beginning: Beginning,
     },
     /// Stop listening. Not answered.
     Unsubscribe {
@@ -21,6 +24,15 @@ pub enum Call {
     },
     /// Publish. Answered only when it could not be done.
     Publish(Publication),
+}
+
+/// What a subscriber wants to be told when its subscription begins. Members are told the roster in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Beginning {
+    /// Who is present.
+    pub roster: bool,
+    /// So many of the newest publications that the channel keeps.
+    pub recent: usize,
 }
 
 /// What the engine answers.
@@ -44,8 +56,10 @@ pub enum Answer {
 pub struct Subscribed {
     /// The channel.
     pub channel: ChannelName,
-    /// Who is present, the newcomer included; for presence channels.
+    /// Who is present, the newcomer included.
     pub roster: Option<Roster>,
+    /// What the channel keeps. What is delivered meanwhile may be among it: positions tell.
+    pub history: Option<History>,
 }
 
 /// Why a subscription was refused.

@@ -63,4 +63,6 @@ pub struct Namespace {
     pub prefix: String,
     /// Whether and how they keep history.
     pub history: Option<HistoryOptions>,
+    /// Whether what connections publish is kept too, or only what servers do.
+    pub history_of_connections: bool,
 }

@@ -16,9 +16,9 @@ mod presence;
 mod publication;
 mod statistics;
 
-pub use app::{App, AppNumber, AppOptions, Apps, ClientEvents, KeyPair, Secret};
+pub use app::{App, AppNumber, AppOptions, Apps, ClientEvents, KeyPair, MessageRate, Pings, Secret};
 pub use broker::{Broker, BrokerError, History, Sink, contract as broker_contract, memory::MemoryBroker};
-pub use call::{Answer, Call, SubscribeRefused, Subscribed};
+pub use call::{Answer, Beginning, Call, SubscribeRefused, Subscribed};
 pub use channel::{ChannelName, ChannelNameError, HistoryOptions, Namespace};
 pub use hub::{Dropped, Hub, Slot};
 pub use node::{Inbox, Inboxed, Node, WorkerNumber};
@@ -40,6 +40,11 @@ pub struct Engine {
     node: Arc<Node>,
     broker: Arc<dyn Broker>,
     presence: Arc<dyn Presence>,
+}
+
+/// The channel on which nodes pass each other orders. No protocol lets a client listen to it.
+fn orders() -> ChannelName {
+    ChannelName::parse("#orders").expect("a valid name")
 }
 
 /// Why nothing was published.
@@ -86,7 +91,7 @@ impl Engine {
         let history = self
             .apps
             .get(publication.app)
-            .and_then(|app| app.history(&publication.channel));
+            .and_then(|app| app.keeps(&publication));
         Ok(self.broker.publish(publication, history).await?)
     }
 
@@ -99,6 +104,7 @@ impl Engine {
         app: &App,
         channel: &ChannelName,
         member: Option<Member>,
+        beginning: Beginning,
     ) -> Result<Subscribed, SubscribeRefused> {
         if self.node.subscribed(worker, app.number, channel) {
             self.broker.listen(app.number, channel).await.map_err(|error| {
@@ -106,34 +112,68 @@ impl Engine {
                 SubscribeRefused::Unavailable(error.to_string())
             })?;
         }
-        let roster = match member {
-            None => None,
-            Some(member) => {
-                let joined = self
-                    .presence
-                    .join(
-                        app.number,
-                        channel,
-                        connection,
-                        member,
-                        app.options.presence_members_max,
-                    )
-                    .await;
-                match joined {
-                    Ok(roster) => Some(roster),
-                    Err(refusal) => {
-                        self.leave_channel(worker, app.number, channel).await;
-                        return Err(match refusal {
-                            JoinError::Full => SubscribeRefused::ChannelFull,
-                            JoinError::Unavailable(text) => SubscribeRefused::Unavailable(text),
-                        });
-                    }
+        let present = member.is_some();
+        let mut joined = None;
+        if let Some(member) = member {
+            let users_max = app.options.presence_members_max;
+            let roster = self
+                .presence
+                .join(app.number, channel, connection, member, users_max)
+                .await;
+            match roster {
+                Ok(roster) => joined = Some(roster),
+                Err(refusal) => {
+                    self.leave_channel(worker, app.number, channel).await;
+                    return Err(match refusal {
+                        JoinError::Full => SubscribeRefused::ChannelFull,
+                        JoinError::Unavailable(text) => SubscribeRefused::Unavailable(text),
+                    });
                 }
             }
+        }
+        let begun = self.begin(app.number, channel, joined, beginning).await;
+        if begun.is_err() {
+            self.unsubscribe(worker, connection, app.number, channel, present)
+                .await;
+        }
+        begun
+    }
+
+    /// What a subscriber is told who is there already, and asks again.
+    pub async fn resubscribe(
+        &self,
+        app: AppNumber,
+        channel: &ChannelName,
+        beginning: Beginning,
+    ) -> Result<Subscribed, SubscribeRefused> {
+        self.begin(app, channel, None, beginning).await
+    }
+
+    async fn begin(
+        &self,
+        app: AppNumber,
+        channel: &ChannelName,
+        joined: Option<Roster>,
+        beginning: Beginning,
+    ) -> Result<Subscribed, SubscribeRefused> {
+        let unavailable = |text| SubscribeRefused::Unavailable(text);
+        let roster = match joined {
+            None if beginning.roster => {
+                let roster = self.presence.roster(app, channel).await;
+                Some(roster.map_err(|error| unavailable(error.to_string()))?)
+            }
+            joined => joined,
+        };
+        let history = if beginning.recent > 0 {
+            let history = self.broker.history(app, channel, None, beginning.recent).await;
+            Some(history.map_err(|error| unavailable(error.to_string()))?)
+        } else {
+            None
         };
         Ok(Subscribed {
             channel: channel.clone(),
             roster,
+            history,
         })
     }
 
@@ -188,10 +228,9 @@ impl Engine {
         self.node.subscriber_count(app, channel)
     }
 
-    /// The app's channels that somebody on this node listens to, with the numbers of their subscribers there.
-    /// In no order.
-    pub fn channels(&self, app: AppNumber) -> Vec<(ChannelName, usize)> {
-        self.node.channels(app)
+    /// Channels of the app that somebody on this node listens to and whose names begin like this, with how many do.
+    pub fn channels(&self, app: AppNumber, prefix: &str) -> Vec<(ChannelName, usize)> {
+        self.node.channels(app, prefix)
     }
 
     /// Closes the connection, wherever on this node it lives, in a way that its client does not come back
@@ -199,6 +238,24 @@ impl Engine {
     /// which must be one that only its user may listen to.
     pub fn disconnect(&self, connection: ConnectionId, app: AppNumber, channel: &ChannelName) {
         self.node.disconnect(connection, app, channel);
+    }
+
+    /// Closes all connections of the user, on every node, in a way that its clients do not come back by
+    /// themselves. The connections know whose they are; each protocol has its own ways to tell.
+    pub async fn disconnect_user(&self, app: AppNumber, user: UserId) -> Result<(), BrokerError> {
+        let order = Publication {
+            app,
+            channel: orders(),
+            content: Content::Disconnect { user },
+            publisher: None,
+            except: None,
+        };
+        self.broker.publish(order, None).await.map(drop)
+    }
+
+    /// Lets this node hear of orders to users of the app that other nodes give. Once for each app.
+    pub async fn take_orders(&self, app: AppNumber) -> Result<(), BrokerError> {
+        self.broker.listen(app, &orders()).await
     }
 
     /// Tells `observer` of every channel that comes to life or falls silent on this node.

@@ -12,7 +12,7 @@ use crate::app::AppNumber;
 use crate::broker::Sink;
 use crate::channel::ChannelName;
 use crate::observer::Observer;
-use crate::publication::{ConnectionId, Delivery, Position, Publication};
+use crate::publication::{ConnectionId, Content, Delivery, Position, Publication, UserId};
 
 /// A worker of this node, by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,13 @@ pub enum Inboxed {
         app: AppNumber,
         /// The channel it must be subscribed to.
         channel: ChannelName,
+    },
+    /// Close all connections of this user for good. Only they themselves know whose they are.
+    DisconnectUser {
+        /// The user's app.
+        app: AppNumber,
+        /// Who.
+        user: UserId,
     },
 }
 
@@ -110,11 +117,11 @@ impl Node {
             }
             listening.len() == 1 && listening[0].1 == 1
         };
-        if occupied {
-            self.observers
-                .read()
-                .iter()
-                .for_each(|o| o.occupied(app, channel));
+        for observer in self.observers.read().iter() {
+            if occupied {
+                observer.occupied(app, channel);
+            }
+            observer.counted(app, channel);
         }
         occupied
     }
@@ -140,10 +147,28 @@ impl Node {
             }
             vacated
         };
-        if vacated {
-            self.observers.read().iter().for_each(|o| o.vacated(app, channel));
+        for observer in self.observers.read().iter() {
+            if vacated {
+                observer.vacated(app, channel);
+            }
+            observer.counted(app, channel);
         }
         vacated
+    }
+
+    /// Channels of the app that somebody listens to and whose names begin like this, with how many do. Looks at
+    /// every channel of the node, a part of them at a time.
+    pub(crate) fn channels(&self, app: AppNumber, prefix: &str) -> Vec<(ChannelName, usize)> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            for ((of, channel), listening) in shard.lock().iter() {
+                if *of == app && channel.as_str().starts_with(prefix) {
+                    let count = listening.iter().map(|(_, count)| *count as usize).sum();
+                    found.push((channel.clone(), count));
+                }
+            }
+        }
+        found
     }
 
     pub(crate) fn subscriber_count(&self, app: AppNumber, channel: &ChannelName) -> usize {
@@ -155,23 +180,16 @@ impl Node {
     }
 }
 
-impl Node {
-    pub(crate) fn channels(&self, app: AppNumber) -> Vec<(ChannelName, usize)> {
-        let mut channels = Vec::new();
-        for shard in &self.shards {
-            let shard = shard.lock();
-            let of_app = shard.iter().filter(|((of, _), _)| *of == app);
-            channels.extend(of_app.map(|((_, channel), listening)| {
-                let count = listening.iter().map(|(_, count)| *count as usize).sum();
-                (channel.clone(), count)
-            }));
-        }
-        channels
-    }
-}
-
 impl Sink for Node {
     fn deliver(&self, publication: Publication, position: Option<Position>) {
+        if let Content::Disconnect { user } = publication.content {
+            let app = publication.app;
+            for inbox in self.workers.read().iter() {
+                let user = user.clone();
+                inbox.put(Inboxed::DisconnectUser { app, user });
+            }
+            return;
+        }
         let key = (publication.app, publication.channel.clone());
         let workers: SmallVec<[WorkerNumber; 8]> = {
             let shard = self.shard(&key).lock();
@@ -198,6 +216,7 @@ mod tests {
             self.0.lock().push(match item {
                 Inboxed::Delivery(d) => d.publication.channel.to_string(),
                 Inboxed::Disconnect { connection, .. } => connection.to_string(),
+                Inboxed::DisconnectUser { user, .. } => user.0.to_string(),
             });
         }
 
@@ -213,6 +232,10 @@ mod tests {
 
         fn vacated(&self, _: AppNumber, channel: &ChannelName) {
             self.0.lock().push(format!("-{channel}"));
+        }
+
+        fn counted(&self, _: AppNumber, _: &ChannelName) {
+            self.0.lock().push("#".to_owned());
         }
     }
 
@@ -233,12 +256,26 @@ mod tests {
         let got: Vec<usize> = inboxes.iter().map(|inbox| inbox.0.lock().len()).collect();
         assert_eq!(got, [1, 0, 1]);
         assert_eq!(node.subscriber_count(app, &room), 6);
-        assert_eq!(node.channels(app), [(room, 6)]);
-        assert!(node.channels(AppNumber(1)).is_empty());
+        assert_eq!(node.channels(app, "ro"), [(room, 6)]);
+        assert!(node.channels(app, "x").is_empty() && node.channels(AppNumber(1), "").is_empty());
     }
 
     #[test]
-    fn observers_hear_of_the_first_and_the_last_subscriber_only() {
+    fn an_order_to_a_user_reaches_every_worker_whoever_listens() {
+        let node = Node::default();
+        let inboxes: Vec<Arc<Collected>> = (0..3).map(|_| Arc::default()).collect();
+        for inbox in &inboxes {
+            node.add_worker(inbox.clone());
+        }
+        let user = UserId("ann".into());
+        let mut order = Publication::message(AppNumber(0), ChannelName::parse("#orders").unwrap(), "", "");
+        order.content = Content::Disconnect { user };
+        node.deliver(order, None);
+        assert!(inboxes.iter().all(|inbox| *inbox.0.lock() == ["ann"]));
+    }
+
+    #[test]
+    fn observers_hear_of_the_first_and_the_last_subscriber_and_of_every_change() {
         let node = Node::default();
         let log = Arc::new(Collected::default());
         node.observe(log.clone());
@@ -249,6 +286,6 @@ mod tests {
         assert!(!node.unsubscribed(one, app, &room));
         assert!(!node.unsubscribed(one, app, &room), "it was not there any more");
         assert!(node.unsubscribed(two, app, &room));
-        assert_eq!(*log.0.lock(), ["+room", "-room"]);
+        assert_eq!(*log.0.lock(), ["+room", "#", "#", "#", "-room", "#"]);
     }
 }

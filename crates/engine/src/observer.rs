@@ -13,4 +13,7 @@ pub trait Observer: Send + Sync {
 
     /// The channel lost its last subscriber on this node.
     fn vacated(&self, app: AppNumber, channel: &ChannelName);
+
+    /// One more or fewer connection of this node is subscribed to the channel, the first and the last included.
+    fn counted(&self, app: AppNumber, channel: &ChannelName);
 }

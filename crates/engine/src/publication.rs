@@ -100,6 +100,16 @@ pub enum Content {
         /// Version of the roster after it.
         version: u64,
     },
+    /// How many connections are subscribed to the channel.
+    Subscribers {
+        /// So many.
+        count: usize,
+    },
+    /// An order to all connections of a user, wherever they listen, to end for good.
+    Disconnect {
+        /// Who.
+        user: UserId,
+    },
 }
 
 impl Publication {

@@ -9,7 +9,7 @@ pub mod pusher;
 
 use std::sync::Arc;
 
-use chinwag_engine::{Answer, Call, Delivery};
+use chinwag_engine::{Answer, Call, Delivery, UserId};
 
 pub use frame::Frame;
 
@@ -35,6 +35,8 @@ pub enum Input<'a> {
     Wake,
     /// It is to be closed for good, by somebody's order.
     Disconnect,
+    /// All connections of this user are to be closed for good. It is not known whether this is one.
+    DisconnectUser(&'a UserId),
     /// The server stops.
     Stop,
 }

@@ -12,9 +12,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chinwag_engine::{
-    Answer, App, AppOptions, Apps, Call, ChannelName, ClientEvents, ConnectionId, Content, Delivery, KeyPair,
-    Member, Publication, Publisher, Roster, Secret, SubscribeRefused, Subscribed, UserId,
+    Answer, App, AppOptions, Apps, Call, ChannelName, ClientEvents, ConnectionId, Content, Delivery, History,
+    KeyPair, Member, MessageRate, Pings, Position, Publication, Publisher, Roster, Secret, SubscribeRefused,
+    Subscribed, UserId,
 };
+use chinwag_protocol::pusher::auth::sign_user;
 use chinwag_protocol::pusher::{Handshake, Pusher};
 use chinwag_protocol::{Connection, Effect, Input};
 use serde_json::Value;
@@ -39,6 +41,23 @@ fn app(set: &[(String, String)]) -> Arc<App> {
             }
             "client_events_per_s" => options.client_events_per_s = number() as u32,
             "event_bytes_max" => options.event_bytes_max = number(),
+            "pings" => {
+                options.pings = match value.as_str() {
+                    "messages" => Pings::Messages,
+                    _ => Pings::Frames,
+                }
+            }
+            "lenient_names" => options.lenient_names = value == "true",
+            "messages_per_s" | "messages_per_s_or_close" => {
+                options.message_rate = Some(MessageRate {
+                    max: number() as u32,
+                    window_ms: 1_000,
+                    closes: name.ends_with("close"),
+                });
+            }
+            "watchlists" => options.watchlists = value == "true",
+            "user_authentication_timeout_ms" => options.user_authentication_timeout_ms = number() as u64,
+            "disconnect_by_presence" => options.disconnect_by_presence = value == "true",
             "subscriptions_max" => options.subscriptions_max = number(),
             "presence_member_bytes_max" => options.presence_member_bytes_max = number(),
             other => panic!("no option {other}"),
@@ -60,6 +79,7 @@ struct Player {
     now: u64,
     out: VecDeque<String>,
     asked: Option<ChannelName>,
+    socket: String,
 }
 
 impl Player {
@@ -89,21 +109,21 @@ impl Player {
         match call {
             Call::Subscribe {
                 channel,
-                member: None,
+                member,
+                beginning,
             } => {
                 self.asked = Some(channel.clone());
-                format!("subscribe {channel}")
-            }
-            Call::Subscribe {
-                channel,
-                member: Some(member),
-            } => {
-                self.asked = Some(channel.clone());
-                format!(
-                    "subscribe {channel} as {} {}",
-                    member.user.0,
-                    member.info.as_deref().unwrap_or("-")
-                )
+                let mut line = format!("subscribe {channel}");
+                if let Some(member) = member {
+                    let info = member.info.as_deref().unwrap_or("-");
+                    line += &format!(" as {} {info}", member.user.0);
+                } else if beginning.roster {
+                    line += " with roster";
+                }
+                if beginning.recent > 0 {
+                    line += &format!(" with last {}", beginning.recent);
+                }
+                line
             }
             Call::Unsubscribe { channel } => format!("unsubscribe {channel}"),
             Call::Publish(publication) => {
@@ -143,7 +163,41 @@ impl Player {
                         .map(|(id, info)| member(&id, &info))
                         .collect(),
                 });
-                Answer::Subscribed(Subscribed { channel, roster })
+                Answer::Subscribed(Subscribed {
+                    channel,
+                    roster,
+                    history: None,
+                })
+            }
+            // An offset and what stands there, `name@ data`; or nothing.
+            Some("kept") => {
+                let top = Position {
+                    epoch: 1,
+                    offset: words
+                        .next()
+                        .map_or(0, |offset| offset.parse().expect("an offset")),
+                };
+                let kept = words.next().map(|said| {
+                    let (name, data) = said.split_once("@ ").expect("name@ data");
+                    let data = data.to_owned();
+                    let publication = Publication::message(self.app.number, channel.clone(), name, data);
+                    (top.offset, publication)
+                });
+                // A presence channel's roster is asked for together with it.
+                let roster = channel.as_str().starts_with("presence-").then(|| Roster {
+                    members: vec![member("u-1", &Value::Null)],
+                    version: 1,
+                });
+                Answer::Subscribed(Subscribed {
+                    channel,
+                    roster,
+                    history: Some(History {
+                        publications: kept.into_iter().collect(),
+                        top,
+                        complete: true,
+                        ttl_ms: 1_000,
+                    }),
+                })
             }
             Some("full") => Answer::SubscribeRefused {
                 channel,
@@ -159,6 +213,14 @@ impl Player {
     }
 
     fn delivery(&self, text: &str) -> Arc<Delivery> {
+        // `at 7 message …` has an offset.
+        let (position, text) = match text.strip_prefix("at ").and_then(|text| text.split_once(' ')) {
+            Some((offset, rest)) => {
+                let offset = offset.parse().expect("an offset");
+                (Some(Position { epoch: 1, offset }), rest)
+            }
+            None => (None, text),
+        };
         let mut words = text.splitn(4, ' ');
         let mut word = || words.next().expect("enough words");
         let (what, channel) = (word(), ChannelName::parse(word()).expect("a name"));
@@ -172,6 +234,9 @@ impl Player {
                     version,
                 }
             }
+            "subscribers" => Content::Subscribers {
+                count: word().parse().expect("a number"),
+            },
             "left" => {
                 let version = word().parse().expect("a version");
                 Content::Left {
@@ -206,8 +271,20 @@ impl Player {
                 publisher,
                 except: None,
             },
-            None,
+            position,
         )
+    }
+
+    /// Puts the right signature where a sign-in says `$user`.
+    fn with_signature(&self, text: &str) -> String {
+        if !text.contains("$user") {
+            return text.to_owned();
+        }
+        let frame: Value = serde_json::from_str(text).expect("JSON");
+        let data = frame["data"]["user_data"].as_str().unwrap_or_default();
+        let pair = &self.app.keys[0];
+        let auth = sign_user(&pair.key, &pair.secret, &self.socket, data);
+        text.replace("$user", &auth)
     }
 
     fn step(&mut self, line: &str) {
@@ -227,14 +304,16 @@ impl Player {
                     node_full: rest.contains("node-full"),
                 };
                 let app = (!rest.contains("unknown-app")).then(|| self.app.clone());
-                let id = ConnectionId {
-                    node: 1234,
-                    number: 1234,
-                };
+                let id = find("socket=").unwrap_or("1234.1234");
+                self.socket = id.to_owned();
+                let id: ConnectionId = id.parse().expect("an id");
                 self.machine = Some(Pusher::new(id, app, &handshake, self.now));
                 self.input(Input::Opened);
             }
-            ">" => self.input(Input::Text(rest)),
+            ">" => {
+                let text = self.with_signature(rest);
+                self.input(Input::Text(&text));
+            }
             ">bin" => self.input(Input::Binary(rest.as_bytes())),
             ">ping" => self.input(Input::Control),
             "=" => {
@@ -257,6 +336,7 @@ impl Player {
                     self.step(line);
                 }
             }
+            "disconnect" if !rest.is_empty() => self.input(Input::DisconnectUser(&UserId(rest.into()))),
             "disconnect" => self.input(Input::Disconnect),
             "stop" => self.input(Input::Stop),
             "<" | "?" | "x" => {
@@ -287,6 +367,7 @@ fn play(path: &Path) {
         now: 1_000_000,
         out: VecDeque::new(),
         asked: None,
+        socket: String::new(),
     };
     for (number, line) in text.lines().enumerate() {
         if line.is_empty() || line.starts_with('#') {

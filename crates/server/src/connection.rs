@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use chinwag_engine::{Answer, App, Call, ConnectionId, Content, Slot, SubscribeRefused};
+use chinwag_engine::{Answer, App, Call, ConnectionId, Content, Slot};
 use chinwag_protocol::pusher::{is_refusal, refused};
 use chinwag_protocol::{Close, Connection as Machine, Effect, Input, Millis};
-use tokio::net::TcpStream;
 
 use crate::traffic::{Counted, Ended, Entry, EntryKind};
+use crate::transport::Transport;
 use crate::websocket::{Flushed, Incoming, WebSocket};
 use crate::worker::{Worker, WorkerOptions};
 
@@ -46,7 +46,7 @@ pub(crate) struct Connection {
 }
 
 struct Inner {
-    stream: TcpStream,
+    stream: Transport,
     socket: WebSocket,
     machine: Box<dyn Machine>,
     phase: Phase,
@@ -68,7 +68,7 @@ impl Connection {
         app: Arc<App>,
         slot: Slot,
         generation: u32,
-        stream: TcpStream,
+        stream: Transport,
         machine: Box<dyn Machine>,
         counted: Rc<Counted>,
     ) -> Self {
@@ -302,7 +302,7 @@ fn ended_by(input: &Input<'_>) -> Ended {
 
 impl Inner {
     fn flush(&mut self) -> Flushed {
-        self.socket.flush(&self.stream)
+        self.socket.flush(&mut self.stream)
     }
 
     fn close(&mut self, now: Millis, close: Close) {
@@ -344,7 +344,11 @@ pub(crate) async fn run(connection: Rc<Connection>, worker: Rc<Worker>, read_ahe
             break;
         }
     }
-    connection.inner.borrow_mut().phase = Phase::Gone;
+    {
+        let mut inner = connection.inner.borrow_mut();
+        inner.phase = Phase::Gone;
+        inner.stream.say_goodbye();
+    }
     let ended = connection.ended.get();
     counted.closed(ended);
     if counted.log.is_watched() {
@@ -410,7 +414,11 @@ async fn talk(connection: &Rc<Connection>, worker: &Rc<Worker>, input: Input<'_>
 async fn carry_out(connection: &Rc<Connection>, worker: &Rc<Worker>, call: Call) -> Option<Answer> {
     let (engine, app) = (&worker.engine, &connection.app);
     match call {
-        Call::Subscribe { channel, member } => {
+        Call::Subscribe {
+            channel,
+            member,
+            mut beginning,
+        } => {
             let present = member.is_some();
             let new = worker
                 .hub
@@ -418,24 +426,22 @@ async fn carry_out(connection: &Rc<Connection>, worker: &Rc<Worker>, call: Call)
                 .subscribe(connection.slot, app.number, &channel, present);
             let subscribed = if new {
                 engine
-                    .subscribe(worker.number, connection.id, app, &channel, member)
+                    .subscribe(worker.number, connection.id, app, &channel, member, beginning)
                     .await
             } else {
-                let roster = engine.roster(app.number, &channel).await;
-                roster
-                    .map(|roster| chinwag_engine::Subscribed {
-                        channel: channel.clone(),
-                        roster: Some(roster),
-                    })
-                    .map_err(|error| SubscribeRefused::Unavailable(error.to_string()))
+                beginning.roster |= present;
+                engine.resubscribe(app.number, &channel, beginning).await
             };
             Some(match subscribed {
                 Ok(subscribed) => Answer::Subscribed(subscribed),
                 Err(why) => {
-                    worker
-                        .hub
-                        .borrow_mut()
-                        .unsubscribe(connection.slot, app.number, &channel);
+                    // One that was there before stays, and is seen to when the connection goes.
+                    if new {
+                        worker
+                            .hub
+                            .borrow_mut()
+                            .unsubscribe(connection.slot, app.number, &channel);
+                    }
                     Answer::SubscribeRefused { channel, why }
                 }
             })

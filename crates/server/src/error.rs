@@ -163,6 +163,16 @@ impl Problem {
         )
     }
 
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Seconds to wait before asking again, where that helps.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
+    }
+
     /// Its stable code.
     pub fn code(&self) -> &'static str {
         self.code

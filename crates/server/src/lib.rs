@@ -4,13 +4,18 @@
 //! there.
 
 mod connection;
+mod counts;
+mod drain;
 pub mod error;
+pub mod laravel;
 pub mod listen;
 pub mod messenger;
 pub mod metrics;
 pub mod pusher;
 mod quota;
+pub mod tls;
 pub mod traffic;
+mod transport;
 pub mod web;
 mod websocket;
 mod wheel;
@@ -20,10 +25,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+pub use counts::Counts;
 pub use quota::Quota;
 pub use worker::{WorkerOptions, Workers};
 
@@ -35,8 +42,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// | path | what |
 /// |---|---|
 /// | `/app/{key}` | WebSocket of the Pusher protocol, under the configured prefix |
-/// | `/apps/{id}/…` | HTTP API of the Pusher protocol, under the same prefix |
-/// | `/api/v1/…`, `/broadcasting/auth` | the messenger (`docs/API.md`) |
+/// | `/apps/{id}/…`, `/users/{id}/terminate_connections` | HTTP API of the Pusher protocol, under the same prefix |
+/// | `/api/v1/…` | the messenger (`docs/API.md`) |
+/// | `/sanctum/…`, `/broadcasting/…`, `/login`, `/logout`, `/api/…` | the same for clients of Laravel applications |
 /// | `/up` | whether the process lives |
 /// | `/api/v1/admin/…`, `/laravel-websockets` | the console ([`messenger::admin`]), merged by who builds it |
 /// | `/health`, `/ready` | probes ([`metrics::probes`]), merged likewise |
@@ -44,10 +52,12 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub fn router(pusher: Arc<pusher::PusherApi>, messenger: Arc<messenger::MessengerApi>) -> Router {
     Router::new()
         .merge(pusher::router(pusher))
-        .merge(messenger::router(messenger))
+        .merge(messenger::router(messenger.clone()))
+        .merge(laravel::router(messenger))
         .route("/up", get(up))
         .fallback_service(web::router())
         .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
+        .layer(from_fn(drain::finish))
 }
 
 /// Reverb's probe: alive, whatever else is wrong.

@@ -1,24 +1,26 @@
 //! The HTTP side of the Pusher protocol: the WebSocket handshake at `/app/{key}` and the API under `/apps/{id}`.
 
+mod http_api;
+
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{OriginalUri, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
-use chinwag_engine::{App, AppNumber, AppOptions, Content, Engine, Publication, PublishError};
-use chinwag_protocol::pusher::api::{self, ApiError};
-use chinwag_protocol::pusher::{Handshake, Kind, Pusher};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use axum::routing::{any, get};
+use chinwag_engine::{App, AppNumber, AppOptions, Content, Engine, Publication};
+use chinwag_protocol::pusher::api::ApiError;
+use chinwag_protocol::pusher::{Handshake, Pusher};
 use tokio_util::task::TaskTracker;
 use tungstenite::handshake::derive_accept_key;
 
+pub use self::http_api::Rates;
 use crate::quota::Quota;
 use crate::traffic::{Entry, EntryKind};
+use crate::transport::Uprooted;
 use crate::worker::{Newcomer, Workers};
 
 /// How long a socket may take to become a WebSocket after the answer.
@@ -40,6 +42,8 @@ pub struct PusherApi {
     pub body_bytes_max: usize,
     /// Owns what goes on after an answer.
     pub tasks: TaskTracker,
+    /// How often servers ask.
+    pub rates: Rates,
     /// What a client without an app belongs to until it has read why it must go.
     pub nobody: Arc<App>,
 }
@@ -89,8 +93,7 @@ pub fn router(api: Arc<PusherApi>) -> Router {
     let prefix = api.prefix.clone();
     let routes = Router::new()
         .route("/app/{key}", get(connect))
-        .route("/apps/{id}/events", post(trigger))
-        .route("/apps/{id}/{*rest}", any(not_found))
+        .merge(http_api::routes())
         .route("/apps/{id}", any(not_found))
         .route("/pusher/{*rest}", any(not_found))
         .method_not_allowed_fallback(method_not_allowed)
@@ -98,7 +101,7 @@ pub fn router(api: Arc<PusherApi>) -> Router {
     if prefix.is_empty() {
         routes
     } else {
-        Router::new().nest(&prefix, routes)
+        Router::new().nest(&prefix, routes.route("/up", get(crate::up)))
     }
 }
 
@@ -142,11 +145,8 @@ async fn connect(
             Ok(Err(error)) => return tracing::debug!(%error, "A handshake was not finished"),
             Err(_) => return tracing::debug!("A handshake took too long"),
         };
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
-            return tracing::error!("An upgraded connection is not a TCP socket");
-        };
-        match parts.io.into_inner().into_std() {
-            Ok(stream) => welcome(&api, &key, &request, stream, parts.read_buf),
+        match Uprooted::from_upgrade(upgraded) {
+            Ok((stream, read_ahead)) => welcome(&api, &key, &request, stream, read_ahead),
             Err(error) => tracing::warn!(%error, "A socket could not be handed over"),
         }
     });
@@ -166,13 +166,7 @@ async fn connect(
 }
 
 /// Hands the socket to a worker, with the machine that will greet the client or tell it why not.
-fn welcome(
-    api: &PusherApi,
-    key: &str,
-    request: &Request,
-    stream: std::net::TcpStream,
-    read_ahead: bytes::Bytes,
-) {
+fn welcome(api: &PusherApi, key: &str, request: &Request, stream: Uprooted, read_ahead: bytes::Bytes) {
     let known = api.engine.apps.by_key(key);
     let app = known.clone().unwrap_or_else(|| api.nobody.clone());
     let admission = api.quota.admit(&app);
@@ -215,7 +209,7 @@ fn accept_key(headers: &HeaderMap) -> Option<HeaderValue> {
 fn refuse(error: &ApiError) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = answer(status, error.body());
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status) {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -225,96 +219,4 @@ fn refuse(error: &ApiError) -> Response {
 
 fn answer(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
-}
-
-/// `POST /apps/{id}/events`.
-async fn trigger(
-    State(api): State<Arc<PusherApi>>,
-    Path(id): Path<String>,
-    OriginalUri(uri): OriginalUri,
-    request: Request,
-) -> Response {
-    match try_trigger(&api, &id, &uri, request).await {
-        Ok(body) => answer(StatusCode::OK, body),
-        Err(error) => {
-            api.note_refused(&id, &error);
-            refuse(&error)
-        }
-    }
-}
-
-async fn try_trigger(
-    api: &PusherApi,
-    id: &str,
-    uri: &axum::http::Uri,
-    request: Request,
-) -> Result<String, ApiError> {
-    let body = axum::body::to_bytes(request.into_body(), api.body_bytes_max)
-        .await
-        .map_err(|_| {
-            let text = format!(
-                "The request exceeds the allowed maximum ({} bytes), or did not arrive",
-                api.body_bytes_max
-            );
-            ApiError::new(413, "payload_too_large", text)
-        })?;
-    let app = api.engine.apps.by_id(id);
-    let app = app.ok_or_else(|| ApiError::new(404, "unknown_app", "No matching application"))?;
-    if !app.options.enabled {
-        return Err(ApiError::new(403, "app_disabled", "The application is disabled"));
-    }
-    let signed = api::Request {
-        method: "POST",
-        path: uri.path(),
-        query: uri.query().unwrap_or_default(),
-        body: &body,
-    };
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("the clock is past 1970")
-        .as_secs();
-    api::authenticate(&app, &signed, now, &api.prefix)?;
-    let trigger = api::trigger(&app, &body)?;
-    api.note_published(&app, &trigger.publications);
-    let channels: Vec<_> = trigger
-        .publications
-        .iter()
-        .map(|publication| publication.channel.clone())
-        .collect();
-    for publication in trigger.publications {
-        api.engine
-            .publish(publication)
-            .await
-            .map_err(|error| match error {
-                PublishError::Busy => ApiError::new(503, "busy", "The server is busy; try again in a moment"),
-                PublishError::Broker(error) => {
-                    tracing::warn!(%error, "A publication was not accepted");
-                    ApiError::new(
-                        503,
-                        "unavailable",
-                        "The server cannot publish now; try again in a moment",
-                    )
-                }
-            })?;
-    }
-    if !trigger.wants_user_count && !trigger.wants_subscription_count {
-        return Ok("{}".to_owned());
-    }
-    let mut counts = serde_json::Map::new();
-    for channel in channels {
-        let mut of_channel = serde_json::Map::new();
-        if trigger.wants_user_count && Kind::of(channel.as_str()).presence {
-            let roster = api.engine.roster(app.number, &channel).await;
-            of_channel.insert(
-                "user_count".to_owned(),
-                roster.map_or(0, |roster| roster.members.len()).into(),
-            );
-        }
-        if trigger.wants_subscription_count {
-            let count = api.engine.subscriber_count(app.number, &channel);
-            of_channel.insert("subscription_count".to_owned(), count.into());
-        }
-        counts.insert(channel.to_string(), of_channel.into());
-    }
-    Ok(serde_json::json!({ "channels": counts }).to_string())
 }

@@ -79,6 +79,11 @@ impl Quota {
         }
     }
 
+    /// Open connections of the app.
+    pub(crate) fn of_app(&self, app: &App) -> usize {
+        self.open.by_app.lock().get(&app.number).copied().unwrap_or(0)
+    }
+
     /// All open connections.
     pub fn open(&self) -> usize {
         self.open.all.load(Ordering::Relaxed)

@@ -9,12 +9,13 @@ use std::io::{self, IoSlice, Read, Write};
 
 use bytes::Bytes;
 use chinwag_protocol::Close;
-use tokio::net::TcpStream;
 use tungstenite::error::{CapacityError, Error};
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Message, Utf8Bytes};
+
+use crate::transport::Transport;
 
 /// Bytes a connection keeps of its own for a frame that has not come whole. Larger frames grow it.
 const READ_AHEAD_BYTES: usize = 512;
@@ -30,6 +31,8 @@ pub(crate) struct WebSocket {
     /// Bytes of the first chunk that are written already.
     written: usize,
     queued_bytes: usize,
+    /// The client broke the rules or said goodbye: nothing of what still comes is looked at.
+    deaf: bool,
 }
 
 /// What came in.
@@ -69,11 +72,15 @@ impl WebSocket {
             queue: VecDeque::new(),
             written: 0,
             queued_bytes: 0,
+            deaf: false,
         }
     }
 
     /// Takes in bytes from the socket and appends the messages that are complete.
     pub(crate) fn take_in(&mut self, bytes: &[u8], messages: &mut Vec<Incoming>) {
+        if self.deaf {
+            return;
+        }
         let mut adapter = Adapter {
             input: bytes,
             output: Vec::new(),
@@ -89,9 +96,9 @@ impl WebSocket {
                 Err(Error::ConnectionClosed | Error::AlreadyClosed) => Incoming::Closed,
                 Err(error) => Incoming::Broken(close_for(&error)),
             };
-            let last = matches!(message, Incoming::Closed | Incoming::Broken(_));
+            self.deaf = matches!(message, Incoming::Closed | Incoming::Broken(_));
             messages.push(message);
-            if last {
+            if self.deaf {
                 break;
             }
         }
@@ -136,7 +143,7 @@ impl WebSocket {
     }
 
     /// Writes what the socket takes.
-    pub(crate) fn flush(&mut self, stream: &TcpStream) -> Flushed {
+    pub(crate) fn flush(&mut self, stream: &mut Transport) -> Flushed {
         while let Some(first) = self.queue.front() {
             let result = if self.queue.len() == 1 {
                 stream.try_write(&first[self.written..])
@@ -161,7 +168,11 @@ impl WebSocket {
         if self.queue.capacity() > QUEUE_KEPT {
             self.queue = VecDeque::new();
         }
-        Flushed::All
+        match stream.try_flush() {
+            Ok(()) => Flushed::All,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Flushed::Blocked,
+            Err(_) => Flushed::Gone,
+        }
     }
 
     fn wrote(&mut self, mut bytes: usize) {
@@ -248,9 +259,6 @@ mod tests {
         let mut messages = Vec::new();
         for part in bytes.chunks(step) {
             socket.take_in(part, &mut messages);
-            if matches!(messages.last(), Some(Incoming::Broken(_) | Incoming::Closed)) {
-                break;
-            }
         }
         let said = socket.queue.iter().flat_map(|bytes| bytes.to_vec()).collect();
         let heard = messages.iter().map(|message| match message {

@@ -4,7 +4,7 @@
 //! is then written once, so that a backlog turns into fewer and larger writes by itself.
 
 use std::cell::{Cell, RefCell};
-use std::net::TcpStream as StdStream;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chinwag_engine::{
-    App, AppNumber, ChannelName, ConnectionId, Content, Delivery, Engine, Hub, Inbox, Inboxed, Slot,
+    App, AppNumber, ChannelName, ConnectionId, Content, Delivery, Engine, Hub, Inbox, Inboxed, Slot, UserId,
     WorkerNumber,
 };
 use chinwag_protocol::{Connection as Machine, Input, Millis};
+use futures_util::FutureExt;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use slab::Slab;
@@ -27,6 +28,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::connection::{self, Connection};
 use crate::quota::Admission;
 use crate::traffic::{Counted, Traffic};
+use crate::transport::Uprooted;
 use crate::wheel::{Due, TICK_MS, Wheel};
 
 /// Bytes a worker reads at a time. One buffer serves all of its connections.
@@ -56,7 +58,7 @@ impl Default for WorkerOptions {
 pub(crate) struct Newcomer {
     pub id: ConnectionId,
     pub app: Arc<App>,
-    pub stream: StdStream,
+    pub stream: Uprooted,
     /// What was read behind the handshake.
     pub read_ahead: Bytes,
     pub machine: Box<dyn Machine + Send>,
@@ -108,7 +110,7 @@ impl Inbox for WorkerInbox {
 fn weight(delivery: &Delivery) -> usize {
     let data = match &delivery.publication.content {
         Content::Message { data, .. } => data.len(),
-        Content::Joined { .. } | Content::Left { .. } => 0,
+        _ => 0,
     };
     256 + data
 }
@@ -303,6 +305,7 @@ impl Worker {
                 }) => {
                     self.disconnect(now, connection, app, &channel);
                 }
+                Item::Engine(Inboxed::DisconnectUser { app, user }) => self.disconnect_user(now, app, &user),
                 Item::Newcomer(newcomer) => self.adopt(*newcomer),
             }
         }
@@ -344,6 +347,22 @@ impl Worker {
         }
     }
 
+    /// Every connection of the app is asked: it is a rare order, and a table of users would cost each connection.
+    fn disconnect_user(&self, now: Millis, app: AppNumber, user: &UserId) {
+        let of_app: Vec<_> = {
+            let connections = self.connections.borrow();
+            let all = connections.iter().map(|(_, connection)| connection);
+            all.filter(|connection| connection.app.number == app)
+                .cloned()
+                .collect()
+        };
+        for connection in of_app {
+            connection.input(now, Input::DisconnectUser(user), &self.options);
+            connection.flush();
+            self.arm(&connection);
+        }
+    }
+
     fn adopt(self: &Rc<Self>, newcomer: Newcomer) {
         let Newcomer {
             id,
@@ -353,7 +372,7 @@ impl Worker {
             machine,
             admission,
         } = newcomer;
-        let stream = match tokio::net::TcpStream::from_std(stream) {
+        let stream = match stream.settle() {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(%error, "A new connection could not be registered");
@@ -381,7 +400,11 @@ impl Worker {
         let worker = self.clone();
         // Owned by the worker's LocalSet, which lives as long as the thread.
         tokio::task::spawn_local(async move {
-            connection::run(connection, worker, read_ahead).await;
+            let run = AssertUnwindSafe(connection::run(connection.clone(), worker.clone(), read_ahead));
+            if run.catch_unwind().await.is_err() {
+                tracing::error!("A connection's task panicked; the connection is given up");
+                worker.forget(&connection).await;
+            }
             drop(admission);
         });
     }
@@ -427,7 +450,9 @@ impl Worker {
     /// Takes a connection out of everything.
     pub(crate) async fn forget(&self, connection: &Connection) {
         let dropped = self.hub.borrow_mut().drop_connection(connection.slot);
-        self.connections.borrow_mut().remove(connection.slot.0 as usize);
+        self.connections
+            .borrow_mut()
+            .try_remove(connection.slot.0 as usize);
         for gone in dropped {
             self.engine
                 .unsubscribe(self.number, connection.id, gone.app, &gone.channel, gone.present)

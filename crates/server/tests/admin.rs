@@ -9,14 +9,15 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use chinwag_backends::SqliteStore;
 use chinwag_engine::{
-    App, AppOptions, ChannelName, Content, Engine, Inbox, Inboxed, KeyPair, Sample, Secret, Statistics,
+    App, AppOptions, Beginning, ChannelName, Content, Engine, Inbox, Inboxed, KeyPair, Sample, Secret,
+    Statistics,
 };
 use chinwag_messenger::{Messenger, NewAccount, Options, ServerRole};
 use chinwag_server::messenger::admin::{self, Console};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
 use chinwag_server::metrics::{self, Health};
-use chinwag_server::pusher::{PusherApi, nobody};
+use chinwag_server::pusher::{PusherApi, Rates, nobody};
 use chinwag_server::{Quota, WorkerOptions, Workers, router};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -89,6 +90,7 @@ impl Server {
             prefix: String::new(),
             body_bytes_max: 64 * 1024,
             tasks: TaskTracker::new(),
+            rates: Rates::default(),
             nobody: nobody(),
         });
         let stop = CancellationToken::new();
@@ -193,7 +195,14 @@ impl Server {
         for channel in channels {
             let channel = ChannelName::parse(channel).unwrap();
             self.engine
-                .subscribe(worker, "1.2".parse().unwrap(), &self.shop, &channel, None)
+                .subscribe(
+                    worker,
+                    "1.2".parse().unwrap(),
+                    &self.shop,
+                    &channel,
+                    None,
+                    Beginning::default(),
+                )
                 .await
                 .unwrap();
         }

@@ -104,9 +104,51 @@ pub async fn check<B: Broker + 'static>(make: impl Fn(Arc<dyn Sink>) -> Arc<B>) 
         assert_eq!(got, texts, "since {since:?}");
         assert_eq!(history.complete, complete, "since {since:?}");
         assert_eq!(history.top, positions[4]);
+        assert!((50_000..=60_000).contains(&history.ttl_ms), "{}", history.ttl_ms);
     }
     let newest = broker.history(app, &room, None, 1).await.expect("answers");
     assert_eq!(newest.publications[0].0, 5, "a limit keeps the newest");
+
+    // What is not to be kept is delivered and changes nothing of what is kept.
+    assert_eq!(
+        broker.publish(message("passing"), None).await.expect("accepted"),
+        None
+    );
+    assert_eq!(
+        sink.0.lock().last().expect("delivered"),
+        &("passing".to_owned(), None)
+    );
+    let kept = broker.history(app, &room, None, 1).await.expect("answers");
+    assert_eq!(
+        (said(&kept.publications[0].1), kept.top),
+        ("5".to_owned(), positions[4])
+    );
+
+    // Nobody need listen for something to be kept, and it is forgotten some time after the last publication.
+    let sink = Arc::new(Delivered::default());
+    let broker = make(sink.clone());
+    let brief = Some(HistoryOptions { size: 1, ttl_ms: 400 });
+    broker.publish(message("unheard"), brief).await.expect("accepted");
+    let kept = broker.history(app, &room, None, 1).await.expect("answers");
+    assert_eq!(kept.publications.len(), 1);
+    let waited = std::time::Instant::now();
+    while !broker
+        .history(app, &room, None, 1)
+        .await
+        .expect("answers")
+        .publications
+        .is_empty()
+    {
+        assert!(waited.elapsed().as_secs() < 5, "it is never forgotten");
+        std::thread::yield_now();
+    }
+    assert!(waited.elapsed().as_millis() >= 200, "it was forgotten at once");
+    let again = broker.publish(message("again"), brief).await.expect("accepted");
+    assert_ne!(
+        again.expect("a position").epoch,
+        kept.top.epoch,
+        "a new history has a new epoch"
+    );
 
     // Another app's channel of the same name is another channel.
     let other = broker

@@ -16,6 +16,8 @@ use crate::channel::{ChannelName, HistoryOptions};
 use crate::publication::{Position, Publication};
 
 const SHARDS: usize = 64;
+/// How often a shard is looked through for what is to be forgotten.
+const SWEEP_PAUSE: Duration = Duration::from_secs(10);
 
 /// What one channel remembers.
 struct Kept {
@@ -25,7 +27,13 @@ struct Kept {
     forget_at: Instant,
 }
 
-type Shard = Mutex<HashMap<(AppNumber, ChannelName), Kept, RandomState>>;
+#[derive(Default)]
+struct Keeping {
+    channels: HashMap<(AppNumber, ChannelName), Kept, RandomState>,
+    swept_at: Option<Instant>,
+}
+
+type Shard = Mutex<Keeping>;
 
 /// Keeps history in memory and delivers on the publisher's own thread.
 pub struct MemoryBroker {
@@ -60,22 +68,30 @@ impl Broker for MemoryBroker {
         history: Option<HistoryOptions>,
     ) -> Result<Option<Position>, BrokerError> {
         let key = (publication.app, publication.channel.clone());
-        let mut shard = self.shard(&key).lock();
+        let mut guard = self.shard(&key).lock();
         let Some(options) = history else {
             self.sink.deliver(publication, None);
             return Ok(None);
         };
         let now = Instant::now();
-        // A forgotten history begins again under another epoch. There is no sweep: what a shard holds is
-        // looked through only when something is kept in it.
-        shard.retain(|_, kept| kept.forget_at > now);
-        let epoch_seed = &self.hasher;
-        let kept = shard.entry(key).or_insert_with(|| Kept {
-            epoch: epoch_seed.hash_one(now) >> 11,
+        // Nothing sweeps by itself: what a shard holds is looked through when something is kept in it, and not
+        // every time, since it may be much.
+        let shard = &mut *guard;
+        if shard.swept_at.is_none_or(|at| now - at > SWEEP_PAUSE) {
+            shard.swept_at = Some(now);
+            shard.channels.retain(|_, kept| kept.forget_at > now);
+        }
+        let fresh = || Kept {
+            epoch: self.hasher.hash_one(now) >> 11,
             offset: 0,
             publications: VecDeque::new(),
             forget_at: now,
-        });
+        };
+        let kept = shard.channels.entry(key).or_insert_with(fresh);
+        // A forgotten history begins again under another epoch.
+        if kept.offset > 0 && kept.forget_at <= now {
+            *kept = fresh();
+        }
         kept.offset += 1;
         kept.forget_at = now + Duration::from_millis(options.ttl_ms);
         kept.publications.push_back((kept.offset, publication.clone()));
@@ -106,13 +122,15 @@ impl Broker for MemoryBroker {
         limit: usize,
     ) -> Result<History, BrokerError> {
         let key = (app, channel.clone());
+        let now = Instant::now();
         let shard = self.shard(&key).lock();
-        let Some(kept) = shard.get(&key).filter(|kept| kept.forget_at > Instant::now()) else {
+        let Some(kept) = shard.channels.get(&key).filter(|kept| kept.forget_at > now) else {
             let top = Position { epoch: 0, offset: 0 };
             return Ok(History {
                 publications: Vec::new(),
                 top,
                 complete: since.is_none(),
+                ttl_ms: 0,
             });
         };
         let top = Position {
@@ -136,6 +154,7 @@ impl Broker for MemoryBroker {
             publications,
             top,
             complete,
+            ttl_ms: (kept.forget_at - now).as_millis() as u64,
         })
     }
 }

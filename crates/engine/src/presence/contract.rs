@@ -29,7 +29,7 @@ impl Sink for Viewer {
                 self.log.lock().push(format!("-{}@{version}", user.0));
                 self.there.lock().remove(&*user.0);
             }
-            Content::Message { .. } => panic!("presence publishes joins and leaves only"),
+            _ => panic!("presence publishes joins and leaves only"),
         }
     }
 }
@@ -126,14 +126,21 @@ pub async fn check<P: Presence>(make: impl Fn(Arc<dyn Sink>) -> Arc<P>) {
 
     presence.leave(app, &room, connection(3)).await.expect("leaves");
     presence.leave(app, &room, connection(5)).await.expect("leaves");
+    let empty = presence.roster(app, &room).await.expect("answers");
+    assert_eq!((empty.members.len(), empty.version), (0, 4));
+
+    // Versions go on rising after the channel was empty.
+    let back = presence
+        .join(app, &room, connection(6), member("ann", "6"), 2)
+        .await
+        .expect("joins");
     assert!(
-        presence
-            .roster(app, &room)
-            .await
-            .expect("answers")
-            .members
-            .is_empty()
+        back.version > empty.version,
+        "{} after {}",
+        back.version,
+        empty.version
     );
+    presence.leave(app, &room, connection(6)).await.expect("leaves");
     assert!(
         viewer.there.lock().is_empty(),
         "nobody is left over for whoever applied the changes"

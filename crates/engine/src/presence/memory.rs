@@ -18,7 +18,6 @@ const SHARDS: usize = 64;
 
 #[derive(Default)]
 struct Present {
-    version: u64,
     /// Connections in the order of coming, so that the first of a user's is its oldest.
     connections: Vec<(ConnectionId, Member)>,
     /// How many connections each user has.
@@ -26,7 +25,7 @@ struct Present {
 }
 
 impl Present {
-    fn roster(&self) -> Roster {
+    fn roster(&self, version: u64) -> Roster {
         let mut members = Vec::with_capacity(self.users.len());
         let mut named =
             hashbrown::HashSet::with_capacity_and_hasher(self.users.len(), RandomState::default());
@@ -35,14 +34,18 @@ impl Present {
                 members.push(member.clone());
             }
         }
-        Roster {
-            members,
-            version: self.version,
-        }
+        Roster { members, version }
     }
 }
 
-type Shard = Mutex<HashMap<(AppNumber, ChannelName), Present, RandomState>>;
+#[derive(Default)]
+struct Channels {
+    /// Counts the changes of all channels in it, so that a channel's version does not fall when it is forgotten.
+    version: u64,
+    present: HashMap<(AppNumber, ChannelName), Present, RandomState>,
+}
+
+type Shard = Mutex<Channels>;
 
 /// Presence in memory.
 pub struct MemoryPresence {
@@ -94,10 +97,11 @@ impl Presence for MemoryPresence {
         users_max: usize,
     ) -> Result<Roster, JoinError> {
         let key = (app, channel.clone());
-        let mut shard = self.shard(&key).lock();
-        let present = shard.entry(key.clone()).or_default();
+        let mut guard = self.shard(&key).lock();
+        let shard = &mut *guard;
+        let present = shard.present.entry(key.clone()).or_default();
         if present.connections.iter().any(|(id, _)| *id == connection) {
-            return Ok(present.roster());
+            return Ok(present.roster(shard.version));
         }
         let newcomer = !present.users.contains_key(&member.user);
         if newcomer && users_max > 0 && present.users.len() >= users_max {
@@ -106,17 +110,11 @@ impl Presence for MemoryPresence {
         *present.users.entry(member.user.clone()).or_default() += 1;
         present.connections.push((connection, member.clone()));
         if newcomer {
-            present.version += 1;
-            self.publish(
-                app,
-                channel,
-                Content::Joined {
-                    member,
-                    version: present.version,
-                },
-            );
+            shard.version += 1;
+            let version = shard.version;
+            self.publish(app, channel, Content::Joined { member, version });
         }
-        Ok(present.roster())
+        Ok(present.roster(shard.version))
     }
 
     async fn leave(
@@ -126,8 +124,9 @@ impl Presence for MemoryPresence {
         connection: ConnectionId,
     ) -> Result<(), JoinError> {
         let key = (app, channel.clone());
-        let mut shard = self.shard(&key).lock();
-        let Some(present) = shard.get_mut(&key) else {
+        let mut guard = self.shard(&key).lock();
+        let shard = &mut *guard;
+        let Some(present) = shard.present.get_mut(&key) else {
             return Ok(());
         };
         let Some(index) = present.connections.iter().position(|(id, _)| *id == connection) else {
@@ -141,18 +140,12 @@ impl Presence for MemoryPresence {
         *left -= 1;
         if *left == 0 {
             present.users.remove(&member.user);
-            present.version += 1;
-            self.publish(
-                app,
-                channel,
-                Content::Left {
-                    user: member.user,
-                    version: present.version,
-                },
-            );
+            shard.version += 1;
+            let (user, version) = (member.user, shard.version);
+            self.publish(app, channel, Content::Left { user, version });
         }
         if present.connections.is_empty() {
-            shard.remove(&key);
+            shard.present.remove(&key);
         }
         Ok(())
     }
@@ -160,13 +153,8 @@ impl Presence for MemoryPresence {
     async fn roster(&self, app: AppNumber, channel: &ChannelName) -> Result<Roster, JoinError> {
         let key = (app, channel.clone());
         let shard = self.shard(&key).lock();
-        Ok(shard.get(&key).map_or(
-            Roster {
-                members: Vec::new(),
-                version: 0,
-            },
-            Present::roster,
-        ))
+        let nobody = Present::default();
+        Ok(shard.present.get(&key).unwrap_or(&nobody).roster(shard.version))
     }
 }
 

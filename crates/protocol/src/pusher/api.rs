@@ -1,13 +1,14 @@
-//! The HTTP API of Pusher: whether a request is signed by the app, and what it wants published.
+//! The HTTP API of Pusher: whether a request is signed by the app, and how refusals look. What requests want is in
+//! [`publish`] and [`query`].
 
-use chinwag_engine::{App, ChannelName, ConnectionId, Publication};
+pub mod publish;
+pub mod query;
+
+use chinwag_engine::App;
 use md5::{Digest, Md5};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use super::channel::check_name;
-use super::{auth, message};
+use super::auth;
 
 /// A request as it came, before anything is believed.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +82,15 @@ fn percent_decode(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A parameter of the query, decoded; names do not depend on capitals.
+pub fn parameter(query: &str, name: &str) -> Option<String> {
+    query.split('&').find_map(|pair| {
+        let (known, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let same = percent_decode(known).eq_ignore_ascii_case(name);
+        same.then(|| percent_decode(value))
+    })
 }
 
 /// Whether the request is signed with one of the app's keys, at about this time, over this very body.
@@ -176,139 +186,11 @@ pub fn authenticate(app: &App, request: &Request<'_>, now_s: u64, prefix: &str) 
     Err(unauthorized("auth_signature", "Authentication signature invalid"))
 }
 
-#[derive(Deserialize)]
-struct EventBody<'a> {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(borrow, default, deserialize_with = "message::present")]
-    data: Option<&'a RawValue>,
-    #[serde(default)]
-    channels: Option<OneOrMore>,
-    #[serde(default)]
-    channel: Option<OneOrMore>,
-    #[serde(default)]
-    socket_id: Option<String>,
-    #[serde(default)]
-    info: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore {
-    One(String),
-    More(Vec<String>),
-}
-
-/// What a trigger asks for.
-#[derive(Debug)]
-pub struct Trigger {
-    /// One publication per channel, in the order given.
-    pub publications: Vec<Publication>,
-    /// Wants to know how many users are on each presence channel.
-    pub wants_user_count: bool,
-    /// Wants to know how many connections each channel has.
-    pub wants_subscription_count: bool,
-}
-
-/// Reads the body of `POST /apps/{id}/events`.
-pub fn trigger(app: &App, body: &[u8]) -> Result<Trigger, ApiError> {
-    let body = std::str::from_utf8(body).map_err(|_| bad_request("invalid_body", "The body is not UTF-8"))?;
-    let body: EventBody<'_> = message::parse_object(body)
-        .map_err(|error| bad_request("invalid_body", format!("The body is not an event: {error}")))?;
-    let options = &app.options;
-    let name = body.name.as_deref().filter(|name| !name.is_empty());
-    let name = name.ok_or_else(|| bad_request("invalid_name", "The event needs a name"))?;
-    if name.chars().count() > options.event_name_chars_max {
-        let text = format!(
-            "The event name exceeds the allowed maximum ({} characters)",
-            options.event_name_chars_max
-        );
-        return Err(bad_request("invalid_name", text));
-    }
-    if name.starts_with("pusher:") || name.starts_with("pusher_internal:") {
-        return Err(bad_request(
-            "invalid_name",
-            "Event names that begin with pusher: or pusher_internal: are reserved",
-        ));
-    }
-    let data = body
-        .data
-        .ok_or_else(|| bad_request("invalid_data", "The event needs data"))?;
-    let data = match data.get().as_bytes() {
-        [b'"', ..] => serde_json::from_str::<String>(data.get())
-            .map_err(|_| bad_request("invalid_data", "The data is not valid text"))?,
-        _ => message::compact(data.get()),
-    };
-    if data.len() > options.event_bytes_max {
-        let limit = options.event_bytes_max;
-        let text = format!(
-            "The data content of this event exceeds the allowed maximum ({limit} bytes): {} bytes",
-            data.len()
-        );
-        return Err(ApiError::new(413, "payload_too_large", text));
-    }
-    let except = match body.socket_id.as_deref() {
-        None => None,
-        Some(id) => Some(
-            id.parse::<ConnectionId>()
-                .map_err(|_| bad_request("invalid_socket_id", "The socket_id is not one"))?,
-        ),
-    };
-    let mut channels = match body.channels.or(body.channel) {
-        None => Vec::new(),
-        Some(OneOrMore::One(channel)) => vec![channel],
-        Some(OneOrMore::More(channels)) => channels,
-    };
-    let limit = options.channels_per_event_max;
-    if channels.is_empty() || channels.len() > limit {
-        let text = format!(
-            "An event needs 1 to {limit} channels, {} were given",
-            channels.len()
-        );
-        return Err(bad_request("invalid_channels", text));
-    }
-    let mut seen = hashbrown::HashSet::new();
-    channels.retain(|channel| seen.insert(channel.clone()));
-    let data = bytes::Bytes::from(data);
-    let mut publications = Vec::with_capacity(channels.len());
-    for channel in &channels {
-        check_name(channel).map_err(|error| bad_request("invalid_channel", format!("{error}: {channel}")))?;
-        let channel = ChannelName::parse(channel).expect("names of this protocol are names of the engine");
-        let mut publication = Publication::message(app.number, channel, name, data.clone());
-        publication.except = except;
-        publications.push(publication);
-    }
-    let mut trigger = Trigger {
-        publications,
-        wants_user_count: false,
-        wants_subscription_count: false,
-    };
-    for attribute in body
-        .info
-        .as_deref()
-        .unwrap_or_default()
-        .split(',')
-        .filter(|text| !text.is_empty())
-    {
-        match attribute {
-            "user_count" => trigger.wants_user_count = true,
-            "subscription_count" => trigger.wants_subscription_count = true,
-            other => {
-                return Err(bad_request(
-                    "invalid_info",
-                    format!("Unknown info attribute: {other}"),
-                ));
-            }
-        }
-    }
-    Ok(trigger)
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use std::sync::Arc;
 
-    use chinwag_engine::{AppOptions, Apps, Content, KeyPair, Secret};
+    use chinwag_engine::{AppOptions, Apps, KeyPair, Secret};
 
     use super::*;
 
@@ -520,110 +402,6 @@ pub(super) mod tests {
             check("POST", "/apps/100201/events", &good, H1_BODY, NOW),
             Err("auth_signature"),
             "another path"
-        );
-    }
-
-    #[test]
-    fn triggers_are_read_in_every_form_that_sdks_send() {
-        let read = |body: &str| {
-            trigger(&app(), body.as_bytes()).map(|trigger| {
-                let channels = trigger
-                    .publications
-                    .iter()
-                    .map(|p| p.channel.to_string())
-                    .collect::<Vec<_>>();
-                let Content::Message { data, .. } = trigger.publications[0].content.clone() else {
-                    panic!("a trigger publishes messages")
-                };
-                (
-                    channels,
-                    String::from_utf8(data.to_vec()).unwrap(),
-                    trigger.publications[0].except.is_some(),
-                )
-            })
-        };
-        let one = |channel: &str, data: &str, except| Ok((vec![channel.to_owned()], data.to_owned(), except));
-        assert_eq!(
-            read(r#"{"name":"e","channels":["a"],"data":"{\"x\": 1}"}"#),
-            one("a", "{\"x\": 1}", false)
-        );
-        assert_eq!(
-            read(r#"{"name":"e","channel":"a","data":"plain","socket_id":"1.2"}"#),
-            one("a", "plain", true)
-        );
-        assert_eq!(
-            read(r#"{"name":"e","channels":"a","data":{"x" : [ ]}}"#),
-            one("a", r#"{"x":[]}"#, false)
-        );
-        assert_eq!(
-            read(r#"{"name":"e","channels":["a","a"],"channel":"b","data":""}"#),
-            one("a", "", false)
-        );
-        let hundred: Vec<String> = (0..101).map(|n| format!("\"c{n}\"")).collect();
-        let with = |n: usize| {
-            format!(
-                r#"{{"name":"e","data":"1","channels":[{}]}}"#,
-                hundred[..n].join(",")
-            )
-        };
-        assert_eq!(read(&with(100)).map(|(channels, ..)| channels.len()), Ok(100));
-        for (body, status, code) in [
-            (with(101), 400, "invalid_channels"),
-            (with(0), 400, "invalid_channels"),
-            ("{".to_owned(), 400, "invalid_body"),
-            ("[]".to_owned(), 400, "invalid_body"),
-            (r#"{"channel":"a","data":"1"}"#.to_owned(), 400, "invalid_name"),
-            (
-                r#"{"name":"","channel":"a","data":"1"}"#.to_owned(),
-                400,
-                "invalid_name",
-            ),
-            (
-                format!(r#"{{"name":"{}","channel":"a","data":"1"}}"#, "n".repeat(201)),
-                400,
-                "invalid_name",
-            ),
-            (
-                r#"{"name":"pusher:x","channel":"a","data":"1"}"#.to_owned(),
-                400,
-                "invalid_name",
-            ),
-            (
-                r#"{"name":"pusher_internal:x","channel":"a","data":"1"}"#.to_owned(),
-                400,
-                "invalid_name",
-            ),
-            (r#"{"name":"e","channel":"a"}"#.to_owned(), 400, "invalid_data"),
-            (
-                r#"{"name":"e","channel":"a b","data":"1"}"#.to_owned(),
-                400,
-                "invalid_channel",
-            ),
-            (
-                r#"{"name":"e","channel":"a","data":"1","socket_id":"x"}"#.to_owned(),
-                400,
-                "invalid_socket_id",
-            ),
-            (
-                r#"{"name":"e","channel":"a","data":"1","info":"nonsense"}"#.to_owned(),
-                400,
-                "invalid_info",
-            ),
-            (
-                format!(r#"{{"name":"e","channel":"a","data":"{}"}}"#, "d".repeat(10_241)),
-                413,
-                "payload_too_large",
-            ),
-        ] {
-            let error = trigger(&app(), body.as_bytes()).expect_err(&body);
-            assert_eq!((error.status, error.code), (status, code), "{body}");
-        }
-        assert!(
-            read(&format!(
-                r#"{{"name":"e","channel":"a","data":"{}"}}"#,
-                "d".repeat(10_240)
-            ))
-            .is_ok()
         );
     }
 }

@@ -39,6 +39,20 @@ pub fn sign_channel(
     format!("{key}:{signature}")
 }
 
+/// What a client presents to sign in: `key:signature`. `user_data` is signed byte for byte.
+pub fn sign_user(key: &str, secret: &Secret, socket_id: &str, user_data: &str) -> String {
+    format!("{key}:{}", sign(secret, &[socket_id, "::user::", user_data]))
+}
+
+/// Whether `auth` lets this socket sign in as whom `user_data` names, with one of this app's keys.
+pub fn verify_user(app: &App, auth: &str, socket_id: &str, user_data: &str) -> bool {
+    let Some((key, signature)) = auth.split_once(':') else {
+        return false;
+    };
+    app.secret_of(key)
+        .is_some_and(|secret| verify(secret, &[socket_id, "::user::", user_data], signature))
+}
+
 /// Whether `auth` lets this socket subscribe to the channel. The key must be one of this app's, and the
 /// signature made with that key's own secret.
 pub fn verify_channel(
@@ -164,6 +178,44 @@ mod tests {
             let auth = format!("chinwag-key:{signature}");
             assert_eq!(sign_channel("chinwag-key", secret, socket, channel, *data), auth);
             assert!(verify_channel(&app, &auth, socket, channel, *data), "{channel}");
+        }
+    }
+
+    #[test]
+    fn sign_in_signatures_agree_with_other_implementations() {
+        let app = app();
+        for (socket, data, signature) in [
+            (
+                "1234.1234",
+                r#"{"id":"12345"}"#,
+                "e051c9ad1dbe7fbd7d2fc9d5557d1b1626f9a236636ebb3d4f77dcbb3576368a",
+            ),
+            (
+                "1234.1234",
+                r#"{"id":"u-1","user_info":{"name":"Ada"},"watchlist":["u-2","u-3"]}"#,
+                "8f118d32fc134d919b79f4765e758a81c2fae31b7c977a46bd02da17be07a3f7",
+            ),
+            (
+                "88.99",
+                r#"{"id":"u_9","user_info":{"name":"Zoë"}}"#,
+                "0f563d7213dabf03230dbe9cd8fe747045e714208e4c1b08952e735ec9ccba53",
+            ),
+            (
+                "88.99",
+                r#"{"id":"u_9","user_info":{"name":"Zo\u00eb"}}"#,
+                "8f870e367154025cef876d44fe29dfe4872f52059628ffb5abc74d2302bb9ffc",
+            ),
+        ] {
+            let auth = format!("chinwag-key:{signature}");
+            let secret = &app.keys[0].secret;
+            assert_eq!(sign_user("chinwag-key", secret, socket, data), auth);
+            assert!(verify_user(&app, &auth, socket, data), "{data}");
+            assert!(!verify_user(&app, &auth, "1.1", data), "another socket");
+            assert!(!verify_user(&app, signature, socket, data), "no key");
+            assert!(
+                !verify_user(&app, &auth.replace("chinwag-key", "second-key"), socket, data),
+                "another key"
+            );
         }
     }
 

@@ -1,7 +1,15 @@
 //! Channel names: what they may be, and what their prefixes mean.
 
+use chinwag_engine::{App, ChannelName, HistoryOptions, Namespace};
+
 /// Longest name, prefix included.
 const NAME_CHARS_MAX: usize = 200;
+const CACHE_PREFIXES: [&str; 4] = [
+    "cache-",
+    "private-cache-",
+    "private-encrypted-cache-",
+    "presence-cache-",
+];
 
 /// What a name's prefix asks for. The questions are independent of each other, and each prefix counts only at the
 /// very beginning and with its hyphen: `privateer` is a public channel.
@@ -25,16 +33,42 @@ impl Kind {
             needs_auth: presence || name.starts_with("private-"),
             presence,
             encrypted: name.starts_with("private-encrypted-"),
-            cache: [
-                "cache-",
-                "private-cache-",
-                "private-encrypted-cache-",
-                "presence-cache-",
-            ]
-            .iter()
-            .any(|prefix| name.starts_with(prefix)),
+            cache: CACHE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)),
         }
     }
+}
+
+const USER_PREFIX: &str = "#server-to-user-";
+
+/// The channel on which servers speak to a user, if the text can be a user's id.
+pub(super) fn user_channel(id: &str) -> Option<ChannelName> {
+    check_name(id).ok()?;
+    ChannelName::parse(&format!("{USER_PREFIX}{id}")).ok()
+}
+
+/// Whose channel it is.
+pub(super) fn user_of(channel: &str) -> Option<&str> {
+    let id = channel.strip_prefix(USER_PREFIX)?;
+    check_name(id).is_ok().then_some(id)
+}
+
+/// The channel on which a user is present while it is signed in. Clients can neither ask for it nor see it.
+pub(super) fn online_channel(id: &str) -> Option<ChannelName> {
+    check_name(id).ok()?;
+    ChannelName::parse(&format!("#online-{id}")).ok()
+}
+
+/// Options of cache channels for an app's namespaces: the last event is kept for `ttl_ms` after each new one, and
+/// only servers' events are.
+pub fn cache_namespaces(ttl_ms: u64) -> Vec<Namespace> {
+    CACHE_PREFIXES
+        .iter()
+        .map(|prefix| Namespace {
+            prefix: (*prefix).to_owned(),
+            history: Some(HistoryOptions { size: 1, ttl_ms }),
+            history_of_connections: false,
+        })
+        .collect()
 }
 
 /// Why a name is refused.
@@ -46,6 +80,26 @@ pub enum NameError {
     /// A character outside of the allowed ones.
     #[error("The channel name may only contain A-Z, a-z, 0-9 and _ - = @ , . ;")]
     Characters,
+}
+
+/// The same where an app is lenient: any characters that print, at most 200 bytes. What begins with # is ours.
+pub fn check_name_leniently(name: &str) -> Result<(), NameError> {
+    if name.is_empty() || name.len() > NAME_CHARS_MAX {
+        return Err(NameError::Length);
+    }
+    if name.starts_with('#') || name.chars().any(char::is_control) {
+        return Err(NameError::Characters);
+    }
+    Ok(())
+}
+
+/// Whether an app takes the name.
+pub(super) fn check_name_for(app: &App, name: &str) -> Result<(), NameError> {
+    if app.options.lenient_names {
+        check_name_leniently(name)
+    } else {
+        check_name(name)
+    }
 }
 
 /// Whether clients may subscribe to, and applications publish on, a channel of this name.
@@ -89,6 +143,23 @@ mod tests {
                 flags,
                 "{name}"
             );
+        }
+    }
+
+    #[test]
+    fn lenient_names_may_have_anything_that_prints_and_never_ours() {
+        for good in ["a b", "zoë:1/2", "🦆", &"x".repeat(200)] {
+            assert_eq!(check_name_leniently(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "#server-to-user-1",
+            "#online-1",
+            "#orders",
+            "a\nb",
+            &"ë".repeat(101),
+        ] {
+            assert!(check_name_leniently(bad).is_err(), "{bad}");
         }
     }
 

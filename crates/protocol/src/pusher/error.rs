@@ -11,6 +11,12 @@ pub struct Refusal {
     pub message: String,
 }
 
+impl From<Close> for Refusal {
+    fn from(close: Close) -> Self {
+        Self::new(close.code, close.reason)
+    }
+}
+
 impl Refusal {
     fn new(code: u16, message: &str) -> Self {
         Self {
@@ -46,6 +52,10 @@ impl Refusal {
         )
     }
 
+    pub(super) fn message_rate() -> Self {
+        Self::new(4301, "Rate limit exceeded")
+    }
+
     pub(super) fn client_event_rate() -> Self {
         Self::new(4301, "Client event rejected due to rate limit")
     }
@@ -70,6 +80,21 @@ impl Refusal {
             code: None,
             message: text.to_owned(),
         }
+    }
+
+    pub(super) fn signin_refused() -> Self {
+        Self::new(4009, "Connection not authorized for signin.")
+    }
+
+    pub(super) fn other_user() -> Self {
+        Self::new(4009, "Connection is already signed in as another user")
+    }
+
+    pub(super) fn watchlist_too_long(limit: usize, accepted: &str) -> Self {
+        Self::new(
+            4302,
+            &format!("The watchlist exceeds the allowed maximum ({limit}); accepted: {accepted}"),
+        )
     }
 
     pub(super) fn busy() -> Self {
@@ -172,6 +197,10 @@ pub(super) const TOO_MUCH_GARBAGE: Close = Close {
     code: 4100,
     reason: "Too many malformed messages",
 };
+pub(super) const TOO_MANY_MESSAGES: Close = Close {
+    code: 4100,
+    reason: "Rate limit exceeded",
+};
 pub(super) const OVERTAKEN: Close = Close {
     code: 4100,
     reason: "Subscription took too long",
@@ -187,6 +216,10 @@ pub(super) const STOPPING: Close = Close {
 pub(super) const NO_PONG: Close = Close {
     code: 4201,
     reason: "Pong reply not received",
+};
+pub(super) const NOBODY: Close = Close {
+    code: 4009,
+    reason: "Connection not authorized within timeout.",
 };
 pub(super) const DISCONNECTED: Close = Close {
     code: 4009,

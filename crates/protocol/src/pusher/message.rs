@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use chinwag_engine::{Content, Delivery, Roster, WireFormat};
+use chinwag_engine::{Content, Delivery, Publication, Roster, WireFormat};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -45,6 +45,23 @@ pub(super) struct Subscribe {
 #[derive(Deserialize)]
 pub(super) struct Unsubscribe {
     pub channel: String,
+}
+
+/// The data of `pusher:signin`.
+#[derive(Deserialize)]
+pub(super) struct SignIn {
+    pub auth: String,
+    pub user_data: String,
+}
+
+/// Who signs in. An id that is not text is refused: clients take only text back.
+#[derive(Deserialize)]
+pub(super) struct UserData<'a> {
+    pub id: String,
+    #[serde(borrow, default)]
+    pub user_info: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub watchlist: Option<&'a RawValue>,
 }
 
 /// The member data of a presence channel.
@@ -142,6 +159,11 @@ pub(super) fn pong() -> Frame {
     event("pusher:pong", "", "{}", None)
 }
 
+/// `pusher:ping`.
+pub(super) fn ping() -> Frame {
+    event("pusher:ping", "", "{}", None)
+}
+
 /// `pusher:error`.
 pub(super) fn error(refusal: &Refusal) -> Frame {
     #[derive(Serialize)]
@@ -154,6 +176,34 @@ pub(super) fn error(refusal: &Refusal) -> Frame {
         message: &refusal.message,
     });
     Frame::text(&format!(r#"{{"event":"pusher:error","data":{data}}}"#))
+}
+
+/// `pusher:signin_success`, whose data is an object that holds the very text that was signed.
+pub(super) fn signed_in(user_data: &str) -> Frame {
+    let data = text(&user_data);
+    Frame::text(&format!(
+        r#"{{"event":"pusher:signin_success","data":{{"user_data":{data}}}}}"#
+    ))
+}
+
+/// `pusher_internal:watchlist_events`: who is online and who is not, leaving out what nobody is.
+pub(super) fn watchlist_events(online: &[&str], offline: &[&str]) -> Option<Frame> {
+    #[derive(Serialize)]
+    struct Event<'a> {
+        name: &'a str,
+        user_ids: &'a [&'a str],
+    }
+    #[derive(Serialize)]
+    struct Data<'a> {
+        events: Vec<Event<'a>>,
+    }
+    let events: Vec<_> = [("online", online), ("offline", offline)]
+        .into_iter()
+        .filter(|(_, user_ids)| !user_ids.is_empty())
+        .map(|(name, user_ids)| Event { name, user_ids })
+        .collect();
+    let data = (!events.is_empty()).then(|| text(&Data { events }))?;
+    Some(event("pusher_internal:watchlist_events", "", &data, None))
 }
 
 /// `pusher:subscription_error`.
@@ -199,9 +249,18 @@ pub(super) fn subscribed(channel: &str, roster: Option<&Roster>) -> Frame {
     event("pusher_internal:subscription_succeeded", channel, &data, None)
 }
 
+/// `pusher:cache_miss`.
+pub(super) fn cache_miss(channel: &str) -> Frame {
+    event("pusher:cache_miss", channel, "{}", None)
+}
+
 /// A delivery in this protocol's form, header included.
 pub(super) fn delivery(delivery: &Delivery) -> Bytes {
-    let publication = &delivery.publication;
+    publication(&delivery.publication)
+}
+
+/// A publication in this protocol's form, header included.
+pub(super) fn publication(publication: &Publication) -> Bytes {
     let channel = publication.channel.as_str();
     let frame = match &publication.content {
         Content::Message { event: name, data } => {
@@ -226,6 +285,12 @@ pub(super) fn delivery(delivery: &Delivery) -> Bytes {
             let data = format!(r#"{{"user_id":{}}}"#, text(&&*user.0));
             event("pusher_internal:member_removed", channel, &data, None)
         }
+        Content::Subscribers { count } => {
+            let data = format!(r#"{{"subscription_count":{count}}}"#);
+            event("pusher_internal:subscription_count", channel, &data, None)
+        }
+        // An order to the node, never on its way to a client.
+        Content::Disconnect { .. } => return Bytes::new(),
     };
     frame.into_bytes()
 }

@@ -4,13 +4,20 @@
 pub mod api;
 pub mod auth;
 mod channel;
+mod client_event;
 mod connection;
 mod error;
+mod handshake;
 mod message;
+mod rate;
 mod refused;
+mod subscription;
+mod users;
 
-pub use channel::{Kind, NameError, check_name};
-pub use connection::{Handshake, Pusher};
+pub use channel::{Kind, NameError, cache_namespaces, check_name, check_name_leniently};
+pub use connection::Pusher;
 pub use error::Refusal;
+pub use handshake::Handshake;
 pub use message::WIRE;
+pub use rate::Bucket;
 pub use refused::{Refused, is_refusal, refused};

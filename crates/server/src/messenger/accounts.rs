@@ -148,11 +148,7 @@ pub(super) async fn log_out(
     origin: Origin,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    api.messenger.log_out(&caller).await?;
-    // The feed says it too, but may drop events when it is overrun.
-    api.presence.leaving(caller.user);
-    api.sockets
-        .close(caller.login, caller.user, api.app.number, &api.engine);
+    api.end_login(&caller).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     if auth::has_session(&headers) {
         auth::end_session(response.headers_mut(), &origin);

@@ -16,7 +16,8 @@ use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 use chinwag_engine::{App, PublishError, Statistics};
 use chinwag_messenger::{Caller, ServerRole, UserId};
-use chinwag_protocol::pusher::api::{self, ApiError};
+use chinwag_protocol::pusher::api::ApiError;
+use chinwag_protocol::pusher::api::publish::trigger;
 use serde::{Deserialize, Serialize};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
@@ -124,14 +125,14 @@ async fn apps(State(console): State<Arc<Console>>, _: Admin<Reads>) -> Result<Re
         enabled: app.options.enabled,
         internal: console.is_internal(app),
         connections: console.pusher.workers.traffic().totals(app.number).connections,
-        channels: shown_channels(&console, app).len(),
+        channels: shown_channels(&console, app, "").len(),
     });
     ok(&view::List::whole(items.collect::<Vec<_>>()))
 }
 
 /// Channels without those that nodes and protocols use among themselves.
-fn shown_channels(console: &Console, app: &App) -> Vec<(chinwag_engine::ChannelName, usize)> {
-    let mut channels = console.pusher.engine.channels(app.number);
+fn shown_channels(console: &Console, app: &App, prefix: &str) -> Vec<(chinwag_engine::ChannelName, usize)> {
+    let mut channels = console.pusher.engine.channels(app.number, prefix);
     channels.retain(|(channel, _)| !channel.as_str().starts_with('#'));
     channels
 }
@@ -159,7 +160,7 @@ async fn channels(
     let limit = extract::limit_up_to(page.limit.as_deref(), PAGE_SIZE_MAX)?;
     let app = console.app(&id)?;
     let prefix = page.prefix.unwrap_or_default();
-    let mut channels = shown_channels(&console, &app);
+    let mut channels = shown_channels(&console, &app, &prefix);
     channels.retain(|(channel, _)| {
         let name = channel.as_str();
         name.starts_with(&prefix) && page.cursor.as_deref().is_none_or(|cursor| name > cursor)
@@ -211,10 +212,10 @@ async fn publish(
         ));
     }
     let body = serde_json::json!({"name": new.name, "channels": [&new.channel], "data": new.data});
-    let trigger = api::trigger(&app, body.to_string().as_bytes()).map_err(refused)?;
+    let event = trigger(&app, body.to_string().as_bytes()).map_err(refused)?;
     let (pusher, mut subscribers) = (&console.pusher, 0);
-    pusher.note_published(&app, &trigger.publications);
-    for publication in trigger.publications {
+    pusher.note_published(&app, &event.publications);
+    for publication in event.publications {
         subscribers += pusher.engine.subscriber_count(app.number, &publication.channel);
         pusher
             .engine

@@ -16,22 +16,25 @@ use subtle::ConstantTimeEq;
 use super::MessengerApi;
 use super::limits::Meter;
 use crate::error::Problem;
+use crate::listen::OverTls;
 
 const SESSION_COOKIE: &str = "chinwag_session";
 const CSRF_COOKIE: &str = "XSRF-TOKEN";
-const CSRF_HEADER: &str = "x-csrf-token";
+pub(crate) const CSRF_HEADER: &str = "x-csrf-token";
+/// Where axios puts it by itself.
+pub(crate) const XSRF_HEADER: &str = "x-xsrf-token";
 
 /// As long as browsers keep cookies at all; the server ends logins that are not used long before.
-const SESSION_SECONDS: u32 = 400 * 24 * 60 * 60;
+pub(crate) const SESSION_SECONDS: u32 = 400 * 24 * 60 * 60;
 
 /// The caller of an operation, charged to the budget `B`.
-pub(super) struct By<B> {
-    pub(super) caller: Caller,
+pub(crate) struct By<B> {
+    pub(crate) caller: Caller,
     budget: PhantomData<B>,
 }
 
 /// What an operation costs the caller.
-pub(super) trait Budget: Send + Sync {
+pub(crate) trait Budget: Send + Sync {
     /// Takes its price.
     fn charge(api: &MessengerApi, caller: &Caller, meter: &Meter) -> Result<(), Problem>;
 
@@ -42,7 +45,7 @@ pub(super) trait Budget: Send + Sync {
 }
 
 /// Changes nothing, or nothing but watermarks.
-pub(super) struct Reads;
+pub(crate) struct Reads;
 
 impl Budget for Reads {
     fn charge(api: &MessengerApi, caller: &Caller, meter: &Meter) -> Result<(), Problem> {
@@ -51,7 +54,7 @@ impl Budget for Reads {
 }
 
 /// Changes something.
-pub(super) struct Writes;
+pub(crate) struct Writes;
 
 impl Budget for Writes {
     fn charge(api: &MessengerApi, caller: &Caller, meter: &Meter) -> Result<(), Problem> {
@@ -60,24 +63,11 @@ impl Budget for Writes {
 }
 
 /// The operation charges by itself, once it knows more.
-pub(super) struct OwnPrice;
+pub(crate) struct OwnPrice;
 
 impl Budget for OwnPrice {
     fn charge(_: &MessengerApi, _: &Caller, _: &Meter) -> Result<(), Problem> {
         Ok(())
-    }
-}
-
-/// `/broadcasting/auth`: a read that another site can make but not read the answer of, so no CSRF proof.
-pub(super) struct Harmless;
-
-impl Budget for Harmless {
-    fn charge(api: &MessengerApi, caller: &Caller, meter: &Meter) -> Result<(), Problem> {
-        Reads::charge(api, caller, meter)
-    }
-
-    fn needs_csrf(_: &Method) -> bool {
-        false
     }
 }
 
@@ -109,14 +99,14 @@ impl<B: Budget> FromRequestParts<Arc<MessengerApi>> for By<B> {
 }
 
 /// What a request shows to prove who it is.
-enum Presented<'a> {
+pub(crate) enum Presented<'a> {
     Bearer(&'a str),
     Cookie(&'a str),
     Nothing,
 }
 
 /// A request with an `Authorization` header stands by it, whatever cookies the browser adds.
-fn presented(headers: &HeaderMap) -> Presented<'_> {
+pub(crate) fn presented(headers: &HeaderMap) -> Presented<'_> {
     if let Some(value) = headers.get(AUTHORIZATION) {
         let bearer = value.to_str().ok().and_then(|text| {
             let (scheme, token) = text.split_once(' ')?;
@@ -137,16 +127,26 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .find_map(|(key, value)| (key == name).then_some(value))
 }
 
-/// Whether the browser holds a session, used or not.
-pub(super) fn has_session(headers: &HeaderMap) -> bool {
-    cookie(headers, SESSION_COOKIE).is_some()
+/// The session that the browser holds, used or not.
+pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, SESSION_COOKIE)
 }
 
-fn proves_own_page(headers: &HeaderMap, session: &str) -> bool {
-    let Some(given) = headers.get(CSRF_HEADER) else {
-        return false;
-    };
-    given.as_bytes().ct_eq(csrf_token(session).as_bytes()).into()
+/// Whether the browser holds a session, used or not.
+pub(crate) fn has_session(headers: &HeaderMap) -> bool {
+    session(headers).is_some()
+}
+
+pub(crate) fn proves_own_page(headers: &HeaderMap, session: &str) -> bool {
+    [CSRF_HEADER, XSRF_HEADER]
+        .iter()
+        .filter_map(|name| headers.get(*name))
+        .any(|given| is_csrf_token(given.as_bytes(), session))
+}
+
+/// Whether this is the CSRF token of the session.
+pub(crate) fn is_csrf_token(given: &[u8], session: &str) -> bool {
+    given.ct_eq(csrf_token(session).as_bytes()).into()
 }
 
 /// Follows from the session's secret, so nothing is stored; and it does not give the secret away.
@@ -157,13 +157,17 @@ fn csrf_token(session: &str) -> String {
 }
 
 /// Sets both cookies of a new session.
-pub(super) fn begin_session(headers: &mut HeaderMap, token: &Token, origin: &Origin) {
-    let session = token.reveal();
-    set_cookies(headers, session, &csrf_token(session), SESSION_SECONDS, origin);
+pub(crate) fn begin_session(headers: &mut HeaderMap, token: &Token, origin: &Origin) {
+    keep_session(headers, token.reveal(), SESSION_SECONDS, origin);
+}
+
+/// Sets both cookies of a session for so many seconds.
+pub(crate) fn keep_session(headers: &mut HeaderMap, session: &str, seconds: u32, origin: &Origin) {
+    set_cookies(headers, session, &csrf_token(session), seconds, origin);
 }
 
 /// Takes both cookies away.
-pub(super) fn end_session(headers: &mut HeaderMap, origin: &Origin) {
+pub(crate) fn end_session(headers: &mut HeaderMap, origin: &Origin) {
     set_cookies(headers, "", "", 0, origin);
 }
 
@@ -181,16 +185,16 @@ fn set_cookies(headers: &mut HeaderMap, session: &str, csrf: &str, seconds: u32,
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     /// The client's address, where the listener tells it.
-    pub(super) address: Option<IpAddr>,
+    pub(crate) address: Option<IpAddr>,
     /// It came over https.
-    pub(super) https: bool,
+    pub(crate) https: bool,
 }
 
 impl Origin {
     /// As text, for counting failed log-ins.
-    pub(super) fn address_text(&self) -> String {
+    pub(crate) fn address_text(&self) -> String {
         self.address
             .map_or_else(|| "unknown".to_owned(), |address| address.to_string())
     }
@@ -204,7 +208,12 @@ impl FromRequestParts<Arc<MessengerApi>> for Origin {
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map(|info| info.0.ip());
-        Ok(origin(&parts.headers, peer, api.options.trust_proxy))
+        let over_tls = parts.extensions.get::<OverTls>().is_some();
+        let origin = origin(&parts.headers, peer, api.options.trust_proxy);
+        Ok(Self {
+            https: origin.https || over_tls,
+            ..origin
+        })
     }
 }
 

@@ -17,14 +17,14 @@ use serde::{Deserialize, Deserializer};
 use crate::error::Problem;
 
 /// Largest body any operation takes.
-pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// The largest number that every JSON reader keeps exact. No id or seq is above it, so a larger one given by
 /// a client may be cut to it: it stands for "beyond everything" either way.
 const EXACT_MAX: u64 = (1 << 53) - 1;
 
 /// A JSON body.
-pub(super) struct Body<T>(pub(super) T);
+pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
@@ -39,7 +39,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 /// Whether the body claims to be JSON.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Some(given) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return false;
     };
@@ -53,7 +53,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The whole body, if it is within the limit.
-pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+pub(crate) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     Bytes::from_request(request, state)
         .await
         .map_err(|rejection| match rejection.status().as_u16() {
@@ -63,7 +63,7 @@ pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<
 }
 
 /// Reads JSON: what is no JSON at all is `bad_request`, what does not fit names its field.
-pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     const NOT_JSON: &str = "The body is not valid JSON in UTF-8.";
     // serde_json looks only at the strings that somebody wants.
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::bad_request(NOT_JSON))?;
@@ -81,7 +81,7 @@ pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem
 
 /// A JSON object. Without this, serde would also take a struct's fields from an array, by their places.
 #[derive(Debug)]
-pub(super) struct Object<T>(pub(super) T);
+pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -128,7 +128,7 @@ fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
 }
 
 /// The query string, whose values the handler then turns into numbers with the functions below.
-pub(super) struct Query<T>(pub(super) T);
+pub(crate) struct Query<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
@@ -142,7 +142,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 }
 
 /// A page size; whether it is within bounds is for the use case to say.
-pub(super) fn limit(given: Option<&str>) -> Result<Option<usize>, Problem> {
+pub(crate) fn limit(given: Option<&str>) -> Result<Option<usize>, Problem> {
     let invalid = || Problem::field("limit", "limit_invalid", "The limit is out of range.");
     given
         .map(|text| digits(text).ok_or_else(invalid))
@@ -151,7 +151,7 @@ pub(super) fn limit(given: Option<&str>) -> Result<Option<usize>, Problem> {
 }
 
 /// A page size of at most `max`, which is also the default.
-pub(super) fn limit_up_to(given: Option<&str>, max: usize) -> Result<usize, Problem> {
+pub(crate) fn limit_up_to(given: Option<&str>, max: usize) -> Result<usize, Problem> {
     match limit(given)?.unwrap_or(max) {
         limit if (1..=max).contains(&limit) => Ok(limit),
         _ => Err(Problem::field(
@@ -163,14 +163,14 @@ pub(super) fn limit_up_to(given: Option<&str>, max: usize) -> Result<usize, Prob
 }
 
 /// A seq or rev in the query.
-pub(super) fn number(field: &'static str, given: Option<&str>) -> Result<Option<u64>, Problem> {
+pub(crate) fn number(field: &'static str, given: Option<&str>) -> Result<Option<u64>, Problem> {
     given
         .map(|text| digits(text).ok_or_else(|| Problem::malformed(field, "type_invalid")))
         .transpose()
 }
 
 /// A seq or rev from a body, cut to what the store can hold.
-pub(super) fn exact(number: u64) -> u64 {
+pub(crate) fn exact(number: u64) -> u64 {
     number.min(EXACT_MAX)
 }
 
@@ -184,13 +184,13 @@ fn digits(text: &str) -> Option<u64> {
 }
 
 /// An id as it stands in paths, channel names and lists: digits without sign or leading zero.
-pub(super) fn id(text: &str) -> Option<i64> {
+pub(crate) fn id(text: &str) -> Option<i64> {
     let plain = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|id| plain && *id <= EXACT_MAX as i64)
 }
 
 /// The `{id}` of the path. One that can be no id is not found.
-pub(super) struct PathId(pub(super) i64);
+pub(crate) struct PathId(pub(crate) i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathId {
     type Rejection = Problem;

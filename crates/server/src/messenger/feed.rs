@@ -11,11 +11,13 @@ use bytes::Bytes;
 use chinwag_engine::{App, Engine, Publication, PublishError};
 use chinwag_messenger::{Audience, Event, Feed, UserId};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::realtime::user_channel;
 use super::{MessengerApi, view};
+use crate::laravel::notification::{self, Notifier};
 
 /// Events that may wait. One that finds no room is dropped and counted: its receivers see the hole in the
 /// revs with the next event, or when they synchronise, and fetch what they miss.
@@ -91,22 +93,33 @@ impl Feed for EventFeed {
 impl FeedTask {
     /// Publishes until cancelled; then what waits already, and ends.
     pub async fn run(mut self, api: Arc<MessengerApi>, cancellation: CancellationToken) {
+        let (notifier, notifications) = notification::channel();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(notifications.run(api.clone()));
         loop {
             let next = tokio::select! {
                 biased;
                 () = cancellation.cancelled() => break,
                 next = self.queue.recv() => next,
             };
-            let Some((audience, event)) = next else { return };
-            self.publish(&api, &audience, &event).await;
+            let Some((audience, event)) = next else { break };
+            self.publish(&api, &notifier, &audience, &event).await;
         }
         self.queue.close();
         while let Some((audience, event)) = self.queue.recv().await {
-            self.publish(&api, &audience, &event).await;
+            self.publish(&api, &notifier, &audience, &event).await;
         }
+        drop(notifier);
+        while tasks.join_next().await.is_some() {}
     }
 
-    async fn publish(&self, api: &MessengerApi, Audience::Users(users): &Audience, event: &Event) {
+    async fn publish(
+        &self,
+        api: &MessengerApi,
+        notifier: &Notifier,
+        Audience::Users(users): &Audience,
+        event: &Event,
+    ) {
         if let Event::LoggedOut { user, login } = event {
             api.presence.leaving(*user);
             api.sockets.close(*login, *user, api.app.number, &api.engine);
@@ -114,6 +127,9 @@ impl FeedTask {
         if let Some(view) = view::Event::of(event) {
             let refused = tell(&api.engine, &api.app, users, &view).await;
             self.counters.refused.fetch_add(refused, Ordering::Relaxed);
+        }
+        if let Event::MessageCreated { message } = event {
+            notifier.notify(api, users, message);
         }
     }
 }
@@ -142,7 +158,7 @@ pub(super) async fn tell(engine: &Engine, app: &App, users: &[UserId], event: &v
 }
 
 /// Waits while the node's workers are behind, which also holds back the events after this one.
-async fn publish(engine: &Engine, publication: Publication) -> Result<(), PublishError> {
+pub(crate) async fn publish(engine: &Engine, publication: Publication) -> Result<(), PublishError> {
     for _ in 1..BUSY_TRIES {
         match engine.publish(publication.clone()).await {
             Err(PublishError::Busy) => tokio::time::sleep(BUSY_PAUSE).await,

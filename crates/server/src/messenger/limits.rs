@@ -108,42 +108,42 @@ impl Bucket {
 
 /// What is left in the bucket that a request was charged to: the `X-RateLimit-*` headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Quota {
+pub(crate) struct Quota {
     bucket: &'static str,
-    limit: u32,
-    remaining: u32,
+    pub(crate) limit: u32,
+    pub(crate) remaining: u32,
     reset_s: u64,
 }
 
 /// All buckets of this process.
-pub(super) struct Limiter {
+pub(crate) struct Limiter {
     limits: RateLimits,
     buckets: Mutex<HashMap<Key, Bucket>>,
 }
 
 impl Limiter {
-    pub(super) fn new(limits: RateLimits) -> Self {
+    pub(crate) fn new(limits: RateLimits) -> Self {
         Self {
             limits,
             buckets: Mutex::default(),
         }
     }
 
-    pub(super) fn read(&self, user: UserId, meter: &Meter) -> Result<(), Problem> {
+    pub(crate) fn read(&self, user: UserId, meter: &Meter) -> Result<(), Problem> {
         self.charge(
             &[(Key::Reads(user), per_minute(self.limits.reads_per_minute))],
             meter,
         )
     }
 
-    pub(super) fn write(&self, user: UserId, meter: &Meter) -> Result<(), Problem> {
+    pub(crate) fn write(&self, user: UserId, meter: &Meter) -> Result<(), Problem> {
         self.charge(
             &[(Key::Writes(user), per_minute(self.limits.writes_per_minute))],
             meter,
         )
     }
 
-    pub(super) fn send(&self, user: UserId, into: ConversationId, meter: &Meter) -> Result<(), Problem> {
+    pub(crate) fn send(&self, user: UserId, into: ConversationId, meter: &Meter) -> Result<(), Problem> {
         let burst = Rate {
             capacity: self.limits.sends_per_conversation_5s,
             period: Duration::from_secs(5),
@@ -157,7 +157,7 @@ impl Limiter {
         )
     }
 
-    pub(super) fn address(&self, address: Option<IpAddr>, meter: &Meter) -> Result<(), Problem> {
+    pub(crate) fn address(&self, address: Option<IpAddr>, meter: &Meter) -> Result<(), Problem> {
         self.charge(
             &[(Key::Address(address), per_minute(self.limits.writes_per_minute))],
             meter,
@@ -222,9 +222,14 @@ fn per_minute(capacity: u32) -> Rate {
 
 /// Carries a request's [`Quota`] from where it is charged to where the headers are written.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Meter(Arc<OnceLock<Quota>>);
+pub(crate) struct Meter(Arc<OnceLock<Quota>>);
 
 impl Meter {
+    /// What the request was charged to, if it was.
+    pub(crate) fn quota(&self) -> Option<Quota> {
+        self.0.get().copied()
+    }
+
     fn show(&self, quota: Quota) {
         // A request is charged once; were it charged twice, the first bucket is the one it tells of.
         let _ = self.0.set(quota);
@@ -240,7 +245,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Meter {
 }
 
 /// Writes the `X-RateLimit-*` headers; a layer around the router.
-pub(super) async fn report(mut request: Request, next: Next) -> Response {
+pub(crate) async fn report(mut request: Request, next: Next) -> Response {
     let meter = Meter::default();
     request.extensions_mut().insert(meter.clone());
     let mut response = next.run(request).await.into_response();

@@ -6,18 +6,18 @@
 
 mod accounts;
 pub mod admin;
-mod auth;
+pub(crate) mod auth;
 mod conversations;
-mod extract;
+pub(crate) mod extract;
 pub mod feed;
-mod limits;
+pub(crate) mod limits;
 mod messages;
 mod people;
 pub mod presence;
-mod realtime;
+pub(crate) mod realtime;
 mod receipts;
 mod sync;
-mod view;
+pub(crate) mod view;
 
 pub use limits::RateLimits;
 
@@ -32,8 +32,9 @@ use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use chinwag_engine::{App, Engine};
-use chinwag_messenger::Messenger;
+use chinwag_messenger::{Caller, Messenger, StoreResult};
 use serde::Serialize;
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
 
@@ -51,7 +52,14 @@ pub struct ApiOptions {
     pub rate_limits: RateLimits,
     /// A reverse proxy stands in front, so believe its `X-Forwarded-For` and `X-Forwarded-Proto`.
     pub trust_proxy: bool,
+    /// Origins of other sites whose pages may call the API with the user's session.
+    pub cors_origins: Vec<String>,
+    /// Hosts whose pages log in with the session cookie besides our own, with ports and `*` as wildcard.
+    pub stateful_domains: Vec<String>,
 }
+
+/// Where front ends run while they are developed.
+pub const STATEFUL_DOMAINS: &str = "localhost,localhost:3000,127.0.0.1,127.0.0.1:8000,::1";
 
 impl Default for ApiOptions {
     fn default() -> Self {
@@ -59,19 +67,21 @@ impl Default for ApiOptions {
             name: "Chinwag".to_owned(),
             rate_limits: RateLimits::default(),
             trust_proxy: false,
+            cors_origins: Vec::new(),
+            stateful_domains: STATEFUL_DOMAINS.split(',').map(str::to_owned).collect(),
         }
     }
 }
 
 /// What the handlers work with.
 pub struct MessengerApi {
-    messenger: Arc<Messenger>,
-    engine: Arc<Engine>,
-    app: Arc<App>,
-    presence: Arc<Presence>,
-    sockets: Sockets,
-    limiter: Limiter,
-    options: ApiOptions,
+    pub(crate) messenger: Arc<Messenger>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) app: Arc<App>,
+    pub(crate) presence: Arc<Presence>,
+    pub(crate) sockets: Sockets,
+    pub(crate) limiter: Limiter,
+    pub(crate) options: ApiOptions,
 }
 
 impl MessengerApi {
@@ -93,6 +103,18 @@ impl MessengerApi {
             limiter,
             options,
         })
+    }
+}
+
+impl MessengerApi {
+    /// Ends the caller's login, and with it what hangs on it.
+    pub(crate) async fn end_login(&self, caller: &Caller) -> StoreResult<()> {
+        self.messenger.log_out(caller).await?;
+        // The feed says it too, but may drop events when it is overrun.
+        self.presence.leaving(caller.user);
+        self.sockets
+            .close(caller.login, caller.user, self.app.number, &self.engine);
+        Ok(())
     }
 }
 
@@ -128,16 +150,16 @@ pub fn router(api: Arc<MessengerApi>) -> Router {
         .route("/realtime/auth", post(realtime::authorise))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(method_not_allowed);
-    let broadcasting = get(realtime::authorise_for_echo).post(realtime::authorise_for_echo);
+    let cors = crate::laravel::cors(&api.options.cors_origins);
     Router::new()
         .nest("/api/v1", v1)
         // What is nested does not answer for the bare prefix with a slash.
         .route("/api/v1/", any(async || Problem::not_found()))
-        .route("/broadcasting/auth", broadcasting.fallback(method_not_allowed))
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
         .layer(from_fn(limits::report))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(identify))
+        .layer(option_layer(cors))
         .with_state(api)
 }
 

@@ -128,6 +128,8 @@ impl Observer for Presence {
     fn vacated(&self, app: AppNumber, channel: &ChannelName) {
         self.touch(app, channel);
     }
+
+    fn counted(&self, _: AppNumber, _: &ChannelName) {}
 }
 
 async fn sleep_until(due: Option<Instant>) {

@@ -1,11 +1,10 @@
-//! `/realtime` and `/broadcasting/auth`: how to connect, and which channels one may join.
+//! `/realtime`: how to connect, and which channels one may join.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::{FromRequest, Request, State};
-use axum::http::Method;
 use axum::response::Response;
 use chinwag_engine::{AppNumber, ChannelName, ConnectionId, Engine};
 use chinwag_messenger::{Caller, ConversationId, LoginId, UserId};
@@ -15,7 +14,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::admin::is_admin;
-use super::auth::{By, Harmless, Reads};
+use super::auth::{By, Reads};
 use super::extract;
 use super::{MessengerApi, ok};
 use crate::error::Problem;
@@ -26,16 +25,16 @@ const SMALL_CONVERSATION_CHANNEL: &str = "presence-conversation.";
 const LARGE_CONVERSATION_CHANNEL: &str = "private-conversation.";
 
 /// The channel of everything that concerns one user.
-pub(super) fn user_channel(user: UserId) -> ChannelName {
+pub(crate) fn user_channel(user: UserId) -> ChannelName {
     ChannelName::parse(&format!("{USER_CHANNEL}{user}")).expect("a prefix and a number name a channel")
 }
 
 /// Whose channel this is, if it is a user's.
-pub(super) fn channel_user(channel: &ChannelName) -> Option<UserId> {
+pub(crate) fn channel_user(channel: &ChannelName) -> Option<UserId> {
     extract::id(channel.as_str().strip_prefix(USER_CHANNEL)?).map(UserId)
 }
 
-pub(super) async fn config(
+pub(crate) async fn config(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
 ) -> Result<Response, Problem> {
@@ -63,7 +62,7 @@ struct Joining {
     channel_name: String,
 }
 
-pub(super) async fn authorise(
+pub(crate) async fn authorise(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
     request: Request,
@@ -71,18 +70,9 @@ pub(super) async fn authorise(
     grant(&api, &caller, joining(request).await?).await
 }
 
-/// The same where Laravel Echo looks for it when nothing else is configured.
-pub(super) async fn authorise_for_echo(
-    State(api): State<Arc<MessengerApi>>,
-    By { caller, .. }: By<Harmless>,
-    request: Request,
-) -> Result<Response, Problem> {
-    grant(&api, &caller, joining(request).await?).await
-}
-
-/// From JSON, a form, or with GET from the query.
+/// From JSON or a form.
 async fn joining(request: Request) -> Result<Joining, Problem> {
-    if request.method() == Method::POST && extract::is_json(request.headers()) {
+    if extract::is_json(request.headers()) {
         return extract::parse_json(&extract::read(request, &()).await?);
     }
     match Form::<Joining>::from_request(request, &()).await {
@@ -97,12 +87,6 @@ async fn joining(request: Request) -> Result<Joining, Problem> {
 
 /// Signs the wish when the channel is the caller's to join.
 async fn grant(api: &MessengerApi, caller: &Caller, wish: Joining) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Grant {
-        auth: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        channel_data: Option<String>,
-    }
     let socket: ConnectionId = wish
         .socket_id
         .parse()
@@ -114,17 +98,37 @@ async fn grant(api: &MessengerApi, caller: &Caller, wish: Joining) -> Result<Res
         Admission::Granted => None,
         Admission::Present => Some(member_data(api, caller).await?),
     };
+    ok(&sign(api, caller, socket, channel.as_str(), channel_data))
+}
+
+/// What lets a socket onto a channel.
+#[derive(Serialize)]
+pub(crate) struct Grant {
+    pub(crate) auth: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) channel_data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shared_secret: Option<String>,
+}
+
+/// Signs for one socket of the caller, which goes when the caller's login ends.
+pub(crate) fn sign(
+    api: &MessengerApi,
+    caller: &Caller,
+    socket: ConnectionId,
+    channel: &str,
+    channel_data: Option<String>,
+) -> Grant {
     // Before the client can use the signature, or a log-out in between would miss the socket.
     api.sockets.remember(caller.login, socket);
     let keys = &api.app.keys[0];
-    let auth = sign_channel(
-        &keys.key,
-        &keys.secret,
-        &wish.socket_id,
-        channel.as_str(),
-        channel_data.as_deref(),
-    );
-    ok(&Grant { auth, channel_data })
+    let name = socket.to_string();
+    let auth = sign_channel(&keys.key, &keys.secret, &name, channel, channel_data.as_deref());
+    Grant {
+        auth,
+        channel_data,
+        shared_secret: None,
+    }
 }
 
 /// May the caller join, and does it show there.
@@ -201,7 +205,7 @@ const LOGINS_MAX: usize = 64 * 1024;
 
 /// Which sockets were let onto channels by which login, so that they can go with it.
 #[derive(Default)]
-pub(super) struct Sockets(Mutex<SocketsInner>);
+pub(crate) struct Sockets(Mutex<SocketsInner>);
 
 #[derive(Default)]
 struct SocketsInner {
@@ -233,12 +237,16 @@ impl Sockets {
         self.0.lock().by_login.remove(&login).unwrap_or_default()
     }
 
-    /// Closes the sockets of a login that has ended. Only those that listen to the user's own channel: a client
-    /// may have had a channel signed for a socket that is not its own.
-    pub(super) fn close(&self, login: LoginId, user: UserId, app: AppNumber, engine: &Engine) {
-        let channel = user_channel(user);
+    /// Closes the sockets of a login that has ended. Only those that listen to a channel of the user's own: a
+    /// client may have had a channel signed for a socket that is not its own.
+    pub(crate) fn close(&self, login: LoginId, user: UserId, app: AppNumber, engine: &Engine) {
+        let mut channels = crate::laravel::user_channels(user);
+        channels.retain(|channel| engine.has_subscribers(app, channel));
+        channels.push(user_channel(user));
         for socket in self.take(login) {
-            engine.disconnect(socket, app, &channel);
+            for channel in &channels {
+                engine.disconnect(socket, app, channel);
+            }
         }
     }
 }

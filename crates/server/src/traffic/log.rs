@@ -213,6 +213,8 @@ impl Observer for EventLog {
         self.note(|| Entry::new(EntryKind::Occupied, app).on(channel.as_str()));
     }
 
+    fn counted(&self, _: AppNumber, _: &ChannelName) {}
+
     fn vacated(&self, app: AppNumber, channel: &ChannelName) {
         self.note(|| Entry::new(EntryKind::Vacated, app).on(channel.as_str()));
     }

@@ -40,25 +40,17 @@ async fn channels_are_signed_for_those_who_may_join() {
 
     let form = format!("socket_id=1234.1234&channel_name={}&surplus=1", sam.channel());
     let form_type = "application/x-www-form-urlencoded; charset=UTF-8";
-    for path in ["/realtime/auth", "/broadcasting/auth"] {
-        let by_form = server
-            .ask(Method::POST, path)
-            .by(&sam)
-            .body(form_type, form.clone())
-            .send()
-            .await;
-        by_form.check(200, &json!({"auth": auth}));
-    }
-    let by_get = server
-        .get(&format!("/broadcasting/auth?{form}"))
+    let by_form = server
+        .ask(Method::POST, "/realtime/auth")
         .by(&sam)
+        .body(form_type, form)
         .send()
         .await;
-    by_get.check(200, &json!({"auth": auth}));
+    by_form.check(200, &json!({"auth": auth}));
 
     let channel = format!("presence-conversation.{id}");
     let given = json!({"socket_id": "5.6", "channel_name": channel});
-    let answer = server.post("/broadcasting/auth", &given).by(&anna).send().await;
+    let answer = server.post("/realtime/auth", &given).by(&anna).send().await;
     let data = answer.json["channel_data"].as_str().unwrap();
     assert!(signed(
         &server.app,
@@ -86,15 +78,13 @@ async fn no_channel_is_signed_for_others() {
     let id = server.direct(&sam, &anna).await;
     let check = async |by: &Person, socket: &str, channel: &str, status: u16, code: &str| {
         let given = json!({"socket_id": socket, "channel_name": channel});
-        for path in ["/realtime/auth", "/broadcasting/auth"] {
-            let answer = server.post(path, &given).by(by).send().await;
-            assert_eq!(
-                (answer.status, answer.json["code"].as_str()),
-                (status, Some(code)),
-                "{channel} {socket}"
-            );
-            assert!(answer.json.get("auth").is_none());
-        }
+        let answer = server.post("/realtime/auth", &given).by(by).send().await;
+        assert_eq!(
+            (answer.status, answer.json["code"].as_str()),
+            (status, Some(code)),
+            "{channel} {socket}"
+        );
+        assert!(answer.json.get("auth").is_none());
     };
     let own = eve.channel();
     let foreign = [

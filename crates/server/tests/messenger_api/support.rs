@@ -10,10 +10,11 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request};
 use chinwag_backends::SqliteStore;
 use chinwag_engine::{
-    App, AppOptions, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed, KeyPair, Secret,
-    WorkerNumber,
+    App, AppOptions, Beginning, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed,
+    KeyPair, Secret, WorkerNumber,
 };
 use chinwag_messenger::{Messenger, Options};
+use chinwag_server::laravel;
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed, router};
 use http_body_util::BodyExt;
@@ -99,7 +100,7 @@ impl Server {
         Self {
             engine,
             app,
-            router: router(api),
+            router: router(api.clone()).merge(laravel::router(api)),
             store,
             stop,
             tasks,
@@ -117,15 +118,15 @@ impl Server {
     }
 
     pub(crate) fn ask(&self, method: Method, path: &str) -> Ask<'_> {
-        let path = if path.starts_with("/broadcasting") {
-            path.to_owned()
-        } else {
-            format!("/api/v1{path}")
-        };
+        self.ask_exactly(method, &format!("/api/v1{path}"))
+    }
+
+    /// The same outside of the messenger's own API.
+    pub(crate) fn ask_exactly(&self, method: Method, path: &str) -> Ask<'_> {
         Ask {
             server: self,
             method,
-            path,
+            path: path.to_owned(),
             headers: Vec::new(),
             body: Body::empty(),
         }
@@ -230,6 +231,13 @@ impl Ask<'_> {
     }
 
     pub(crate) async fn send(self) -> Answer {
+        let answer = self.send_bare().await;
+        assert!(answer.header("x-request-id").is_some(), "every answer has an id");
+        answer
+    }
+
+    /// The same for what is answered before it is a request of ours.
+    pub(crate) async fn send_bare(self) -> Answer {
         let mut request = Request::builder().method(self.method).uri(&self.path);
         for (name, value) in self.headers {
             request = request.header(name, value);
@@ -242,14 +250,12 @@ impl Ask<'_> {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let answer = Answer {
+        Answer {
             status: parts.status.as_u16(),
             headers: parts.headers,
             json: serde_json::from_str(&text).unwrap_or(Value::Null),
             text,
-        };
-        assert!(answer.header("x-request-id").is_some(), "every answer has an id");
-        answer
+        }
     }
 }
 
@@ -343,9 +349,21 @@ pub(crate) struct Worker {
 impl Worker {
     /// A socket of the person joins its user channel.
     pub(crate) async fn connect(&self, person: &Person, socket: &str) {
-        let channel = ChannelName::parse(&person.channel()).unwrap();
+        self.join(&person.channel(), socket).await;
+    }
+
+    /// A socket joins a channel.
+    pub(crate) async fn join(&self, channel: &str, socket: &str) {
+        let channel = ChannelName::parse(channel).unwrap();
         self.engine
-            .subscribe(self.number, socket.parse().unwrap(), &self.app, &channel, None)
+            .subscribe(
+                self.number,
+                socket.parse().unwrap(),
+                &self.app,
+                &channel,
+                None,
+                Beginning::default(),
+            )
             .await
             .unwrap();
     }
@@ -369,6 +387,7 @@ impl Worker {
         match next.expect("something arrives").unwrap() {
             Inboxed::Disconnect { connection, .. } => Heard::Closed(connection),
             Inboxed::Delivery(delivery) => event(&delivery),
+            order @ Inboxed::DisconnectUser { .. } => panic!("{order:?}"),
         }
     }
 

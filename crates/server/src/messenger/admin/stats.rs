@@ -126,7 +126,7 @@ pub(super) async fn show(
         .map(|app| OfApp {
             id: app.id.clone(),
             internal: console.is_internal(app),
-            channels: shown_channels(&console, app).len(),
+            channels: shown_channels(&console, app, "").len(),
             totals: traffic.totals(app.number).into(),
             series: traffic.series(&app.id, period).into(),
         })

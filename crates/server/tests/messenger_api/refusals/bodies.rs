@@ -25,7 +25,7 @@ async fn bodies_that_are_no_json_are_refused_everywhere() {
         "/sync/changes",
     ];
     let bytes = |bytes: &'static [u8]| move || Body::from(bytes);
-    for path in paths.into_iter().chain(["/realtime/auth", "/broadcasting/auth"]) {
+    for path in paths.into_iter().chain(["/realtime/auth"]) {
         let ask = || server.ask(Method::POST, path).by(&sam);
         let check = async |ask: Ask<'_>, status: u16, code: &str, field: Option<&str>| {
             refused(&ask.send().await, status, code, field);
@@ -71,7 +71,7 @@ async fn bodies_that_are_no_json_are_refused_everywhere() {
             None,
         )
         .await;
-        if path.starts_with("/realtime") || path.starts_with("/broadcasting") {
+        if path.starts_with("/realtime") {
             let form = "application/x-www-form-urlencoded";
             let large = format!("socket_id={}", "1".repeat(10 << 20));
             check(ask().body(form, large), 413, "payload_too_large", None).await;
@@ -152,7 +152,6 @@ async fn unknown_routes_and_methods_are_problems_too() {
         (Method::PUT, "/conversations", "GET,HEAD,POST"),
         (Method::GET, "/auth/login", "POST"),
         (Method::PATCH, "/me", "GET,HEAD"),
-        (Method::PUT, "/broadcasting/auth", "GET,HEAD,POST"),
     ];
     for (method, path, allow) in allowed {
         let answer = server.ask(method, path).send().await;

@@ -1,0 +1,236 @@
+//! What sources of settings come to.
+
+use super::*;
+
+fn read_from(environment: &[(&str, &str)], file: Option<&str>) -> Result<Config, Faults> {
+    read(&Sources {
+        given: &[],
+        environment: environment
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect(),
+        file: file.map(|text| (Path::new("chinwag.toml"), text.to_owned())),
+    })
+}
+
+#[test]
+fn nothing_at_all_is_a_working_configuration() {
+    let config = read_from(&[], None).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert!(config.workers >= 1 && config.registration_open && config.app_keys.is_none());
+    assert_eq!(config.app.activity_timeout_ms, 120_000);
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let file = "listen = \"127.0.0.1:1\"\nworkers = 3\n[app]\nallowed_origins = [\"a.org\", \"b.org\"]\n";
+    let config = read_from(&[("CHINWAG_LISTEN", "127.0.0.1:2")], Some(file)).unwrap();
+    assert_eq!((config.listen.port(), config.workers), (2, 3));
+    assert_eq!(config.app.allowed_origins, ["a.org", "b.org"]);
+}
+
+#[test]
+fn a_reverb_environment_means_what_it_means_to_reverb() {
+    let config = read_from(
+        &[
+            ("REVERB_APP_ID", "100200"),
+            ("REVERB_APP_KEY", "k"),
+            ("REVERB_APP_SECRET", "s"),
+            ("REVERB_HOST", "example.org"),
+            ("REVERB_PORT", "443"),
+            ("REVERB_SERVER_HOST", "0.0.0.0"),
+            ("REVERB_SERVER_PORT", "8081"),
+            ("REVERB_SERVER_PATH", "/ws/"),
+        ],
+        None,
+    )
+    .unwrap();
+    assert_eq!(
+        config.listen.to_string(),
+        "0.0.0.0:8081",
+        "the public port is not the one to listen on"
+    );
+    assert_eq!((config.app_id.as_str(), config.path.as_str()), ("100200", "/ws"));
+    assert_eq!(config.app_keys, Some(("k".to_owned(), "s".to_owned())));
+    assert_eq!(
+        (config.app.activity_timeout_ms, config.app.presence_members_max),
+        (30_000, 0)
+    );
+    assert_eq!(config.app.client_events, ClientEvents::MembersAndPublic);
+}
+
+#[test]
+fn reverbs_limits_are_kept() {
+    let config = read_from(
+        &[
+            ("REVERB_APP_KEY", "k"),
+            ("REVERB_APP_SECRET", "s"),
+            ("REVERB_MAX_REQUEST_SIZE", "50000"),
+            ("REVERB_APP_RATE_LIMITING_ENABLED", "true"),
+            ("REVERB_APP_RATE_LIMIT_MAX_ATTEMPTS", "5"),
+            ("REVERB_APP_RATE_LIMIT_TERMINATE", "(true)"),
+            ("REVERB_SCALING_ENABLED", "true"),
+        ],
+        None,
+    )
+    .unwrap();
+    let rate = MessageRate {
+        max: 5,
+        window_ms: 60_000,
+        closes: true,
+    };
+    assert_eq!(config.app.message_rate, Some(rate));
+    assert_eq!(
+        (config.request_bytes_max, config.app.event_bytes_max),
+        (50_000, 50_000)
+    );
+    assert!(
+        config.notices[0].contains("REVERB_SCALING_ENABLED"),
+        "{:?}",
+        config.notices
+    );
+    let unlimited = read_from(&[("REVERB_APP_RATE_LIMIT_MAX_ATTEMPTS", "5")], None).unwrap();
+    assert_eq!(unlimited.app.message_rate, None);
+    let ours = read_from(
+        &[("REVERB_MAX_REQUEST_SIZE", "50000")],
+        Some("[app]\nevent_bytes_max = 7\n"),
+    );
+    assert_eq!(ours.unwrap().app.event_bytes_max, 7);
+}
+
+#[test]
+fn a_soketi_environment_means_what_it_means_to_soketi() {
+    let config = read_from(
+        &[
+            ("SOKETI_DEFAULT_APP_ID", "1"),
+            ("SOKETI_DEFAULT_APP_KEY", "k"),
+            ("SOKETI_DEFAULT_APP_SECRET", "s"),
+            ("SOKETI_DEFAULT_APP_MAX_CONNS", "-1"),
+            ("SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES", "true"),
+            ("SOKETI_DEFAULT_APP_MAX_READ_REQ_PER_SEC", "9"),
+            ("SOKETI_DEFAULT_APP_USER_AUTHENTICATION", "true"),
+            ("SOKETI_USER_AUTHENTICATION_TIMEOUT", "2500"),
+            ("SOKETI_PRESENCE_MAX_MEMBER_SIZE", "4"),
+            ("SOKETI_PORT", "6002"),
+            ("SOKETI_ADAPTER_DRIVER", "local"),
+            ("PUSHER_APP_ID", "other"),
+        ],
+        None,
+    )
+    .unwrap();
+    assert_eq!(
+        (config.listen.to_string().as_str(), config.app_id.as_str()),
+        ("0.0.0.0:6002", "1")
+    );
+    let app = &config.app;
+    assert_eq!(
+        (app.connections_max, app.queries_per_s, app.presence_members_max),
+        (0, 9, 100)
+    );
+    assert_eq!(app.client_events, ClientEvents::Members);
+    assert_eq!(
+        (app.user_authentication_timeout_ms, app.presence_member_bytes_max),
+        (3_000, 4_096)
+    );
+    assert_eq!((app.event_bytes_max, config.cache_ttl_ms), (102_400, 3_600_000));
+    assert!(config.notices.is_empty());
+    let silent = read_from(
+        &[
+            ("SOKETI_DEFAULT_APP_KEY", "k"),
+            ("SOKETI_DEFAULT_APP_SECRET", "s"),
+        ],
+        None,
+    );
+    assert_eq!(silent.unwrap().app.client_events, ClientEvents::Refused);
+}
+
+#[test]
+fn a_laravel_websockets_environment_is_understood() {
+    let config = read_from(
+        &[
+            ("PUSHER_APP_ID", "1"),
+            ("PUSHER_APP_KEY", "k"),
+            ("PUSHER_APP_SECRET", "s"),
+            ("LARAVEL_WEBSOCKETS_PORT", "6003"),
+        ],
+        None,
+    )
+    .unwrap();
+    assert_eq!(config.listen.to_string(), "0.0.0.0:6003");
+    assert_eq!(config.app_keys, Some(("k".to_owned(), "s".to_owned())));
+    let both = read_from(
+        &[
+            ("PUSHER_APP_KEY", "p"),
+            ("PUSHER_APP_SECRET", "p"),
+            ("REVERB_APP_KEY", "r"),
+            ("REVERB_APP_SECRET", "r"),
+        ],
+        None,
+    );
+    assert_eq!(both.unwrap().app_keys, Some(("r".to_owned(), "r".to_owned())));
+}
+
+#[test]
+fn all_faults_are_told_at_once_and_no_secret_with_them() {
+    let file = "listen = \"nowhere\"\ncolour = \"red\"\n[app]\nsecret = \"hush\"\n[other]\nx = 1\n";
+    let Faults(faults) =
+        read_from(&[("CHINWAG_WORKERS", "many"), ("CHINWAG_TYPO", "1")], Some(file)).unwrap_err();
+    for part in [
+        "nowhere",
+        "colour",
+        "CHINWAG_WORKERS",
+        "CHINWAG_TYPO",
+        "app.key",
+        "other.x",
+    ] {
+        assert!(
+            faults.iter().any(|fault| fault.contains(part)),
+            "{part} in {faults:?}"
+        );
+    }
+    assert!(!faults.iter().any(|fault| fault.contains("hush")));
+    assert!(read_from(&[], Some("listen = ")).is_err(), "not TOML");
+}
+
+#[test]
+fn the_example_file_is_kept_and_says_the_defaults() {
+    let kept = include_str!("../../../../docs/chinwag.example.toml");
+    assert_eq!(
+        kept,
+        example(),
+        "write the output of `chinwag check --example` to docs/chinwag.example.toml"
+    );
+    let uncommented: String = example()
+        .lines()
+        .map(|line| {
+            line.strip_prefix("# ")
+                .filter(|l| l.contains(" = "))
+                .unwrap_or(line)
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let config = read_from(&[], Some(&uncommented)).unwrap();
+    assert_eq!(
+        format!("{config:?}"),
+        format!("{:?}", read_from(&[], None).unwrap())
+    );
+}
+
+#[test]
+fn a_certificate_needs_its_key_and_origins_are_whole() {
+    for (name, value) in [
+        ("CHINWAG_TLS_CERTIFICATE", "a.pem"),
+        ("CHINWAG_TLS_KEY", "a.pem"),
+        ("CHINWAG_CORS_ORIGINS", "*"),
+        ("CHINWAG_CORS_ORIGINS", "app.example.org"),
+        ("CHINWAG_CORS_ORIGINS", "https://app.example.org/"),
+    ] {
+        assert!(read_from(&[(name, value)], None).is_err(), "{name} = {value}");
+    }
+    let file = "tls_certificate = \"a.pem\"\ntls_key = \"b.pem\"\n\
+                cors_origins = [\"https://a.test\", \"http://b.test:3000\"]\n";
+    let config = read_from(&[], Some(file)).unwrap();
+    assert_eq!(config.tls, Some(("a.pem".into(), "b.pem".into())));
+    assert_eq!(config.cors_origins, ["https://a.test", "http://b.test:3000"]);
+    assert_eq!(config.stateful_domains[1], "localhost:3000");
+}
