@@ -25,13 +25,14 @@ declare module 'vue-router' {
     open?: boolean
     /** The pane a phone shows. */
     pane?: 'list' | 'main'
-    section?: 'chats' | 'settings'
+    section?: 'chats' | 'settings' | 'admin'
   }
 }
 
 const auth = () => import('@/features/auth')
 const people = () => import('@/features/people')
 const settings = () => import('@/features/settings')
+const admin = () => import('@/features/admin')
 
 const routes: RouteRecordRaw[] = [
   { path: '/setup', component: () => auth().then((m) => m.SetupPage), meta: { open: true } },
@@ -96,6 +97,22 @@ const routes: RouteRecordRaw[] = [
         },
         meta: { pane: 'main', section: 'settings' },
       },
+      {
+        path: 'admin',
+        components: {
+          list: () => admin().then((m) => m.ServerMenuPane),
+          default: () => admin().then((m) => m.ServerPane),
+        },
+        meta: { pane: 'list', section: 'admin' },
+      },
+      {
+        path: 'admin/:section(overview|log|apps|channels)',
+        components: {
+          list: () => admin().then((m) => m.ServerMenuPane),
+          default: () => admin().then((m) => m.ServerPane),
+        },
+        meta: { pane: 'main', section: 'admin' },
+      },
     ],
   },
   { path: '/:rest(.*)*', redirect: '/' },
@@ -138,6 +155,7 @@ export function createAppRouter() {
     } catch {
       return { path: '/unreachable', query: keep(to), replace: true }
     }
+    if (known && to.meta.section === 'admin' && store().me?.server_role === 'member') return '/'
     if (known) return to.meta.open ? String(to.query.to ?? '/') : true
     if (store().config?.setup_required) return to.path === '/setup' || '/setup'
     if (to.path === '/setup') return '/login'

@@ -15,6 +15,7 @@ mod migrations;
 mod receipts;
 mod rows;
 mod sqlite;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod webhooks;

@@ -41,3 +41,12 @@ async fn keeps_the_contract_of_apps_and_tells_other_processes() {
     );
     assert_eq!(beside.apps().await.expect("apps").len(), 1);
 }
+
+#[tokio::test]
+async fn statistics_are_kept_as_the_engine_wants_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(&folder.path().join("test.db"))
+        .await
+        .expect("opened");
+    chinwag_engine::statistics_contract::check(&store).await;
+}

@@ -24,6 +24,8 @@ use self::settings::{ADDRESSES, ALIASES, NOT_SUPPORTED, OTHER_DEFAULTS, SETTINGS
 pub(crate) struct Config {
     /// Where to listen.
     pub(crate) listen: SocketAddr,
+    /// Where to listen for those who watch over the server.
+    pub(crate) metrics_listen: Option<SocketAddr>,
     /// Where to keep things.
     pub(crate) data_dir: PathBuf,
     /// Prefix of the Pusher protocol: empty, or with a slash in front and none behind.
@@ -436,6 +438,14 @@ impl Reader {
                 "an address and a port are wanted, such as 0.0.0.0:8080",
                 localhost,
             ),
+            metrics_listen: match self.text("metrics_listen").as_str() {
+                "" => None,
+                _ => Some(self.parse(
+                    "metrics_listen",
+                    "an address and a port are wanted, such as 127.0.0.1:9090, or nothing",
+                    localhost,
+                )),
+            },
             data_dir: PathBuf::from(self.text("data_dir")),
             path: if path.is_empty() {
                 String::new()

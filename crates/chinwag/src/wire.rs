@@ -12,11 +12,14 @@ use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
 use chinwag_protocol::pusher::cache_namespaces;
 use chinwag_server::apps::{AppAdmin, AppLoader};
 use chinwag_server::listen::{self, ListenOptions};
+use chinwag_server::messenger::admin::{self, Console};
 use chinwag_server::messenger::apps::AppsApi;
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
+use chinwag_server::metrics::{self, Health};
 use chinwag_server::pusher::{PusherApi, Rates, nobody};
 use chinwag_server::tls::Certificate;
+use chinwag_server::traffic::Sampler;
 use chinwag_server::webhooks::{HttpCourier, WebhookOptions, WebhookTask, Webhooks};
 use chinwag_server::{Counts, Quota, WorkerOptions, Workers, router};
 use tokio_util::sync::CancellationToken;
@@ -136,6 +139,14 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .with_context(|| format!("listening on {}", config.listen))?;
     let address = listener.local_addr().context("reading the address")?;
 
+    let metrics_listener = match config.metrics_listen {
+        None => None,
+        Some(address) => Some(
+            listen::bind(address, &listen_options)
+                .with_context(|| format!("listening on {address} for metrics"))?,
+        ),
+    };
+
     let engine = Arc::new(Engine::in_memory());
     let (key, secret) = config
         .app_keys
@@ -196,6 +207,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         event_feed,
         messenger_options(&config),
     ));
+    let messenger_app_number = messenger_app.number;
     let presence = Presence::new(messenger_app.number, PresenceOptions::default());
     engine.observe(presence.clone());
     let counts = Counts::new(&engine);
@@ -238,7 +250,31 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     tasks.spawn(presence.run(messenger_api.clone(), background.clone()));
     tasks.spawn(apps.run(background.clone()));
     tasks.spawn(webhook_task.run(background.clone()));
-    let routes = router(pusher_api, messenger_api, admin_api);
+    let traffic = workers.traffic();
+    engine.observe(traffic.log.clone());
+    let log = traffic.log.clone();
+    tasks.spawn(log.run(engine.clone(), messenger_app_number, background.clone()));
+    let sampled = engine.apps.all().iter().map(|app| app.id.clone()).collect();
+    tasks.spawn(Sampler::new(traffic.clone(), store.clone()).run(sampled, background.clone()));
+    let health = Arc::new(Health {
+        workers: workers.clone(),
+        statistics: store.clone(),
+        stop: stop.clone(),
+    });
+    if let Some(listener) = metrics_listener {
+        // It answers until everything else has stopped.
+        let routes = metrics::router(health.clone());
+        let serving = listen::serve(listener, routes, listen_options, background.clone());
+        tasks.spawn(async move { serving.await.finish().await });
+    }
+    let console = Arc::new(Console {
+        messenger: messenger_api.clone(),
+        pusher: pusher_api.clone(),
+        statistics: store.clone(),
+    });
+    let routes = router(pusher_api, messenger_api, admin_api)
+        .merge(admin::router(console))
+        .merge(metrics::probes(health));
     let scheme = if certificate.is_some() { "https" } else { "http" };
     announce(scheme, &address.to_string());
     tracing::info!(%address, "Chinwag is listening");

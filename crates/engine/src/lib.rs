@@ -16,6 +16,7 @@ mod observer;
 mod outbox;
 mod presence;
 mod publication;
+mod statistics;
 mod webhook;
 
 pub use app::{App, AppNumber, AppOptions, Apps, ClientEvents, KeyPair, MessageRate, Pings, Secret};
@@ -33,6 +34,7 @@ pub use presence::{
 pub use publication::{
     ConnectionId, Content, Delivery, Position, Publication, Publisher, UserId, WireFormat,
 };
+pub use statistics::{Sample, Statistics, StatisticsError, contract as statistics_contract};
 pub use webhook::{ObservedKind, Webhook};
 
 use std::sync::Arc;

@@ -12,9 +12,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use chinwag_engine::{Answer, App, Call, ConnectionId, Slot};
+use chinwag_engine::{Answer, App, Call, ConnectionId, Content, Slot};
+use chinwag_protocol::pusher::{is_refusal, refused};
 use chinwag_protocol::{Close, Connection as Machine, Effect, Input, Millis};
 
+use crate::traffic::{Counted, Ended, Entry, EntryKind};
 use crate::transport::Transport;
 use crate::websocket::{Flushed, Incoming, WebSocket};
 use crate::worker::{Worker, WorkerOptions};
@@ -36,6 +38,9 @@ pub(crate) struct Connection {
     pub(crate) armed: Cell<u64>,
     /// Whether it is in the worker's list of those to be written.
     pub(crate) touched: Cell<bool>,
+    counted: Rc<Counted>,
+    /// Why it ends, once it does.
+    ended: Cell<Ended>,
     waker: RefCell<Option<Waker>>,
     inner: RefCell<Inner>,
 }
@@ -65,6 +70,7 @@ impl Connection {
         generation: u32,
         stream: Transport,
         machine: Box<dyn Machine>,
+        counted: Rc<Counted>,
     ) -> Self {
         let socket = WebSocket::new(app.options.message_bytes_max);
         Self {
@@ -74,6 +80,8 @@ impl Connection {
             generation,
             armed: Cell::new(0),
             touched: Cell::new(false),
+            counted,
+            ended: Cell::new(Ended::Gone),
             waker: RefCell::new(None),
             inner: RefCell::new(Inner {
                 stream,
@@ -111,21 +119,42 @@ impl Connection {
             Phase::Gone => return None,
         }
         let mut effects = EFFECTS.take();
+        let is_delivery = matches!(input, Input::Delivery(_));
+        let ended = ended_by(&input);
+        let (mut sent, mut sent_bytes, mut refusal) = (0, 0, None);
         inner.machine.input(now, input, &mut effects);
         let mut call = None;
         for effect in effects.drain(..) {
             match effect {
-                Effect::Send(frame) => inner.socket.push(frame.into_bytes()),
+                Effect::Send(frame) => {
+                    if !is_delivery && is_refusal(frame.payload()) {
+                        refusal = Some(frame.clone());
+                    }
+                    let bytes = frame.into_bytes();
+                    (sent, sent_bytes) = (sent + 1, sent_bytes + bytes.len() as u64);
+                    inner.socket.push(bytes);
+                }
                 Effect::Call(asked) => {
                     debug_assert!(call.is_none(), "a machine asks for one thing at a time");
                     call = Some(asked);
                 }
-                Effect::Close(close) => inner.close(now, close),
+                Effect::Close(close) => {
+                    self.ended.set(ended);
+                    inner.close(now, close);
+                }
             }
         }
         EFFECTS.set(effects);
+        self.counted.own.messages_sent.add(sent);
+        self.counted.own.bytes_sent.add(sent_bytes);
+        if let Some(frame) = refusal {
+            // Two frames may tell one refusal.
+            self.counted.own.refusals.add(1);
+            self.note_refusal(frame.payload());
+        }
         if inner.phase == Phase::Open && inner.socket.queued_bytes() > options.queue_bytes_max {
             inner.socket.drop_queue();
+            self.ended.set(Ended::Slow);
             inner.close(now, TOO_SLOW);
         }
         call
@@ -197,11 +226,77 @@ impl Connection {
         match inner.stream.try_read(buffer) {
             Ok(0) => false,
             Ok(length) => {
+                self.counted.own.bytes_received.add(length as u64);
                 inner.socket.take_in(&buffer[..length], messages);
                 true
             }
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         }
+    }
+}
+
+/// What the live log is told, when somebody watches it.
+impl Connection {
+    fn entry<'a>(&self, kind: EntryKind) -> Entry<'a> {
+        Entry::new(kind, self.app.number).of(self.id)
+    }
+
+    fn note_refusal(&self, payload: &[u8]) {
+        if !self.counted.log.is_watched() {
+            return;
+        }
+        let Some(refused) = refused(payload) else { return };
+        self.counted.log.note(|| {
+            let entry = self.entry(EntryKind::Refusal).detail(&refused.text);
+            match &refused.channel {
+                Some(channel) => entry.on(channel),
+                None => entry,
+            }
+        });
+    }
+
+    fn note_call(&self, call: &Call) {
+        let log = &self.counted.log;
+        match call {
+            Call::Unsubscribe { channel } => {
+                log.note(|| self.entry(EntryKind::Unsubscribed).on(channel.as_str()));
+            }
+            Call::Publish(publication) => {
+                self.counted.own.client_events.add(1);
+                let Content::Message { event, data } = &publication.content else {
+                    return;
+                };
+                log.note(|| {
+                    let entry = self
+                        .entry(EntryKind::ClientEvent)
+                        .on(publication.channel.as_str());
+                    entry.event(event.as_deref().unwrap_or_default(), data)
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn note_answer(&self, answer: &Answer) {
+        let log = &self.counted.log;
+        if let Answer::Subscribed(subscribed) = answer {
+            log.note(|| self.entry(EntryKind::Subscribed).on(subscribed.channel.as_str()));
+        }
+    }
+}
+
+/// Why a connection ends when its machine closes it upon this.
+fn ended_by(input: &Input<'_>) -> Ended {
+    match input {
+        Input::Wake => Ended::Silent,
+        Input::Stop => Ended::Stopping,
+        Input::Opened
+        | Input::Text(_)
+        | Input::Binary(_)
+        | Input::Control
+        | Input::Delivery(_)
+        | Input::Answer(_) => Ended::Refused,
+        _ => Ended::Ordered,
     }
 }
 
@@ -223,7 +318,12 @@ thread_local! {
 /// The task of a connection: from its first frame until it is gone from everything.
 pub(crate) async fn run(connection: Rc<Connection>, worker: Rc<Worker>, read_ahead: Bytes) {
     let mut messages = Vec::new();
+    let (counted, opened_at) = (connection.counted.clone(), worker.now());
+    counted.opened();
     talk(&connection, &worker, Input::Opened).await;
+    if connection.inner.borrow().phase == Phase::Open {
+        counted.log.note(|| connection.entry(EntryKind::Connection));
+    }
     if !read_ahead.is_empty() {
         connection
             .inner
@@ -249,12 +349,24 @@ pub(crate) async fn run(connection: Rc<Connection>, worker: Rc<Worker>, read_ahe
         inner.phase = Phase::Gone;
         inner.stream.say_goodbye();
     }
+    let ended = connection.ended.get();
+    counted.closed(ended);
+    if counted.log.is_watched() {
+        let detail = format!("{}, after {} s", ended.name(), (worker.now() - opened_at) / 1_000);
+        counted
+            .log
+            .note(|| connection.entry(EntryKind::Disconnection).detail(&detail));
+    }
     worker.forget(&connection).await;
 }
 
 /// Takes in what was read. `false`: the connection is over.
 async fn listen(connection: &Rc<Connection>, worker: &Rc<Worker>, messages: &mut Vec<Incoming>) -> bool {
+    let counted = &connection.counted.own;
     for message in std::mem::take(messages) {
+        if matches!(message, Incoming::Text(_) | Incoming::Binary(_)) {
+            counted.frames_received.add(1);
+        }
         match message {
             Incoming::Text(text) => talk(connection, worker, Input::Text(&text)).await,
             Incoming::Binary(bytes) => talk(connection, worker, Input::Binary(&bytes)).await,
@@ -265,6 +377,7 @@ async fn listen(connection: &Rc<Connection>, worker: &Rc<Worker>, messages: &mut
                 // What comes after that is read and thrown away until the client answers or its time is up:
                 // closing over unread bytes would reset the connection and take the close frame with it.
                 if inner.phase == Phase::Open {
+                    connection.ended.set(Ended::Broken);
                     inner.close(now, close);
                 }
             }
@@ -278,6 +391,7 @@ async fn listen(connection: &Rc<Connection>, worker: &Rc<Worker>, messages: &mut
 async fn talk(connection: &Rc<Connection>, worker: &Rc<Worker>, input: Input<'_>) {
     let mut call = connection.input(worker.now(), input, &worker.options);
     while let Some(asked) = call {
+        connection.note_call(&asked);
         // Boxed, so that a connection that asks for nothing does not keep room for it.
         let mut answer = Box::pin(carry_out(connection, worker, asked));
         // What was said before the call must not wait for a call that takes long.
@@ -289,6 +403,9 @@ async fn talk(connection: &Rc<Connection>, worker: &Rc<Worker>, input: Input<'_>
                 answer.await
             }
         };
+        if let Some(answer) = &answer {
+            connection.note_answer(answer);
+        }
         call =
             answer.and_then(|answer| connection.input(worker.now(), Input::Answer(answer), &worker.options));
     }

@@ -11,9 +11,11 @@ pub mod error;
 pub mod laravel;
 pub mod listen;
 pub mod messenger;
+pub mod metrics;
 pub mod pusher;
 mod quota;
 pub mod tls;
+pub mod traffic;
 mod transport;
 pub mod web;
 pub mod webhooks;
@@ -47,6 +49,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// | `/api/v1/…` | the messenger (`docs/API.md`) |
 /// | `/sanctum/…`, `/broadcasting/…`, `/login`, `/logout`, `/api/…` | the same for clients of Laravel applications |
 /// | `/up` | whether the process lives |
+/// | `/api/v1/admin/…`, `/laravel-websockets` | the console ([`messenger::admin`]), merged by who builds it |
+/// | `/health`, `/ready` | probes ([`metrics::probes`]), merged likewise |
 /// | anything else | the web UI |
 pub fn router(
     pusher: Arc<pusher::PusherApi>,

@@ -11,7 +11,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
-use chinwag_engine::{App, AppNumber, AppOptions, Engine};
+use chinwag_engine::{App, AppNumber, AppOptions, Content, Engine, Publication};
 use chinwag_protocol::pusher::api::ApiError;
 use chinwag_protocol::pusher::{Handshake, Pusher};
 use tokio_util::task::TaskTracker;
@@ -19,6 +19,7 @@ use tungstenite::handshake::derive_accept_key;
 
 pub use self::http_api::Rates;
 use crate::quota::Quota;
+use crate::traffic::{Entry, EntryKind};
 use crate::transport::Uprooted;
 use crate::worker::{Newcomer, Workers};
 
@@ -45,6 +46,35 @@ pub struct PusherApi {
     pub rates: Rates,
     /// What a client without an app belongs to until it has read why it must go.
     pub nobody: Arc<App>,
+}
+
+/// What is counted of servers that publish, and told to those who watch.
+impl PusherApi {
+    pub(crate) fn note_published(&self, app: &App, publications: &[Publication]) {
+        let traffic = self.workers.traffic();
+        for publication in publications {
+            traffic.api_message(app);
+            if let Content::Message { event, data } = &publication.content {
+                let event = event.as_deref().unwrap_or_default();
+                traffic.log.note(|| {
+                    let entry = Entry::new(EntryKind::ApiMessage, app.number);
+                    entry.on(publication.channel.as_str()).event(event, data)
+                });
+            }
+        }
+    }
+
+    fn note_refused(&self, id: &str, error: &ApiError) {
+        let traffic = self.workers.traffic();
+        let Some(app) = self.engine.apps.by_id(id) else {
+            return;
+        };
+        traffic.api_refused(&app);
+        let detail = format!("{}, {}", error.status, error.message);
+        traffic
+            .log
+            .note(|| Entry::new(EntryKind::Refusal, app.number).detail(&detail));
+    }
 }
 
 /// An app that nobody can sign for.

@@ -18,6 +18,7 @@ use chinwag_engine::{
 };
 use chinwag_protocol::{Connection as Machine, Input, Millis};
 use futures_util::FutureExt;
+use hashbrown::HashMap;
 use parking_lot::Mutex;
 use slab::Slab;
 use tokio::sync::Notify;
@@ -26,6 +27,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::connection::{self, Connection};
 use crate::quota::Admission;
+use crate::traffic::{Counted, Traffic};
 use crate::transport::Uprooted;
 use crate::wheel::{Due, TICK_MS, Wheel};
 
@@ -119,6 +121,7 @@ pub struct Workers {
     threads: Mutex<Vec<JoinHandle<()>>>,
     next: AtomicUsize,
     started: Instant,
+    traffic: Arc<Traffic>,
 }
 
 impl Workers {
@@ -130,6 +133,7 @@ impl Workers {
         let mut inboxes = Vec::new();
         let mut threads = Vec::new();
         let started = Instant::now();
+        let traffic = Arc::new(Traffic::default());
         for index in 0..count {
             let inbox = Arc::new(WorkerInbox::default());
             let number = engine.node().add_worker(inbox.clone());
@@ -137,10 +141,18 @@ impl Workers {
                 .enable_all()
                 .build()?;
             let (engine, its_inbox) = (engine.clone(), inbox.clone());
+            let its_traffic = traffic.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .spawn(move || {
-                    let worker = Rc::new(Worker::new(number, engine, its_inbox, options, started));
+                    let worker = Rc::new(Worker::new(
+                        number,
+                        engine,
+                        its_inbox,
+                        options,
+                        started,
+                        its_traffic,
+                    ));
                     let tasks = LocalSet::new();
                     runtime.block_on(tasks.run_until(worker.run()));
                 })?;
@@ -152,7 +164,23 @@ impl Workers {
             threads: Mutex::new(threads),
             next: AtomicUsize::new(0),
             started,
+            traffic,
         })
+    }
+
+    /// What passes through the workers.
+    pub fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.inboxes.len()
+    }
+
+    /// How long they have been running.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Milliseconds on the clock of all workers.
@@ -196,6 +224,9 @@ pub(crate) struct Worker {
     wheel: RefCell<Wheel>,
     read_buffer: RefCell<Box<[u8]>>,
     started: Instant,
+    traffic: Arc<Traffic>,
+    /// This worker's own counters of each app.
+    counted: RefCell<HashMap<AppNumber, Rc<Counted>>>,
 }
 
 impl Worker {
@@ -205,6 +236,7 @@ impl Worker {
         inbox: Arc<WorkerInbox>,
         options: WorkerOptions,
         started: Instant,
+        traffic: Arc<Traffic>,
     ) -> Self {
         Self {
             number,
@@ -217,7 +249,17 @@ impl Worker {
             wheel: RefCell::new(Wheel::new(0)),
             read_buffer: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
             started,
+            traffic,
+            counted: RefCell::default(),
         }
+    }
+
+    fn counted(&self, app: &App) -> Rc<Counted> {
+        let mut counted = self.counted.borrow_mut();
+        let own = counted
+            .entry(app.number)
+            .or_insert_with(|| Rc::new(self.traffic.counted(app)));
+        own.clone()
     }
 
     /// Milliseconds since the workers started.
@@ -353,6 +395,7 @@ impl Worker {
                 return;
             }
         };
+        let counted = self.counted(&app);
         self.generation.set(self.generation.get().wrapping_add(1));
         let connection = {
             let mut connections = self.connections.borrow_mut();
@@ -365,6 +408,7 @@ impl Worker {
                 self.generation.get(),
                 stream,
                 machine,
+                counted,
             ));
             entry.insert(connection.clone());
             connection

@@ -17,6 +17,7 @@ import type {
 } from './types'
 
 export * from './types'
+export * from './admin'
 export { ApiError, csrfToken, whenUnauthenticated } from './client'
 
 interface Items<T> {

@@ -234,10 +234,14 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
         event: onEvent,
       })
       if (open !== null) join(open)
+      if (onLog) leaveLog = realtime.watchLog(onLog)
     } catch {
       if (!stopped) setTimeout(() => void connect(attempt + 1), retryDelay_ms(attempt + 1))
     }
   }
+
+  let onLog: ((batch: unknown) => void) | null = null
+  let leaveLog: (() => void) | null = null
 
   let room: OpenChannel | null = null
   function join(id: number): void {
@@ -339,6 +343,13 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
       void refreshPresence()
     },
     typing: (stop: boolean) => room?.typing(stop),
+    /** The server's live log, for administrators; null ends it. */
+    watchLog(handler: ((batch: unknown) => void) | null): void {
+      leaveLog?.()
+      leaveLog = null
+      onLog = handler
+      if (handler && realtime) leaveLog = realtime.watchLog(handler)
+    },
     seen(id: number, seq: number): void {
       const item = store.items.get(id)
       if (!item || seq <= item.my.seen_seq) return

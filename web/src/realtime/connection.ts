@@ -135,6 +135,11 @@ export function connectRealtime(config: RealtimeConfig, hooks: RealtimeHooks) {
         },
       }
     },
+    /** What the server logs, for administrators, until the returned function is called. */
+    watchLog(onBatch: (batch: unknown) => void): () => void {
+      echo.private('admin-log').listen('.log.entries', onBatch)
+      return () => echo.leave('admin-log')
+    },
     /** Something says the network may be back: do not wait for the timer. */
     nudge(): void {
       if (closed || pusher.connection.state === 'connected') return

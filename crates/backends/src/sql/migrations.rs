@@ -20,6 +20,10 @@ impl MigratorTrait for Migrator {
                 name: "0003_apps",
                 sql: include_str!("migrations/0003_apps.sql"),
             }),
+            Box::new(Step {
+                name: "0004_statistics",
+                sql: include_str!("migrations/0004_statistics.sql"),
+            }),
         ]
     }
 }

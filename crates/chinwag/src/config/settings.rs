@@ -22,6 +22,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Address and port to listen on.",
     },
     Setting {
+        key: "metrics_listen",
+        reverb: "",
+        default: "",
+        help: "Address and port for /metrics (Prometheus), /up, /health and /ready, for operators only; empty: off.",
+    },
+    Setting {
         key: "data_dir",
         reverb: "",
         default: "./data",

@@ -5,6 +5,7 @@
 //! `view`. Rules live in the messenger, statuses and codes in [`crate::error`].
 
 mod accounts;
+pub mod admin;
 pub mod apps;
 pub(crate) mod auth;
 mod conversations;

@@ -13,10 +13,12 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use super::admin::is_admin;
 use super::auth::{By, Reads};
 use super::extract;
 use super::{MessengerApi, ok};
 use crate::error::Problem;
+use crate::traffic::LOG_CHANNEL;
 
 const USER_CHANNEL: &str = "private-user.";
 const SMALL_CONVERSATION_CHANNEL: &str = "presence-conversation.";
@@ -143,6 +145,12 @@ async fn admission(api: &MessengerApi, caller: &Caller, channel: &str) -> Result
             Admission::Granted
         } else {
             Admission::Refused
+        });
+    }
+    if channel == LOG_CHANNEL {
+        return Ok(match is_admin(api, caller.user).await? {
+            true => Admission::Granted,
+            false => Admission::Refused,
         });
     }
     // Large conversations have a channel that does not tell who has them open.

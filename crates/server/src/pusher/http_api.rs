@@ -130,7 +130,8 @@ fn unavailable(error: &BrokerError) -> ApiError {
 }
 
 /// Publishes, and returns on which channels.
-async fn publish(api: &PusherApi, event: Event) -> Result<Vec<ChannelName>, ApiError> {
+async fn publish(api: &PusherApi, app: &App, event: Event) -> Result<Vec<ChannelName>, ApiError> {
+    api.note_published(app, &event.publications);
     let mut channels = Vec::with_capacity(event.publications.len());
     for publication in event.publications {
         channels.push(publication.channel.clone());
@@ -180,7 +181,7 @@ async fn events(
         let event = publish::trigger(&app, &body)?;
         api.rates.take(&app, Asks::Publish, 1, api.workers.now())?;
         let info = event.info;
-        let channels = publish(&api, event).await?;
+        let channels = publish(&api, &app, event).await?;
         if !info.is_asked() {
             return Ok("{}".to_owned());
         }
@@ -191,7 +192,11 @@ async fn events(
         }
         Ok(query::channels_body(found))
     };
-    reply(done.await)
+    let done = done.await;
+    if let Err(error) = &done {
+        api.note_refused(&id, error);
+    }
+    reply(done)
 }
 
 async fn batch_events(
@@ -209,7 +214,7 @@ async fn batch_events(
         let mut found = Vec::with_capacity(events.len());
         for event in events {
             let info = event.info;
-            let channels = publish(&api, event).await?;
+            let channels = publish(&api, &app, event).await?;
             found.push(attributes(&api, &app, &channels[0], info).await?);
         }
         Ok(if asked {
@@ -218,7 +223,11 @@ async fn batch_events(
             "{}".to_owned()
         })
     };
-    reply(done.await)
+    let done = done.await;
+    if let Err(error) = &done {
+        api.note_refused(&id, error);
+    }
+    reply(done)
 }
 
 /// The way to publish before there were `events`. Answered with 202.
@@ -232,11 +241,14 @@ async fn channel_events(
         let asked = signed(&api, api.engine.apps.by_id(&id), &uri, request).await?;
         let event = publish::on_channel(&asked.app, &name, &asked.query, &asked.body)?;
         api.rates.take(&asked.app, Asks::Publish, 1, api.workers.now())?;
-        publish(&api, event).await
+        publish(&api, &asked.app, event).await
     };
     match done.await {
         Ok(_) => answer(StatusCode::ACCEPTED, "{}".to_owned()),
-        Err(error) => refuse(&error),
+        Err(error) => {
+            api.note_refused(&id, &error);
+            refuse(&error)
+        }
     }
 }
 

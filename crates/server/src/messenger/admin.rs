@@ -1,0 +1,246 @@
+//! `/admin`: the engine as its administrators see it. Nothing here shows a secret.
+
+mod dashboard;
+mod stats;
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::middleware::from_fn;
+use axum::response::{Redirect, Response};
+use axum::routing::{get, post};
+use chinwag_engine::{App, PublishError, Statistics};
+use chinwag_messenger::{Caller, ServerRole, UserId};
+use chinwag_protocol::pusher::api::ApiError;
+use chinwag_protocol::pusher::api::publish::trigger;
+use serde::{Deserialize, Serialize};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+use tracing::warn;
+
+use super::auth::{Budget, By, Reads, Writes};
+use super::extract::{self, Body, Query};
+use super::{MessengerApi, method_not_allowed, ok, panicked, view};
+use crate::error::{Problem, identify};
+use crate::pusher::PusherApi;
+
+const PAGE_SIZE_MAX: usize = 100;
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the console works with: the messenger knows who asks, the rest is what they ask about.
+pub struct Console {
+    /// Knows who is an administrator.
+    pub messenger: Arc<MessengerApi>,
+    /// The engine's HTTP side, with its workers and their traffic.
+    pub pusher: Arc<PusherApi>,
+    /// What was counted earlier.
+    pub statistics: Arc<dyn Statistics>,
+}
+
+/// Every route of the console.
+pub fn router(console: Arc<Console>) -> Router {
+    let admin = Router::new()
+        .route("/stats", get(stats::show))
+        .route("/engine/apps", get(apps))
+        .route("/apps/{id}/events", post(publish))
+        .route("/apps/{id}/channels", get(channels))
+        .method_not_allowed_fallback(method_not_allowed);
+    let old_dashboard = Router::new()
+        .route("/", get(async || Redirect::to("/admin")))
+        .route("/api/{id}/statistics", get(dashboard::statistics))
+        .method_not_allowed_fallback(method_not_allowed);
+    Router::new()
+        .nest("/api/v1/admin", admin)
+        .nest("/laravel-websockets", old_dashboard)
+        .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
+        .layer(from_fn(super::limits::report))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(identify))
+        .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
+        .with_state(console)
+}
+
+/// Whether the user may see the console.
+pub(super) async fn is_admin(api: &MessengerApi, user: UserId) -> Result<bool, Problem> {
+    let account = api.messenger.account(user).await?;
+    Ok(account.is_some_and(|account| matches!(account.server_role, ServerRole::Owner | ServerRole::Admin)))
+}
+
+/// An administrator who asks, charged to the budget `B`.
+struct Admin<B>(By<B>);
+
+impl<B> Deref for Admin<B> {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.0.caller
+    }
+}
+
+impl<B: Budget> FromRequestParts<Arc<Console>> for Admin<B> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, console: &Arc<Console>) -> Result<Self, Problem> {
+        let by = By::<B>::from_request_parts(parts, &console.messenger).await?;
+        if is_admin(&console.messenger, by.caller.user).await? {
+            Ok(Self(by))
+        } else {
+            Err(Problem::forbidden())
+        }
+    }
+}
+
+impl Console {
+    fn app(&self, id: &str) -> Result<Arc<App>, Problem> {
+        let app = self.pusher.engine.apps.by_id(id);
+        app.ok_or_else(Problem::not_found)
+    }
+
+    /// The messenger's own app: what is published there is taken for the messenger's word.
+    fn is_internal(&self, app: &App) -> bool {
+        app.number == self.messenger.app.number
+    }
+}
+
+async fn apps(State(console): State<Arc<Console>>, _: Admin<Reads>) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct View<'a> {
+        id: &'a str,
+        key: &'a str,
+        enabled: bool,
+        internal: bool,
+        connections: u64,
+        channels: usize,
+    }
+    let engine = &console.pusher.engine;
+    let apps = engine.apps.all();
+    let items = apps.iter().map(|app| View {
+        id: &app.id,
+        key: app.key(),
+        enabled: app.options.enabled,
+        internal: console.is_internal(app),
+        connections: console.pusher.workers.traffic().totals(app.number).connections,
+        channels: shown_channels(&console, app, "").len(),
+    });
+    ok(&view::List::whole(items.collect::<Vec<_>>()))
+}
+
+/// Channels without those that nodes and protocols use among themselves.
+fn shown_channels(console: &Console, app: &App, prefix: &str) -> Vec<(chinwag_engine::ChannelName, usize)> {
+    let mut channels = console.pusher.engine.channels(app.number, prefix);
+    channels.retain(|(channel, _)| !channel.as_str().starts_with('#'));
+    channels
+}
+
+#[derive(Deserialize)]
+struct Page {
+    limit: Option<String>,
+    /// The name that the page before ended with.
+    cursor: Option<String>,
+    /// How the names begin.
+    prefix: Option<String>,
+}
+
+async fn channels(
+    State(console): State<Arc<Console>>,
+    _: Admin<Reads>,
+    Path(id): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct View {
+        name: String,
+        subscribers: usize,
+    }
+    let limit = extract::limit_up_to(page.limit.as_deref(), PAGE_SIZE_MAX)?;
+    let app = console.app(&id)?;
+    let prefix = page.prefix.unwrap_or_default();
+    let mut channels = shown_channels(&console, &app, &prefix);
+    channels.retain(|(channel, _)| {
+        let name = channel.as_str();
+        name.starts_with(&prefix) && page.cursor.as_deref().is_none_or(|cursor| name > cursor)
+    });
+    channels.sort();
+    let more = channels.len() > limit;
+    channels.truncate(limit);
+    let items = channels.iter().map(|(channel, subscribers)| View {
+        name: channel.to_string(),
+        subscribers: *subscribers,
+    });
+    let items: Vec<_> = items.collect();
+    let next_cursor = items.last().filter(|_| more).map(|last| last.name.clone());
+    ok(&view::List { items, next_cursor })
+}
+
+#[derive(Deserialize)]
+struct NewEvent {
+    channel: String,
+    name: String,
+    data: serde_json::Value,
+}
+
+/// Publishes through the same checks as the HTTP API, signature aside: the caller has shown who it is.
+async fn publish(
+    State(console): State<Arc<Console>>,
+    _: Admin<Writes>,
+    Path(id): Path<String>,
+    Body(new): Body<NewEvent>,
+) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct View<'a> {
+        channel: &'a str,
+        subscribers: usize,
+    }
+    let app = console.app(&id)?;
+    if console.is_internal(&app) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "app_internal",
+            "Nobody may speak in the messenger's name.",
+        ));
+    }
+    if !app.options.enabled {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "app_disabled",
+            "The app is disabled.",
+        ));
+    }
+    let body = serde_json::json!({"name": new.name, "channels": [&new.channel], "data": new.data});
+    let event = trigger(&app, body.to_string().as_bytes()).map_err(refused)?;
+    let (pusher, mut subscribers) = (&console.pusher, 0);
+    pusher.note_published(&app, &event.publications);
+    for publication in event.publications {
+        subscribers += pusher.engine.subscriber_count(app.number, &publication.channel);
+        pusher
+            .engine
+            .publish(publication)
+            .await
+            .map_err(|error| match error {
+                PublishError::Busy => Problem::unavailable(),
+                PublishError::Broker(error) => {
+                    warn!(%error, "A publication was not accepted");
+                    Problem::unavailable()
+                }
+            })?;
+    }
+    let channel = new.channel.as_str();
+    ok(&View { channel, subscribers })
+}
+
+/// The HTTP API's refusal, with the field of ours that is at fault.
+fn refused(error: ApiError) -> Problem {
+    let field = match error.code {
+        "invalid_name" => ("name", "event_name_invalid"),
+        "payload_too_large" => ("data", "event_too_large"),
+        "invalid_data" => ("data", "event_data_invalid"),
+        "invalid_channel" | "invalid_channels" => ("channel", "channel_invalid"),
+        _ => return Problem::bad_request("The event cannot be published."),
+    };
+    Problem::field(field.0, field.1, error.message)
+}
