@@ -3,6 +3,7 @@
 
 mod accounts;
 mod append;
+mod apps;
 mod catch_up;
 mod conversations;
 mod entity;
@@ -17,6 +18,7 @@ mod sqlite;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 mod writer;
 
 pub use sqlite::SqliteStore;

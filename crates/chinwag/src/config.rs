@@ -3,6 +3,7 @@
 //! A value comes from the command line, else from `CHINWAG_…` in the environment, else from the TOML file, else from a
 //! variable of Laravel Reverb, Soketi or laravel-websockets, in this order, else it is the default. Unknown keys are errors. All faults are told at once.
 
+mod apps;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chinwag_engine::{AppOptions, ClientEvents, MessageRate, Pings};
+
+pub(crate) use apps::FileApp;
 
 use self::settings::{ADDRESSES, ALIASES, NOT_SUPPORTED, OTHER_DEFAULTS, SETTINGS, truth};
 
@@ -51,6 +54,12 @@ pub(crate) struct Config {
     pub(crate) head_timeout: Duration,
     /// Largest body of the Pusher HTTP API.
     pub(crate) request_bytes_max: usize,
+    /// May a webhook tell of several events.
+    pub(crate) webhook_batch: bool,
+    /// May webhooks go into private networks.
+    pub(crate) webhook_private_addresses: bool,
+    /// Applications beside the one below.
+    pub(crate) apps: Vec<FileApp>,
     /// Id of the application.
     pub(crate) app_id: String,
     /// Its key pair, when given.
@@ -89,6 +98,7 @@ fn variable(key: &str) -> String {
 pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
     let mut faults = Vec::new();
     let file = read_file(sources, &mut faults);
+    let file_apps = apps::read(sources, &mut faults);
     for name in sources
         .environment
         .keys()
@@ -147,6 +157,11 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
         .filter(|(name, harmless, _)| non_empty(name).is_some_and(|value| !harmless.contains(&truth(value))))
         .map(|(name, _, text)| format!("{name} is set, but {text}"))
         .collect();
+    config.app.webhooks = file_apps.webhooks;
+    config.apps = file_apps.apps;
+    if config.apps.iter().any(|app| app.id == config.app_id) {
+        reader.fault("app.id", "one of [[apps]] has this id");
+    }
     if reader.faults.is_empty() {
         Ok(config)
     } else {
@@ -232,6 +247,9 @@ fn read_file(sources: &Sources<'_>, faults: &mut Vec<String>) -> BTreeMap<String
         } else {
             format!("{prefix}.{name}")
         };
+        if apps::is_read_here(&key) {
+            return;
+        }
         if !SETTINGS.iter().any(|setting| setting.key == key) {
             faults.push(format!("{}: there is no setting {key}", path.display()));
             return;
@@ -446,6 +464,9 @@ impl Reader {
             queue_bytes_max: self.positive("queue_bytes_max"),
             head_timeout: Duration::from_secs(self.positive("head_timeout_s") as u64),
             request_bytes_max: self.positive("request_bytes_max"),
+            webhook_batch: self.flag("webhook_batch"),
+            webhook_private_addresses: self.flag("webhook_private_addresses"),
+            apps: Vec::new(),
             app_id: self.text("app.id"),
             app_keys,
             app,
@@ -475,7 +496,8 @@ pub(crate) const MESSENGER_APP: &str = "messenger";
 pub(crate) fn example() -> String {
     let mut text = String::from(
         "# Every setting with its default. None is needed. Each can also be given in the environment, in capitals\n\
-         # and with CHINWAG_ in front: app.key is CHINWAG_APP_KEY. The environment wins over this file.\n",
+         # and with CHINWAG_ in front: app.key is CHINWAG_APP_KEY. The environment wins over this file.\n\
+         # Further apps and webhooks are tables of this file: see WEBHOOKS.md.\n",
     );
     let mut table = "";
     for setting in SETTINGS {

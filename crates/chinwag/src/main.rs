@@ -1,5 +1,6 @@
 //! A private messenger and the realtime engine under it, in one binary. This file is the command line.
 
+mod app;
 mod config;
 mod laravel_env;
 mod secrets;
@@ -56,6 +57,9 @@ enum Command {
     /// Add and list people, and set passwords.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Add, list and remove applications, and give them new keys. A running server follows within seconds.
+    #[command(subcommand)]
+    App(app::AppCommand),
 }
 
 fn main() -> ExitCode {
@@ -99,6 +103,18 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Some(Command::LaravelEnv { url }) => {
             print(&laravel_env::block(&config?, url.as_deref())?);
             Ok(())
+        }
+        Some(Command::App(command)) => {
+            let config = config?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(async {
+                let store = wire::open_store(&config.data_dir).await?;
+                let done = app::run(command, &wire::app_admin(&config, store.clone())).await;
+                let closed = store.close().await.context("closing the store");
+                done.and(closed)
+            })
         }
         Some(Command::User(command)) => {
             let config = config?;

@@ -10,20 +10,26 @@ use chinwag_backends::SqliteStore;
 use chinwag_engine::{App, AppOptions, Engine, KeyPair, Namespace, Secret};
 use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
 use chinwag_protocol::pusher::cache_namespaces;
+use chinwag_server::apps::{AppAdmin, AppLoader};
 use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::messenger::admin::{self, Console};
+use chinwag_server::messenger::apps::AppsApi;
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
 use chinwag_server::metrics::{self, Health};
 use chinwag_server::pusher::{PusherApi, Rates, nobody};
 use chinwag_server::tls::Certificate;
 use chinwag_server::traffic::Sampler;
+use chinwag_server::webhooks::{HttpCourier, WebhookOptions, WebhookTask, Webhooks};
 use chinwag_server::{Counts, Quota, WorkerOptions, Workers, router};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, MESSENGER_APP};
 use crate::secrets::Secrets;
+
+/// How long a receiver of webhooks may take to answer.
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything must have stopped by then.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -57,6 +63,27 @@ fn messenger_options(config: &Config) -> Options {
         registration_open: config.registration_open,
         ..Options::default()
     }
+}
+
+/// The apps of the store, next to those of the settings.
+pub(crate) fn app_admin(config: &Config, store: Arc<SqliteStore>) -> AppAdmin {
+    let others = config.apps.iter().map(|app| app.id.clone());
+    let own = [config.app_id.clone(), MESSENGER_APP.to_owned()];
+    AppAdmin::new(store, others.chain(own))
+}
+
+/// Has the engine tell of what happens in apps that have webhooks.
+fn watch(config: &Config, engine: &Arc<Engine>, store: &Arc<SqliteStore>) -> anyhow::Result<WebhookTask> {
+    let courier = HttpCourier::new(WEBHOOK_TIMEOUT, config.webhook_private_addresses)
+        .map_err(anyhow::Error::msg)
+        .context("preparing webhooks")?;
+    let options = WebhookOptions {
+        batch: config.webhook_batch,
+        ..WebhookOptions::default()
+    };
+    let (webhooks, task) = Webhooks::new(engine.clone(), store.clone(), Arc::new(courier), options);
+    engine.watch(webhooks);
+    Ok(task)
 }
 
 fn add_app(
@@ -126,13 +153,13 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .clone()
         .unwrap_or((secrets.app_key, secrets.app_secret));
     let namespaces = cache_namespaces(config.cache_ttl_ms);
-    let app = add_app(
+    add_app(
         &engine,
         &config.app_id,
         &key,
         &secret,
         config.app.clone(),
-        namespaces,
+        namespaces.clone(),
     )?;
     let messenger_app = add_app(
         &engine,
@@ -143,9 +170,20 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         Vec::new(),
     )?;
 
-    for app in [app.number, messenger_app.number] {
+    for app in &config.apps {
         engine
-            .take_orders(app)
+            .apps
+            .add(&app.id, app.keys.clone(), app.options.clone(), namespaces.clone())
+            .with_context(|| format!("app {}: its id or a key is taken", app.id))?;
+    }
+    let mut apps = AppLoader::new(engine.clone(), store.clone(), namespaces);
+    apps.look().await.context("loading apps")?;
+    let webhook_task = watch(&config, &engine, &store)?;
+    let admin = app_admin(&config, store.clone());
+
+    for app in engine.apps.all() {
+        engine
+            .take_orders(app.number)
             .await
             .context("listening to other nodes")?;
     }
@@ -193,6 +231,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         presence.clone(),
         api_options,
     );
+    let admin_api = AppsApi::new(messenger_api.clone(), admin);
     let tasks = TaskTracker::new();
     let pusher_api = Arc::new(PusherApi {
         engine: engine.clone(),
@@ -209,6 +248,8 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     tasks.spawn(counts.run(background.clone()));
     tasks.spawn(feed_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(presence.run(messenger_api.clone(), background.clone()));
+    tasks.spawn(apps.run(background.clone()));
+    tasks.spawn(webhook_task.run(background.clone()));
     let traffic = workers.traffic();
     engine.observe(traffic.log.clone());
     let log = traffic.log.clone();
@@ -231,7 +272,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         pusher: pusher_api.clone(),
         statistics: store.clone(),
     });
-    let routes = router(pusher_api, messenger_api)
+    let routes = router(pusher_api, messenger_api, admin_api)
         .merge(admin::router(console))
         .merge(metrics::probes(health));
     let scheme = if certificate.is_some() { "https" } else { "http" };

@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 
 use crate::channel::{ChannelName, HistoryOptions, Namespace};
 use crate::publication::{Content, Publication};
+use crate::webhook::Webhook;
 
 /// An app's number on this node: its place in [`Apps`]. Never shown to anyone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +27,11 @@ impl Secret {
     /// The bytes, for signing.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+
+    /// The text, to keep it or to show it to whom it belongs.
+    pub fn reveal(&self) -> &str {
+        &self.0
     }
 }
 
@@ -130,6 +136,8 @@ pub struct AppOptions {
     pub disconnect_by_presence: bool,
     /// How far a publisher's clock may be off, in seconds; 0 is no limit.
     pub timestamp_tolerance_s: u64,
+    /// Who is told of what happens on its channels.
+    pub webhooks: Vec<Webhook>,
 }
 
 impl Default for AppOptions {
@@ -161,6 +169,7 @@ impl Default for AppOptions {
             user_authentication_timeout_ms: 0,
             disconnect_by_presence: true,
             timestamp_tolerance_s: 600,
+            webhooks: Vec::new(),
         }
     }
 }
@@ -217,9 +226,16 @@ pub struct Apps {
 
 #[derive(Default)]
 struct AppsInner {
-    by_number: Vec<Arc<App>>,
+    /// A number is not given out again: what still comes for an app that was removed must not reach another.
+    by_number: Vec<Option<Arc<App>>>,
     by_id: HashMap<String, AppNumber>,
     by_key: HashMap<String, AppNumber>,
+}
+
+impl AppsInner {
+    fn get(&self, number: AppNumber) -> Option<Arc<App>> {
+        self.by_number.get(number.0 as usize)?.clone()
+    }
 }
 
 impl Apps {
@@ -249,36 +265,68 @@ impl Apps {
             options,
             namespaces,
         });
-        inner.by_number.push(app.clone());
+        inner.by_number.push(Some(app.clone()));
         Some(app)
+    }
+
+    /// Replaces keys and options of the app of this id, which keeps its number. Connections keep what they came
+    /// with until they come again. `None` when there is none, a key is another app's, or there is no key.
+    pub fn replace(&self, id: &str, keys: Vec<KeyPair>, options: AppOptions) -> Option<Arc<App>> {
+        let mut inner = self.inner.write();
+        let number = *inner.by_id.get(id)?;
+        let others = |pair: &KeyPair| inner.by_key.get(&pair.key).is_some_and(|whose| *whose != number);
+        if keys.is_empty() || keys.iter().any(others) {
+            return None;
+        }
+        let before = inner.by_number[number.0 as usize].take()?;
+        for pair in &before.keys {
+            inner.by_key.remove(&pair.key);
+        }
+        for pair in &keys {
+            inner.by_key.insert(pair.key.clone(), number);
+        }
+        let app = Arc::new(App {
+            number,
+            id: id.to_owned(),
+            keys,
+            options,
+            namespaces: before.namespaces.clone(),
+        });
+        inner.by_number[number.0 as usize] = Some(app.clone());
+        Some(app)
+    }
+
+    /// Removes the app of this id. Its connections are not touched; see [`crate::Node::close_app`].
+    pub fn remove(&self, id: &str) -> Option<Arc<App>> {
+        let mut inner = self.inner.write();
+        let number = inner.by_id.remove(id)?;
+        let app = inner.by_number[number.0 as usize].take()?;
+        for pair in &app.keys {
+            inner.by_key.remove(&pair.key);
+        }
+        Some(app)
+    }
+
+    /// All apps, by number.
+    pub fn all(&self) -> Vec<Arc<App>> {
+        self.inner.read().by_number.iter().flatten().cloned().collect()
     }
 
     /// The app of this number.
     pub fn get(&self, number: AppNumber) -> Option<Arc<App>> {
-        self.inner.read().by_number.get(number.0 as usize).cloned()
-    }
-
-    /// All of them, in the order of their numbers.
-    pub fn all(&self) -> Vec<Arc<App>> {
-        self.inner.read().by_number.clone()
+        self.inner.read().get(number)
     }
 
     /// The app that has this public id.
     pub fn by_id(&self, id: &str) -> Option<Arc<App>> {
         let inner = self.inner.read();
-        inner
-            .by_id
-            .get(id)
-            .map(|number| inner.by_number[number.0 as usize].clone())
+        inner.get(*inner.by_id.get(id)?)
     }
 
     /// The app that has this public key.
     pub fn by_key(&self, key: &str) -> Option<Arc<App>> {
         let inner = self.inner.read();
-        inner
-            .by_key
-            .get(key)
-            .map(|number| inner.by_number[number.0 as usize].clone())
+        inner.get(*inner.by_key.get(key)?)
     }
 }
 
@@ -341,6 +389,28 @@ mod tests {
         assert_eq!(kept("servers-x", Some(connection)), None);
         assert_eq!(kept("all-x", Some(connection)), Some(keep));
         assert_eq!(kept("x-servers-", None), None);
+    }
+
+    #[test]
+    fn an_app_is_replaced_under_its_number_and_removed_for_good() {
+        let apps = Apps::default();
+        let add = |id, key| apps.add(id, vec![pair(key)], AppOptions::default(), Vec::new());
+        let (seven, _) = (add("7", "a").unwrap(), add("8", "x").unwrap());
+        let replace = |id, keys: &[&str]| {
+            let keys = keys.iter().copied().map(pair).collect();
+            apps.replace(id, keys, AppOptions::default())
+        };
+        assert!(replace("7", &["b", "x"]).is_none(), "a key of another app");
+        assert!(replace("7", &[]).is_none() && replace("9", &["b"]).is_none());
+        let replaced = replace("7", &["b", "a"]).unwrap();
+        assert_eq!((replaced.number, replaced.key()), (seven.number, "b"));
+        assert!(Arc::ptr_eq(&replaced, &apps.by_key("a").unwrap()));
+        assert!(replace("7", &["b"]).is_some() && apps.by_key("a").is_none());
+        assert_eq!(apps.remove("7").unwrap().number, seven.number);
+        assert!(apps.remove("7").is_none() && apps.get(seven.number).is_none());
+        assert!(apps.by_id("7").is_none() && apps.by_key("b").is_none());
+        assert_ne!(add("7", "b").unwrap().number, seven.number);
+        assert_eq!(apps.all().len(), 2);
     }
 
     #[test]

@@ -6,23 +6,28 @@
 //! listens, once, however many connections it has there.
 
 mod app;
+mod app_store;
 mod broker;
 mod call;
 mod channel;
 mod hub;
 mod node;
 mod observer;
+mod outbox;
 mod presence;
 mod publication;
 mod statistics;
+mod webhook;
 
 pub use app::{App, AppNumber, AppOptions, Apps, ClientEvents, KeyPair, MessageRate, Pings, Secret};
+pub use app_store::{AppRecord, AppStore, AppStoreError, StoredKey, contract as app_store_contract};
 pub use broker::{Broker, BrokerError, History, Sink, contract as broker_contract, memory::MemoryBroker};
 pub use call::{Answer, Beginning, Call, SubscribeRefused, Subscribed};
 pub use channel::{ChannelName, ChannelNameError, HistoryOptions, Namespace};
 pub use hub::{Dropped, Hub, Slot};
 pub use node::{Inbox, Inboxed, Node, WorkerNumber};
-pub use observer::Observer;
+pub use observer::{Observation, Observations, Observed, Observer, Watcher};
+pub use outbox::{NewParcel, Parcel, WebhookQueue, WebhookQueueError, contract as outbox_contract};
 pub use presence::{
     JoinError, Member, Presence, Roster, contract as presence_contract, memory::MemoryPresence,
 };
@@ -30,6 +35,7 @@ pub use publication::{
     ConnectionId, Content, Delivery, Position, Publication, Publisher, UserId, WireFormat,
 };
 pub use statistics::{Sample, Statistics, StatisticsError, contract as statistics_contract};
+pub use webhook::{ObservedKind, Webhook};
 
 use std::sync::Arc;
 
@@ -73,7 +79,8 @@ impl Engine {
     pub fn in_memory() -> Self {
         let node = Arc::new(Node::default());
         let broker = Arc::new(MemoryBroker::new(node.clone()));
-        let presence = Arc::new(MemoryPresence::new(node.clone()));
+        let presence = MemoryPresence::new(node.clone()).observed_by(node.observations().clone());
+        let presence = Arc::new(presence);
         Self::new(node, broker, presence)
     }
 
@@ -92,7 +99,43 @@ impl Engine {
             .apps
             .get(publication.app)
             .and_then(|app| app.keeps(&publication));
-        Ok(self.broker.publish(publication, history).await?)
+        let (app, channel) = (publication.app, publication.channel.clone());
+        let told = self.client_event(&publication);
+        let position = self.broker.publish(publication, history).await?;
+        if history.is_some() {
+            self.observed(app, &channel, || Observed::CacheFilled);
+        }
+        if let Some(event) = told {
+            self.observed(app, &channel, || event);
+        }
+        Ok(position)
+    }
+
+    /// What a watcher is told of a publication that came from a connection, if one is.
+    fn client_event(&self, publication: &Publication) -> Option<Observed> {
+        let publisher = publication.publisher.as_ref()?;
+        let Content::Message { event, data } = &publication.content else {
+            return None;
+        };
+        self.node
+            .observations()
+            .wants(publication.app)
+            .then(|| Observed::ClientEvent {
+                event: event.clone().unwrap_or_default(),
+                data: data.clone(),
+                connection: publisher.connection,
+                user: publisher.user.clone(),
+            })
+    }
+
+    /// Tells whoever watches the app. For what the engine cannot know by itself, such as a missed cache.
+    pub fn observed(&self, app: AppNumber, channel: &ChannelName, what: impl FnOnce() -> Observed) {
+        self.node.observations().tell(app, channel, what);
+    }
+
+    /// Has `watcher` told of what happens in apps; see [`Observations::choose`] for which.
+    pub fn watch(&self, watcher: Arc<dyn Watcher>) {
+        self.node.observations().watch(watcher);
     }
 
     /// Subscribes a connection of `worker`, which has put it into its hub already, so that nothing published
@@ -132,6 +175,15 @@ impl Engine {
             }
         }
         let begun = self.begin(app.number, channel, joined, beginning).await;
+        if let Ok(begun) = &begun
+            && beginning.recent > 0
+            && begun
+                .history
+                .as_ref()
+                .is_none_or(|history| history.publications.is_empty())
+        {
+            self.observed(app.number, channel, || Observed::CacheMiss);
+        }
         if begun.is_err() {
             self.unsubscribe(worker, connection, app.number, channel, present)
                 .await;
@@ -263,3 +315,6 @@ impl Engine {
         self.node.observe(observer);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use std::hash::BuildHasher;
 use crate::app::AppNumber;
 use crate::broker::Sink;
 use crate::channel::ChannelName;
-use crate::observer::Observer;
+use crate::observer::{Observations, Observed, Observer};
 use crate::publication::{ConnectionId, Content, Delivery, Position, Publication, UserId};
 
 /// A worker of this node, by its place.
@@ -39,6 +39,8 @@ pub enum Inboxed {
         /// Who.
         user: UserId,
     },
+    /// Close all connections of this app, which is no more or takes none.
+    CloseApp(AppNumber),
 }
 
 /// Takes what other threads hand to a worker. Must not block.
@@ -60,6 +62,7 @@ type Shard = Mutex<HashMap<(AppNumber, ChannelName), Listening, RandomState>>;
 pub struct Node {
     workers: RwLock<Vec<Arc<dyn Inbox>>>,
     observers: RwLock<Vec<Arc<dyn Observer>>>,
+    observations: Arc<Observations>,
     hasher: RandomState,
     shards: [Shard; SHARDS],
 }
@@ -69,6 +72,7 @@ impl Default for Node {
         Self {
             workers: RwLock::default(),
             observers: RwLock::default(),
+            observations: Arc::default(),
             hasher: RandomState::default(),
             shards: std::array::from_fn(|_| Mutex::default()),
         }
@@ -81,6 +85,18 @@ impl Node {
         let mut workers = self.workers.write();
         workers.push(inbox);
         WorkerNumber((workers.len() - 1) as u16)
+    }
+
+    /// The way to whoever watches apps.
+    pub fn observations(&self) -> &Arc<Observations> {
+        &self.observations
+    }
+
+    /// Closes all connections of the app, in a way that their clients do not come back by themselves.
+    pub fn close_app(&self, app: AppNumber) {
+        for inbox in self.workers.read().iter() {
+            inbox.put(Inboxed::CloseApp(app));
+        }
     }
 
     pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
@@ -115,7 +131,12 @@ impl Node {
                 Some((_, count)) => *count += 1,
                 None => listening.push((worker, 1)),
             }
-            listening.len() == 1 && listening[0].1 == 1
+            let occupied = listening.len() == 1 && listening[0].1 == 1;
+            if occupied {
+                // Under the lock, so that a channel's first and last subscribers are told of in their order.
+                self.observations.tell(app, channel, || Observed::Occupied);
+            }
+            occupied
         };
         for observer in self.observers.read().iter() {
             if occupied {
@@ -144,6 +165,7 @@ impl Node {
             let vacated = listening.is_empty();
             if vacated {
                 shard.remove(&key);
+                self.observations.tell(app, channel, || Observed::Vacated);
             }
             vacated
         };
@@ -217,6 +239,7 @@ mod tests {
                 Inboxed::Delivery(d) => d.publication.channel.to_string(),
                 Inboxed::Disconnect { connection, .. } => connection.to_string(),
                 Inboxed::DisconnectUser { user, .. } => user.0.to_string(),
+                Inboxed::CloseApp(app) => format!("app {}", app.0),
             });
         }
 

@@ -37,6 +37,8 @@ pub enum Input<'a> {
     Disconnect,
     /// All connections of this user are to be closed for good. It is not known whether this is one.
     DisconnectUser(&'a UserId),
+    /// Its app was switched off or removed.
+    AppClosed,
     /// The server stops.
     Stop,
 }

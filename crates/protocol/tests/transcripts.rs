@@ -3,8 +3,8 @@
 //! Each line is one thing that happens: `>` a frame comes in (`>bin`, `>ping` for other than text), `<` this frame
 //! goes out, `?` this call is asked, `=` this answer is given, `!` this is delivered, `+` so many milliseconds pass
 //! and the machine is woken if it wanted to be, `x` the connection closes with this code. `open` begins a connection,
-//! with a query, an origin or a flag. `disconnect` and `stop` are orders from outside. `#` is a comment. What goes out
-//! and is not in the transcript is a failure, as is what is in it and does not go out.
+//! with a query, an origin or a flag. `disconnect`, `close-app` and `stop` are orders from outside. `#` is a comment.
+//! What goes out and is not in the transcript is a failure, as is what is in it and does not go out.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -338,6 +338,7 @@ impl Player {
             }
             "disconnect" if !rest.is_empty() => self.input(Input::DisconnectUser(&UserId(rest.into()))),
             "disconnect" => self.input(Input::Disconnect),
+            "close-app" => self.input(Input::AppClosed),
             "stop" => self.input(Input::Stop),
             "<" | "?" | "x" => {
                 let got = self.out.pop_front().unwrap_or_else(|| "nothing".to_owned());

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use chinwag_engine::{AppNumber, ChannelName, Content, Engine, Observer, Publication};
+use chinwag_engine::{AppNumber, ChannelName, Content, Engine, Observed, Observer, Publication};
 use chinwag_protocol::pusher::Kind;
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
@@ -56,6 +56,9 @@ impl Counts {
             let count = |(app, name): &Channel| engine.subscriber_count(*app, name);
             let (due, again) = self.state.lock().due(now, count);
             for ((app, channel), count) in due {
+                engine.observed(app, &channel, || Observed::SubscriptionCount {
+                    count: count as u64,
+                });
                 let publication = Publication {
                     app,
                     channel,

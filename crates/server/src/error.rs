@@ -69,6 +69,17 @@ impl Problem {
         }
     }
 
+    /// The same for a field whose name, with the way to it, is only known at run time.
+    pub fn field_at(field: String, code: &'static str, detail: String) -> Self {
+        Self {
+            errors: vec![FieldError {
+                field: Cow::Owned(field),
+                code,
+            }],
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+        }
+    }
+
     /// A field that is absent or of the wrong type: `validation_failed`, with the field's own code inside.
     pub fn malformed(field: impl Into<Cow<'static, str>>, code: &'static str) -> Self {
         Self {

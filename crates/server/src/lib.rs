@@ -3,6 +3,7 @@
 //! HTTP runs on a multi-threaded runtime; a socket that becomes a WebSocket moves to a [`Workers`] thread and stays
 //! there.
 
+pub mod apps;
 mod connection;
 mod counts;
 mod drain;
@@ -17,6 +18,7 @@ pub mod tls;
 pub mod traffic;
 mod transport;
 pub mod web;
+pub mod webhooks;
 mod websocket;
 mod wheel;
 mod worker;
@@ -43,16 +45,22 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// |---|---|
 /// | `/app/{key}` | WebSocket of the Pusher protocol, under the configured prefix |
 /// | `/apps/{id}/…`, `/users/{id}/terminate_connections` | HTTP API of the Pusher protocol, under the same prefix |
+/// | `/api/v1/admin/…` | administration of this server (`docs/WEBHOOKS.md`) |
 /// | `/api/v1/…` | the messenger (`docs/API.md`) |
 /// | `/sanctum/…`, `/broadcasting/…`, `/login`, `/logout`, `/api/…` | the same for clients of Laravel applications |
 /// | `/up` | whether the process lives |
 /// | `/api/v1/admin/…`, `/laravel-websockets` | the console ([`messenger::admin`]), merged by who builds it |
 /// | `/health`, `/ready` | probes ([`metrics::probes`]), merged likewise |
 /// | anything else | the web UI |
-pub fn router(pusher: Arc<pusher::PusherApi>, messenger: Arc<messenger::MessengerApi>) -> Router {
+pub fn router(
+    pusher: Arc<pusher::PusherApi>,
+    messenger: Arc<messenger::MessengerApi>,
+    apps: Arc<messenger::apps::AppsApi>,
+) -> Router {
     Router::new()
         .merge(pusher::router(pusher))
         .merge(messenger::router(messenger.clone()))
+        .merge(messenger::apps::router(apps))
         .merge(laravel::router(messenger))
         .route("/up", get(up))
         .fallback_service(web::router())

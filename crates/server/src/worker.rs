@@ -306,6 +306,7 @@ impl Worker {
                     self.disconnect(now, connection, app, &channel);
                 }
                 Item::Engine(Inboxed::DisconnectUser { app, user }) => self.disconnect_user(now, app, &user),
+                Item::Engine(Inboxed::CloseApp(app)) => self.close_app(now, app),
                 Item::Newcomer(newcomer) => self.adopt(*newcomer),
             }
         }
@@ -358,6 +359,21 @@ impl Worker {
         };
         for connection in of_app {
             connection.input(now, Input::DisconnectUser(user), &self.options);
+            connection.flush();
+            self.arm(&connection);
+        }
+    }
+
+    fn close_app(&self, now: Millis, app: AppNumber) {
+        let all: Vec<_> = self
+            .connections
+            .borrow()
+            .iter()
+            .filter(|(_, connection)| connection.app.number == app)
+            .map(|(_, connection)| connection.clone())
+            .collect();
+        for connection in all {
+            connection.input(now, Input::AppClosed, &self.options);
             connection.flush();
             self.arm(&connection);
         }

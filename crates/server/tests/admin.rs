@@ -13,7 +13,9 @@ use chinwag_engine::{
     Statistics,
 };
 use chinwag_messenger::{Messenger, NewAccount, Options, ServerRole};
+use chinwag_server::apps::AppAdmin;
 use chinwag_server::messenger::admin::{self, Console};
+use chinwag_server::messenger::apps::AppsApi;
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
 use chinwag_server::metrics::{self, Health};
@@ -99,12 +101,14 @@ impl Server {
             statistics: store.clone(),
             stop: stop.clone(),
         });
+        let reserved = ["shop", "messenger"].map(str::to_owned);
+        let apps = AppsApi::new(api.clone(), AppAdmin::new(store.clone(), reserved));
         let console = Arc::new(Console {
             messenger: api.clone(),
             pusher: pusher.clone(),
             statistics: store.clone(),
         });
-        let router = router(pusher, api)
+        let router = router(pusher, api, apps)
             .merge(admin::router(console))
             .merge(metrics::probes(health.clone()));
         Self {
@@ -214,9 +218,8 @@ impl Server {
     }
 }
 
-const ROUTES: [(&str, &str); 6] = [
+const ROUTES: [(&str, &str); 5] = [
     ("GET", "/api/v1/admin/stats"),
-    ("GET", "/api/v1/admin/apps"),
     ("GET", "/api/v1/admin/apps/shop/channels"),
     ("GET", "/api/v1/admin/apps/nowhere/channels"),
     ("POST", "/api/v1/admin/apps/shop/events"),
@@ -255,7 +258,7 @@ async fn only_administrators_get_in() {
         }
     }
     let wrong = server
-        .ask(Method::DELETE, "/api/v1/admin/apps", Some(&owner), None)
+        .ask(Method::DELETE, "/api/v1/admin/stats", Some(&owner), None)
         .await;
     assert_eq!(
         (wrong.status, &wrong.json["code"]),
@@ -363,10 +366,14 @@ async fn apps_and_channels_are_listed_without_secrets() {
     let server = Server::start().await;
     let owner = server.person("olga", Some(ServerRole::Owner)).await;
     let _inbox = server.listen(&["b", "a", "private-c", "#hidden"]).await;
-    let apps = server.get("/api/v1/admin/apps", &owner).await.json;
-    let shop = json!({"id": "shop", "key": "shop-key", "enabled": true, "internal": false, "connections": 0,
-        "channels": 3});
-    assert_eq!(apps["items"][0], shop);
+    let stats = server.get("/api/v1/admin/stats", &owner).await.json;
+    let shop = &stats["apps"][0];
+    assert_eq!((&shop["id"], &shop["key"]), (&json!("shop"), &json!("shop-key")));
+    assert_eq!(
+        (&shop["enabled"], &shop["internal"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(shop["channels"], 3);
     let path = "/api/v1/admin/apps/shop/channels";
     let one = |name: &str| json!({"name": name, "subscribers": 1});
     let page = server.get(&format!("{path}?limit=2"), &owner).await.json;

@@ -13,8 +13,16 @@ impl MigratorTrait for Migrator {
                 sql: include_str!("migrations/0001_start.sql"),
             }),
             Box::new(Step {
-                name: "0002_statistics",
-                sql: include_str!("migrations/0002_statistics.sql"),
+                name: "0002_webhooks",
+                sql: include_str!("migrations/0002_webhooks.sql"),
+            }),
+            Box::new(Step {
+                name: "0003_apps",
+                sql: include_str!("migrations/0003_apps.sql"),
+            }),
+            Box::new(Step {
+                name: "0004_statistics",
+                sql: include_str!("migrations/0004_statistics.sql"),
             }),
         ]
     }

@@ -118,6 +118,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Largest body of a request to the Pusher HTTP API, in bytes.",
     },
     Setting {
+        key: "webhook_batch",
+        reverb: "",
+        default: "false",
+        help: "Whether a webhook may tell of several events at once: up to 100, or those of 50 milliseconds.",
+    },
+    Setting {
+        key: "webhook_private_addresses",
+        reverb: "",
+        default: "false",
+        help: "Whether webhooks may go to addresses of private networks and of this machine.",
+    },
+    Setting {
         key: "app.id",
         reverb: "REVERB_APP_ID",
         default: "app",
@@ -357,6 +369,14 @@ pub(super) fn truth(value: &str) -> &str {
 /// Variables of Soketi and laravel-websockets, in the order in which they count.
 pub(super) const ALIASES: &[(&str, &str, Reading)] = &[
     ("path", "SOKETI_PATH_PREFIX", Reading::Plain),
+    ("tls_certificate", "SOKETI_SSL_CERT", Reading::Plain),
+    (
+        "tls_certificate",
+        "LARAVEL_WEBSOCKETS_SSL_LOCAL_CERT",
+        Reading::Plain,
+    ),
+    ("tls_key", "SOKETI_SSL_KEY", Reading::Plain),
+    ("tls_key", "LARAVEL_WEBSOCKETS_SSL_LOCAL_PK", Reading::Plain),
     ("app.id", "SOKETI_DEFAULT_APP_ID", Reading::Plain),
     ("app.key", "SOKETI_DEFAULT_APP_KEY", Reading::Plain),
     ("app.secret", "SOKETI_DEFAULT_APP_SECRET", Reading::Plain),
@@ -480,10 +500,9 @@ pub(super) const NOT_SUPPORTED: &[(&str, &[&str], &str)] = &[
         &["array"],
         "applications are not read from a database",
     ),
-    ("SOKETI_SSL_CERT", &[], "TLS is left to a reverse proxy"),
     (
-        "LARAVEL_WEBSOCKETS_SSL_LOCAL_CERT",
+        "LARAVEL_WEBSOCKETS_SSL_PASSPHRASE",
         &[],
-        "TLS is left to a reverse proxy",
+        "the key of the certificate must not be encrypted",
     ),
 ];

@@ -233,4 +233,6 @@ fn a_certificate_needs_its_key_and_origins_are_whole() {
     assert_eq!(config.tls, Some(("a.pem".into(), "b.pem".into())));
     assert_eq!(config.cors_origins, ["https://a.test", "http://b.test:3000"]);
     assert_eq!(config.stateful_domains[1], "localhost:3000");
+    let soketis = read_from(&[("SOKETI_SSL_CERT", "c"), ("SOKETI_SSL_KEY", "k")], None).unwrap();
+    assert_eq!(soketis.tls, Some(("c".into(), "k".into())));
 }

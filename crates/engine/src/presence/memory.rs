@@ -12,6 +12,7 @@ use super::{JoinError, Member, Presence, Roster};
 use crate::app::AppNumber;
 use crate::broker::Sink;
 use crate::channel::ChannelName;
+use crate::observer::{Observations, Observed};
 use crate::publication::{ConnectionId, Content, Publication, UserId};
 
 const SHARDS: usize = 64;
@@ -50,6 +51,7 @@ type Shard = Mutex<Channels>;
 /// Presence in memory.
 pub struct MemoryPresence {
     sink: Arc<dyn Sink>,
+    observations: Arc<Observations>,
     hasher: RandomState,
     /// The lock of a channel's shard is held while a change is handed to the sink, so that changes are
     /// published in the order of their versions.
@@ -62,9 +64,17 @@ impl MemoryPresence {
         let shards = std::array::from_fn(|_| Mutex::default());
         Self {
             sink,
+            observations: Arc::default(),
             hasher: RandomState::default(),
             shards,
         }
+    }
+
+    /// Also tells of users who come and go.
+    #[must_use]
+    pub fn observed_by(mut self, observations: Arc<Observations>) -> Self {
+        self.observations = observations;
+        self
     }
 
     fn shard(&self, key: &(AppNumber, ChannelName)) -> &Shard {
@@ -72,6 +82,15 @@ impl MemoryPresence {
     }
 
     fn publish(&self, app: AppNumber, channel: &ChannelName, content: Content) {
+        match &content {
+            Content::Joined { member, .. } => self.observations.tell(app, channel, || Observed::Joined {
+                user: member.user.clone(),
+            }),
+            Content::Left { user, .. } => self
+                .observations
+                .tell(app, channel, || Observed::Left { user: user.clone() }),
+            Content::Message { .. } | Content::Subscribers { .. } | Content::Disconnect { .. } => {}
+        }
         let channel = channel.clone();
         self.sink.deliver(
             Publication {

@@ -110,6 +110,14 @@ impl Connection for Pusher {
                 effects.push(Effect::Send(message::error(&error::DISCONNECTED.into())));
                 Some(error::DISCONNECTED)
             }
+            Input::AppClosed => {
+                let refusal = Refusal {
+                    code: Some(error::APP_DISABLED.code),
+                    message: error::APP_DISABLED.reason.to_owned(),
+                };
+                effects.push(Effect::Send(message::error(&refusal)));
+                Some(error::APP_DISABLED)
+            }
             Input::Stop => Some(error::STOPPING),
         };
         if let Some(close) = ended {

@@ -13,6 +13,7 @@ mod rate;
 mod refused;
 mod subscription;
 mod users;
+pub mod webhook;
 
 pub use channel::{Kind, NameError, cache_namespaces, check_name, check_name_leniently};
 pub use connection::Pusher;

@@ -6,6 +6,7 @@
 
 mod accounts;
 pub mod admin;
+pub mod apps;
 pub(crate) mod auth;
 mod conversations;
 pub(crate) mod extract;
@@ -151,16 +152,20 @@ pub fn router(api: Arc<MessengerApi>) -> Router {
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(method_not_allowed);
     let cors = crate::laravel::cors(&api.options.cors_origins);
-    Router::new()
+    let routes = Router::new()
         .nest("/api/v1", v1)
         // What is nested does not answer for the bare prefix with a slash.
-        .route("/api/v1/", any(async || Problem::not_found()))
+        .route("/api/v1/", any(async || Problem::not_found()));
+    around(routes).layer(option_layer(cors)).with_state(api)
+}
+
+/// What is done for every request of the REST API.
+fn around<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    routes
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
         .layer(from_fn(limits::report))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(identify))
-        .layer(option_layer(cors))
-        .with_state(api)
 }
 
 async fn method_not_allowed() -> Problem {

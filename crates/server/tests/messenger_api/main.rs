@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod apps;
 mod realtime;
 mod refusals;
 mod shapes;

@@ -14,7 +14,9 @@ use chinwag_engine::{
     KeyPair, Secret, WorkerNumber,
 };
 use chinwag_messenger::{Messenger, Options};
+use chinwag_server::apps::AppAdmin;
 use chinwag_server::laravel;
+use chinwag_server::messenger::apps::{self, AppsApi};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed, router};
 use http_body_util::BodyExt;
@@ -93,6 +95,7 @@ impl Server {
             presence.clone(),
             setup.api,
         );
+        let admin = AppAdmin::new(store.clone(), ["messenger".to_owned()]);
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(feed_task.run(api.clone(), stop.clone()));
@@ -100,7 +103,9 @@ impl Server {
         Self {
             engine,
             app,
-            router: router(api.clone()).merge(laravel::router(api)),
+            router: router(api.clone())
+                .merge(laravel::router(api.clone()))
+                .merge(apps::router(AppsApi::new(api, admin))),
             store,
             stop,
             tasks,
@@ -381,13 +386,19 @@ impl Worker {
             .await;
     }
 
+    /// The next thing in the inbox, as it is.
+    pub(crate) async fn next(&mut self) -> Inboxed {
+        let next = tokio::time::timeout(Duration::from_secs(5), self.inbox.recv()).await;
+        next.expect("something arrives").unwrap()
+    }
+
     /// The next thing that arrives.
     pub(crate) async fn hear(&mut self) -> Heard {
-        let next = tokio::time::timeout(Duration::from_secs(5), self.inbox.recv()).await;
-        match next.expect("something arrives").unwrap() {
+        match self.next().await {
             Inboxed::Disconnect { connection, .. } => Heard::Closed(connection),
             Inboxed::Delivery(delivery) => event(&delivery),
             order @ Inboxed::DisconnectUser { .. } => panic!("{order:?}"),
+            Inboxed::CloseApp(app) => unreachable!("nobody closes {app:?}"),
         }
     }
 

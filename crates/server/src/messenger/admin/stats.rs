@@ -43,6 +43,9 @@ struct Stats<'a> {
 #[derive(Serialize)]
 struct OfApp {
     id: String,
+    key: String,
+    enabled: bool,
+    /// The messenger's own.
     internal: bool,
     channels: usize,
     totals: TotalsView,
@@ -125,6 +128,8 @@ pub(super) async fn show(
         .iter()
         .map(|app| OfApp {
             id: app.id.clone(),
+            key: app.key().to_owned(),
+            enabled: app.options.enabled,
             internal: console.is_internal(app),
             channels: shown_channels(&console, app, "").len(),
             totals: traffic.totals(app.number).into(),

@@ -1,0 +1,222 @@
+//! `/api/v1/admin/apps`: the apps of the store, for administrators of this server. Secrets are shown when they are
+//! made and never again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use chinwag_engine::{AppRecord, StoredKey};
+use chinwag_messenger::{ServerRole, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::auth::{By, Reads, Writes};
+use super::extract::{Body, Object};
+use super::view::Moment;
+use super::{MessengerApi, answer, around, method_not_allowed, ok};
+use crate::apps::{AppAdmin, AppAdminError, AppSettings};
+use crate::error::Problem;
+
+/// The longest grace of a replaced key, in seconds: ten years.
+const KEEP_S_MAX: u64 = 10 * 366 * 24 * 3_600;
+/// The grace when none is asked for: a day.
+const KEEP_S: u64 = 24 * 3_600;
+
+/// What the handlers work with.
+pub struct AppsApi {
+    messenger: Arc<MessengerApi>,
+    apps: AppAdmin,
+}
+
+impl AppsApi {
+    /// An API over `apps` for those who administer the messenger's server.
+    pub fn new(messenger: Arc<MessengerApi>, apps: AppAdmin) -> Arc<Self> {
+        Arc::new(Self { messenger, apps })
+    }
+}
+
+/// Every route of administration.
+pub fn router(api: Arc<AppsApi>) -> Router {
+    let admin = Router::new()
+        .route("/apps", get(list).post(create))
+        .route("/apps/{id}", get(show).patch(change).delete(remove))
+        .route("/apps/{id}/keys", post(rotate))
+        .method_not_allowed_fallback(method_not_allowed);
+    around(Router::new().nest("/api/v1/admin", admin)).with_state(api)
+}
+
+/// The caller administers this server.
+struct Administrator;
+
+impl FromRequestParts<Arc<AppsApi>> for Administrator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<AppsApi>) -> Result<Self, Problem> {
+        let api = &api.messenger;
+        let user = if parts.method.is_safe() {
+            By::<Reads>::from_request_parts(parts, api).await?.caller.user
+        } else {
+            By::<Writes>::from_request_parts(parts, api).await?.caller.user
+        };
+        let account = api.messenger.account(user).await?;
+        match account.map(|account| account.server_role) {
+            Some(ServerRole::Admin | ServerRole::Owner) => Ok(Self),
+            _ => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "admin_required",
+                "Only administrators of this server may do this.",
+            )),
+        }
+    }
+}
+
+impl From<AppAdminError> for Problem {
+    fn from(error: AppAdminError) -> Self {
+        let detail = error.to_string();
+        let conflict = |code| Self::new(StatusCode::CONFLICT, code, detail.clone());
+        match error {
+            AppAdminError::IdInvalid => Self::field("id", "app_id_invalid", detail),
+            AppAdminError::IdTaken => conflict("app_id_taken"),
+            AppAdminError::Unknown => Self::not_found(),
+            AppAdminError::Changed => conflict("app_changed"),
+            AppAdminError::TooManyKeys => conflict("too_many_keys"),
+            AppAdminError::Setting(fault) => Self::field_at(fault.field, "setting_invalid", fault.text),
+            AppAdminError::Store(error) => {
+                tracing::error!(%error, "The apps cannot be read or written");
+                Self::unavailable()
+            }
+            AppAdminError::Random(error) => {
+                tracing::error!(error, "There are no random numbers");
+                Self::internal()
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct AppView {
+    id: String,
+    created_at: Moment,
+    keys: Vec<KeyView>,
+    /// What is set; what is not has its default. Headers of webhooks are named without their values.
+    settings: Value,
+}
+
+#[derive(Serialize)]
+struct KeyView {
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    retires_at: Option<Moment>,
+}
+
+/// Whose secrets to show.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Show {
+    NoSecret,
+    NewestSecret,
+}
+
+fn view(app: &AppRecord, shown: Show) -> AppView {
+    let moment = |at: u64| Moment(Timestamp(at as i64));
+    let key = |(place, key): (usize, &StoredKey)| KeyView {
+        key: key.pair.key.clone(),
+        secret: (place == 0 && shown == Show::NewestSecret).then(|| key.pair.secret.reveal().to_owned()),
+        retires_at: key.retires_ms.map(moment),
+    };
+    let mut settings: Value = serde_json::from_str(&app.settings).unwrap_or_default();
+    let webhooks = settings.get_mut("webhooks").and_then(Value::as_array_mut);
+    for webhook in webhooks.into_iter().flatten() {
+        if let Some(Value::Object(headers)) = webhook.get_mut("headers") {
+            headers.values_mut().for_each(|value| *value = Value::Null);
+        }
+    }
+    AppView {
+        id: app.id.clone(),
+        created_at: moment(app.created_ms),
+        keys: app.keys.iter().enumerate().map(key).collect(),
+        settings,
+    }
+}
+
+#[derive(Serialize)]
+struct Apps {
+    items: Vec<AppView>,
+}
+
+async fn list(State(api): State<Arc<AppsApi>>, _: Administrator) -> Result<Response, Problem> {
+    let apps = api.apps.list().await?;
+    let items = apps.iter().map(|app| view(app, Show::NoSecret)).collect();
+    ok(&Apps { items })
+}
+
+async fn show(
+    State(api): State<Arc<AppsApi>>,
+    _: Administrator,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    ok(&view(&api.apps.show(&id).await?, Show::NoSecret))
+}
+
+#[derive(Deserialize)]
+struct NewApp {
+    id: String,
+    #[serde(default)]
+    settings: Map<String, Value>,
+}
+
+async fn create(
+    State(api): State<Arc<AppsApi>>,
+    _: Administrator,
+    Body(new): Body<NewApp>,
+) -> Result<Response, Problem> {
+    let settings = AppSettings::from_fields(new.settings).map_err(AppAdminError::from)?;
+    let app = api.apps.create(&new.id, &settings).await?;
+    answer(StatusCode::CREATED, &view(&app, Show::NewestSecret))
+}
+
+#[derive(Deserialize)]
+struct Change {
+    settings: Object<Map<String, Value>>,
+}
+
+async fn change(
+    State(api): State<Arc<AppsApi>>,
+    _: Administrator,
+    Path(id): Path<String>,
+    Body(change): Body<Change>,
+) -> Result<Response, Problem> {
+    let app = api.apps.change(&id, &change.settings.0).await?;
+    ok(&view(&app, Show::NoSecret))
+}
+
+#[derive(Deserialize)]
+struct Rotation {
+    #[serde(default)]
+    keep_s: Option<u64>,
+}
+
+async fn rotate(
+    State(api): State<Arc<AppsApi>>,
+    _: Administrator,
+    Path(id): Path<String>,
+    Body(rotation): Body<Rotation>,
+) -> Result<Response, Problem> {
+    let keep_s = rotation.keep_s.unwrap_or(KEEP_S).min(KEEP_S_MAX);
+    let app = api.apps.rotate(&id, Duration::from_secs(keep_s)).await?;
+    answer(StatusCode::CREATED, &view(&app, Show::NewestSecret))
+}
+
+async fn remove(
+    State(api): State<Arc<AppsApi>>,
+    _: Administrator,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    api.apps.remove(&id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
