@@ -9,9 +9,6 @@ export type Series = (number | null)[]
 
 export interface AppStats {
   id: string
-  key: string
-  enabled: boolean
-  /** The messenger's own. */
   internal: boolean
   channels: number
   totals: {
@@ -49,6 +46,15 @@ export interface ServerStats {
   apps: AppStats[]
 }
 
+export interface AppSummary {
+  id: string
+  key: string
+  enabled: boolean
+  internal: boolean
+  connections: number
+  channels: number
+}
+
 export interface ChannelSummary {
   name: string
   subscribers: number
@@ -63,6 +69,7 @@ const path = (app: string) => `/admin/apps/${encodeURIComponent(app)}`
 
 export const adminApi = {
   stats: (period: Period) => request<ServerStats>('GET', '/admin/stats', { query: { period } }),
+  apps: () => request<Page<AppSummary>>('GET', '/admin/engine/apps'),
   channels: (app: string, query: { prefix?: string; cursor?: string | null }) =>
     request<Page<ChannelSummary>>('GET', `${path(app)}/channels`, { query }),
   publish: (app: string, event: { channel: string; name: string; data: string }) =>

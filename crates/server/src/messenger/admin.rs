@@ -46,6 +46,7 @@ pub struct Console {
 pub fn router(console: Arc<Console>) -> Router {
     let admin = Router::new()
         .route("/stats", get(stats::show))
+        .route("/engine/apps", get(apps))
         .route("/apps/{id}/events", post(publish))
         .route("/apps/{id}/channels", get(channels))
         .method_not_allowed_fallback(method_not_allowed);
@@ -104,6 +105,29 @@ impl Console {
     fn is_internal(&self, app: &App) -> bool {
         app.number == self.messenger.app.number
     }
+}
+
+async fn apps(State(console): State<Arc<Console>>, _: Admin<Reads>) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct View<'a> {
+        id: &'a str,
+        key: &'a str,
+        enabled: bool,
+        internal: bool,
+        connections: u64,
+        channels: usize,
+    }
+    let engine = &console.pusher.engine;
+    let apps = engine.apps.all();
+    let items = apps.iter().map(|app| View {
+        id: &app.id,
+        key: app.key(),
+        enabled: app.options.enabled,
+        internal: console.is_internal(app),
+        connections: console.pusher.workers.traffic().totals(app.number).connections,
+        channels: shown_channels(&console, app, "").len(),
+    });
+    ok(&view::List::whole(items.collect::<Vec<_>>()))
 }
 
 /// Channels without those that nodes and protocols use among themselves.

@@ -19,7 +19,7 @@ export function useChannels() {
     error.value = null
     try {
       if (!app.value) {
-        apps.value = (await adminApi.stats('6h')).apps.map((one) => one.id)
+        apps.value = (await adminApi.apps()).items.map((one) => one.id)
         app.value = apps.value[0] ?? ''
         return
       }

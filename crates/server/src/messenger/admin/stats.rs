@@ -43,9 +43,6 @@ struct Stats<'a> {
 #[derive(Serialize)]
 struct OfApp {
     id: String,
-    key: String,
-    enabled: bool,
-    /// The messenger's own.
     internal: bool,
     channels: usize,
     totals: TotalsView,
@@ -128,8 +125,6 @@ pub(super) async fn show(
         .iter()
         .map(|app| OfApp {
             id: app.id.clone(),
-            key: app.key().to_owned(),
-            enabled: app.options.enabled,
             internal: console.is_internal(app),
             channels: shown_channels(&console, app, "").len(),
             totals: traffic.totals(app.number).into(),
