@@ -15,6 +15,7 @@ pub use log::{EventLog, LOG_CHANNEL};
 pub use samples::{AppSeries, Sampler};
 pub use series::{Bucket, Period};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chinwag_engine::{App, AppNumber};
@@ -73,14 +74,14 @@ impl Traffic {
 
     /// Every app that had traffic, by its public id, in the order of ids. Clients that named no app that there is
     /// stand under the empty id.
-    pub fn all_totals(&self) -> Vec<(String, Totals)> {
-        let mut all: Vec<_> = {
-            let apps = self.apps.read();
-            apps.values()
-                .map(|counters| (counters.app.clone(), counters.totals()))
-                .collect()
-        };
-        all.sort_by(|a, b| a.0.cmp(&b.0));
+    pub fn all_totals(&self) -> BTreeMap<String, Totals> {
+        let mut all = BTreeMap::<String, Totals>::new();
+        // One that was removed and made again has had several numbers.
+        for counters in self.apps.read().values() {
+            all.entry(counters.app.clone())
+                .or_default()
+                .add(&counters.totals());
+        }
         all
     }
 }

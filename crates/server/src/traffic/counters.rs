@@ -191,6 +191,25 @@ pub struct Totals {
     pub api_refusals: u64,
 }
 
+impl Totals {
+    /// Takes in another app's.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.connections += other.connections;
+        self.opened += other.opened;
+        self.frames_received += other.frames_received;
+        self.bytes_received += other.bytes_received;
+        self.messages_sent += other.messages_sent;
+        self.bytes_sent += other.bytes_sent;
+        self.client_events += other.client_events;
+        self.refusals += other.refusals;
+        self.api_messages += other.api_messages;
+        self.api_refusals += other.api_refusals;
+        for (sum, one) in self.closed.0.iter_mut().zip(&other.closed.0) {
+            *sum += one;
+        }
+    }
+}
+
 /// Connections that ended, by reason.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct TotalsClosed([u64; Ended::ALL.len()]);

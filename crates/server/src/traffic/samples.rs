@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chinwag_engine::{Sample, Statistics};
+use chinwag_engine::{AppNumber, Sample, Statistics};
+use hashbrown::HashMap;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -27,6 +28,8 @@ pub type AppSeries = Vec<Option<Bucket>>;
 #[derive(Debug, Default)]
 pub(super) struct Samples {
     apps: BTreeMap<String, OfApp>,
+    /// What the counters said at the last look. By number: an app that was removed and made again counts anew.
+    seen: HashMap<AppNumber, Totals>,
     /// The minute that is being added up.
     minute: u64,
 }
@@ -34,21 +37,19 @@ pub(super) struct Samples {
 #[derive(Debug, Default)]
 struct OfApp {
     rings: Rings,
-    seen: Totals,
     minute: Bucket,
 }
 
 impl OfApp {
     /// What has been added since the last look.
-    fn look(&mut self, now_s: u64, connections_peak: u64, totals: Totals) {
+    fn look(&mut self, now_s: u64, connections_peak: u64, seen: &Totals, totals: &Totals) {
         let observed = Bucket {
             at_s: now_s,
             connections_peak,
-            frames_received: totals.frames_received - self.seen.frames_received,
-            api_messages: totals.api_messages - self.seen.api_messages,
-            messages_sent: totals.messages_sent - self.seen.messages_sent,
+            frames_received: totals.frames_received - seen.frames_received,
+            api_messages: totals.api_messages - seen.api_messages,
+            messages_sent: totals.messages_sent - seen.messages_sent,
         };
-        self.seen = totals;
         self.rings.add(&observed);
         self.minute.merge(&observed);
     }
@@ -101,13 +102,19 @@ impl Traffic {
 
     /// Looks at all counters. Returns what is to be kept of a minute that has ended.
     fn look(&self, now_s: u64) -> Vec<Sample> {
-        let apps: Vec<_> = self.apps.read().values().cloned().collect();
-        let mut samples = self.samples.lock();
+        let apps: Vec<_> = {
+            let apps = self.apps.read();
+            apps.iter().map(|(number, app)| (*number, app.clone())).collect()
+        };
+        let mut guard = self.samples.lock();
+        let samples = &mut *guard;
         // What is seen now happened before now, so the minute is closed first.
         let rows = samples.ended_minute(now_s);
-        for app in apps.iter().filter(|app| !app.app.is_empty()) {
+        for (number, app) in apps.iter().filter(|(_, app)| !app.app.is_empty()) {
             let of_app = samples.apps.entry(app.app.clone()).or_default();
-            of_app.look(now_s, app.take_peak(), app.totals());
+            let totals = app.totals();
+            let seen = samples.seen.insert(*number, totals).unwrap_or_default();
+            of_app.look(now_s, app.take_peak(), &seen, &totals);
         }
         rows
     }
@@ -185,14 +192,18 @@ impl Sampler {
 
 #[cfg(test)]
 mod tests {
-    use chinwag_engine::{AppNumber, AppOptions};
+    use chinwag_engine::AppOptions;
 
     use super::*;
     use crate::traffic::counters::Ended;
 
     fn app(id: &str) -> chinwag_engine::App {
+        numbered(0, id)
+    }
+
+    fn numbered(number: u32, id: &str) -> chinwag_engine::App {
         chinwag_engine::App {
-            number: AppNumber(0),
+            number: AppNumber(number),
             id: id.to_owned(),
             keys: Vec::new(),
             options: AppOptions::default(),
@@ -228,5 +239,18 @@ mod tests {
             "they were there when it began"
         );
         assert!(traffic.look(780).is_empty(), "nobody was there");
+    }
+
+    #[test]
+    fn an_app_that_is_made_again_goes_on_under_its_id() {
+        let traffic = Traffic::default();
+        traffic.api_message(&numbered(0, "shop"));
+        traffic.api_message(&numbered(0, "shop"));
+        traffic.look(600);
+        traffic.api_message(&numbered(1, "shop"));
+        traffic.look(610);
+        let rows = traffic.look(660);
+        assert_eq!((rows.len(), rows[0].api_messages), (1, 3));
+        assert_eq!(traffic.all_totals()["shop"].api_messages, 3);
     }
 }
