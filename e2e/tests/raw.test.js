@@ -194,12 +194,16 @@ test('a prefix counts only whole and at the beginning', withSockets({}, async ({
 test('channel names are checked, and the refusal says which rule it was', withSockets({}, async ({ open }) => {
   const frames = await open();
   for (const name of ['c'.repeat(200), 'room=1@a,b;c.d_e-F']) await frames.subscribed(name);
-  for (const name of ['c'.repeat(201), '', 'a b', 'a:b', 'a/b', 'é', '#x', '#server-to-user-1', 'a\n']) {
+  for (const name of ['c'.repeat(201), '', 'a b', 'a:b', 'a/b', 'é', '#x', 'a\n']) {
     frames.subscribe(name);
     const refusal = await refused(frames);
     assert.deepEqual([refusal.code, refusal.status, refusal.channel ?? ''], [null, 4009, name], name);
     assert.ok(refusal.message);
   }
+  // The channel of a user is a proper name, for that user only.
+  frames.subscribe('#server-to-user-1');
+  const stranger = await refused(frames);
+  assert.deepEqual([stranger.code, stranger.status, stranger.channel], [4009, 401, '#server-to-user-1']);
 }));
 
 test('subscribing twice is confirmed twice and delivers once', withSockets({}, async ({ server, open }) => {

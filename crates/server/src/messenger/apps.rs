@@ -66,11 +66,7 @@ impl FromRequestParts<Arc<AppsApi>> for Administrator {
         let account = api.messenger.account(user).await?;
         match account.map(|account| account.server_role) {
             Some(ServerRole::Admin | ServerRole::Owner) => Ok(Self),
-            _ => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "admin_required",
-                "Only administrators of this server may do this.",
-            )),
+            _ => Err(Problem::forbidden()),
         }
     }
 }

@@ -32,7 +32,7 @@ async fn only_administrators_get_in() {
         (401, "unauthenticated")
     );
     let refused = server.get("/admin/apps").by(&member).send().await;
-    assert_eq!(code(&refused), (403, "admin_required"));
+    assert_eq!(code(&refused), (403, "forbidden"));
     assert_eq!(refused.header("content-type"), Some("application/problem+json"));
     assert_eq!(create(&server, &member, "7", json!({})).await.status, 403);
     let listed = server.get("/admin/apps").by(&owner).send().await;
