@@ -186,6 +186,7 @@ export class Someone {
       await this.page.setViewportSize(size);
       for (const colorScheme of ['light', 'dark']) {
         await this.page.emulateMedia({ colorScheme });
+        await this.page.waitForFunction((theme) => document.documentElement.dataset.theme === theme, colorScheme);
         await this.page.screenshot({ path: `${SHOTS}${name}-${device}-${colorScheme}.png`, animations: 'disabled' });
       }
     }
