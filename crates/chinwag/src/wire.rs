@@ -12,7 +12,7 @@ use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
 use chinwag_protocol::pusher::cache_namespaces;
 use chinwag_server::apps::{AppAdmin, AppLoader};
 use chinwag_server::listen::{self, ListenOptions};
-use chinwag_server::messenger::admin::{self, Console};
+use chinwag_server::messenger::admin::Console;
 use chinwag_server::messenger::apps::AppsApi;
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
@@ -272,9 +272,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         pusher: pusher_api.clone(),
         statistics: store.clone(),
     });
-    let routes = router(pusher_api, messenger_api, admin_api)
-        .merge(admin::router(console))
-        .merge(metrics::probes(health));
+    let routes = router(pusher_api, messenger_api, admin_api, console, health);
     let scheme = if certificate.is_some() { "https" } else { "http" };
     announce(scheme, &address.to_string());
     tracing::info!(%address, "Chinwag is listening");

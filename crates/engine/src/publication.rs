@@ -10,12 +10,12 @@ use crate::app::AppNumber;
 use crate::channel::ChannelName;
 use crate::presence::Member;
 
-/// One client's link, unique among all nodes: the node's number, then a counter. Prints as `12.345`.
+/// One client's link, unique among all nodes: the node's number, then its own. Prints as `12.345`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId {
     /// The node, chosen at random when it starts; at least 1.
     pub node: u32,
-    /// Counted up by the node from 1.
+    /// Unique on its node, and not to be guessed from another one.
     pub number: u32,
 }
 

@@ -45,22 +45,25 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// |---|---|
 /// | `/app/{key}` | WebSocket of the Pusher protocol, under the configured prefix |
 /// | `/apps/{id}/…`, `/users/{id}/terminate_connections` | HTTP API of the Pusher protocol, under the same prefix |
-/// | `/api/v1/admin/…` | administration of this server (`docs/WEBHOOKS.md`) |
+/// | `/api/v1/admin/apps…` | the apps of this server (`docs/WEBHOOKS.md`) |
+/// | `/api/v1/admin/…`, `/laravel-websockets` | the console (`docs/API.md`) |
 /// | `/api/v1/…` | the messenger (`docs/API.md`) |
 /// | `/sanctum/…`, `/broadcasting/…`, `/login`, `/logout`, `/api/…` | the same for clients of Laravel applications |
-/// | `/up` | whether the process lives |
-/// | `/api/v1/admin/…`, `/laravel-websockets` | the console ([`messenger::admin`]), merged by who builds it |
-/// | `/health`, `/ready` | probes ([`metrics::probes`]), merged likewise |
+/// | `/up`, `/health`, `/ready` | whether the process lives, and whether it can work |
 /// | anything else | the web UI |
 pub fn router(
     pusher: Arc<pusher::PusherApi>,
     messenger: Arc<messenger::MessengerApi>,
     apps: Arc<messenger::apps::AppsApi>,
+    console: Arc<messenger::admin::Console>,
+    health: Arc<metrics::Health>,
 ) -> Router {
     Router::new()
         .merge(pusher::router(pusher))
         .merge(messenger::router(messenger.clone()))
         .merge(messenger::apps::router(apps))
+        .merge(messenger::admin::router(console))
+        .merge(metrics::probes(health))
         .merge(laravel::router(messenger))
         .route("/up", get(up))
         .fallback_service(web::router())

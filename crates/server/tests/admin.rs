@@ -14,7 +14,7 @@ use chinwag_engine::{
 };
 use chinwag_messenger::{Messenger, NewAccount, Options, ServerRole};
 use chinwag_server::apps::AppAdmin;
-use chinwag_server::messenger::admin::{self, Console};
+use chinwag_server::messenger::admin::Console;
 use chinwag_server::messenger::apps::AppsApi;
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
@@ -107,9 +107,13 @@ impl Server {
             statistics: store.clone(),
         });
         let admin = AppAdmin::new(store.clone(), ["shop".to_owned(), "messenger".to_owned()]);
-        let router = router(pusher, api.clone(), AppsApi::new(api, admin))
-            .merge(admin::router(console))
-            .merge(metrics::probes(health.clone()));
+        let router = router(
+            pusher,
+            api.clone(),
+            AppsApi::new(api, admin),
+            console,
+            health.clone(),
+        );
         Self {
             engine,
             shop,

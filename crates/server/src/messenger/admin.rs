@@ -5,7 +5,6 @@ mod stats;
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, State};
@@ -20,7 +19,6 @@ use chinwag_protocol::pusher::api::ApiError;
 use chinwag_protocol::pusher::api::publish::trigger;
 use serde::{Deserialize, Serialize};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::RequestBodyTimeoutLayer;
 use tracing::warn;
 
 use super::auth::{Budget, By, Reads, Writes};
@@ -30,7 +28,6 @@ use crate::error::{Problem, identify};
 use crate::pusher::PusherApi;
 
 const PAGE_SIZE_MAX: usize = 100;
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the console works with: the messenger knows who asks, the rest is what they ask about.
 pub struct Console {
@@ -61,7 +58,6 @@ pub fn router(console: Arc<Console>) -> Router {
         .layer(from_fn(super::limits::report))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(identify))
-        .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
         .with_state(console)
 }
 
