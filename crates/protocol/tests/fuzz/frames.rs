@@ -258,7 +258,7 @@ impl Session {
                 };
                 let name = event.as_deref().expect("with a name");
                 assert!(name.starts_with("client-"), "{name}");
-                assert!(data.len() <= self.options.event_bytes_max);
+                assert!(data.len() <= self.app.options.event_bytes_max);
                 assert_eq!(publication.except, Some(self.socket), "never back to its sender");
             }
         }
