@@ -55,7 +55,7 @@ impl Dice {
 
 fn run(folder: &str, check: fn(&[u8])) {
     let seeds = seeds(folder);
-    let mut dice = Dice(0x5eed_0f_c41);
+    let mut dice = Dice(0x5eed_0fc4);
     for (index, seed) in seeds.iter().enumerate() {
         check(seed);
         for _ in 0..COPIES {
