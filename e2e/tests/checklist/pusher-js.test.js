@@ -6,7 +6,7 @@ import test from 'node:test';
 import { startApplication } from '../../lib/application.js';
 import { openFrames } from '../../lib/frames.js';
 import { connectPusher, join, keepEvent } from '../../lib/pusherClient.js';
-import { asReverb, sdk, subscriptionsOf } from '../../lib/reverb.js';
+import { asReverb, sdk, subscriptionsOf, trigger } from '../../lib/reverb.js';
 import { withServer } from '../../lib/server.js';
 import { Inbox, until } from '../../lib/wait.js';
 
@@ -106,6 +106,20 @@ promise('reads encrypted channels, cached ones too, that the server cannot', asy
   await publisher.trigger('private-encrypted-cache-orders', 'last', { n: [1, 2, 3], s: 'é' });
   const cached = await join(await as('bob'), 'private-encrypted-cache-orders');
   assert.deepEqual((await take(cached.inbox, 'last')).data, { n: [1, 2, 3], s: 'é' });
+});
+
+promise('reads what other implementations encrypt: E1 to E3', async ({ server, as }) => {
+  const pusher = await as('ada');
+  const nonce = 'AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB';
+  for (const [channel, ciphertext, plain] of [
+    ['private-encrypted-vault', 'JUFmsVZCOFC/1w8bjmPkYLsCZ2hRfh7lybqjnA==', { msg: 'hi' }],
+    ['private-encrypted-chat.1', 'pwpHVD5Z3hlwCebKV2kB9fZCOoD2AZE7GHlx368y', 'plain string'],
+    ['private-encrypted-cache-orders', '5v7CrtVIj4u/zr1DvGZeEDUo7OAD5ugJdqJXdaMoJ988WhRPBWs=', { n: [1, 2, 3], s: 'é' }],
+  ]) {
+    const { inbox } = await join(pusher, channel);
+    await trigger(server, { name: 'secret', channel, data: JSON.stringify({ nonce, ciphertext }) });
+    assert.deepEqual((await take(inbox, 'secret')).data, plain, channel);
+  }
 });
 
 promise('sends client events, and signs in by the application', async ({ publisher, as }) => {
