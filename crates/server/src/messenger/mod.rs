@@ -40,6 +40,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
 
 use crate::error::{Problem, identify};
+use crate::laravel::ChannelRules;
 use limits::Limiter;
 use presence::Presence;
 use realtime::Sockets;
@@ -57,6 +58,8 @@ pub struct ApiOptions {
     pub cors_origins: Vec<String>,
     /// Hosts whose pages log in with the session cookie besides our own, with ports and `*` as wildcard.
     pub stateful_domains: Vec<String>,
+    /// Who may join channels of the operator's own.
+    pub channel_rules: ChannelRules,
 }
 
 /// Where front ends run while they are developed.
@@ -70,6 +73,7 @@ impl Default for ApiOptions {
             trust_proxy: false,
             cors_origins: Vec::new(),
             stateful_domains: STATEFUL_DOMAINS.split(',').map(str::to_owned).collect(),
+            channel_rules: ChannelRules::default(),
         }
     }
 }
