@@ -11,6 +11,7 @@ use chinwag_engine::{App, AppOptions, Engine, KeyPair, Namespace, Secret};
 use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
 use chinwag_protocol::pusher::cache_namespaces;
 use chinwag_server::apps::{AppAdmin, AppLoader};
+use chinwag_server::laravel::ChannelRules;
 use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::messenger::admin::Console;
 use chinwag_server::messenger::apps::AppsApi;
@@ -30,6 +31,9 @@ use crate::secrets::Secrets;
 
 /// How long a receiver of webhooks may take to answer.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an application may take to say who may join a channel, while a page waits for it.
+const CHANNEL_RULE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Everything must have stopped by then.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -152,6 +156,10 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .app_keys
         .clone()
         .unwrap_or((secrets.app_key, secrets.app_secret));
+    let app_pair = KeyPair {
+        key: key.clone(),
+        secret: Secret::new(&secret),
+    };
     let namespaces = cache_namespaces(config.cache_ttl_ms);
     add_app(
         &engine,
@@ -212,6 +220,10 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     engine.observe(presence.clone());
     let counts = Counts::new(&engine);
     engine.observe(counts.clone());
+    let asking = HttpCourier::new(CHANNEL_RULE_TIMEOUT, config.webhook_private_addresses)
+        .map_err(anyhow::Error::msg)
+        .context("preparing rules for channels")?;
+    let channel_rules = ChannelRules::new(config.channel_rules, asking, app_pair);
     let rate_limits = if config.rate_limits {
         RateLimits::default()
     } else {
@@ -223,6 +235,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         trust_proxy: config.trust_proxy,
         cors_origins: config.cors_origins,
         stateful_domains: config.stateful_domains,
+        channel_rules,
     };
     let messenger_api = MessengerApi::new(
         messenger,

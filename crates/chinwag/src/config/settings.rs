@@ -127,7 +127,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "webhook_private_addresses",
         reverb: "",
         default: "false",
-        help: "Whether webhooks may go to addresses of private networks and of this machine.",
+        help: "Whether webhooks, and rules of channels that ask your application, may go to addresses of private networks and of this machine.",
     },
     Setting {
         key: "app.id",
