@@ -494,7 +494,11 @@ pub(super) const NOT_SUPPORTED: &[(&str, &[&str], &str)] = &[
         &["local"],
         "this server runs alone: it does not share channels with others",
     ),
-    ("SOKETI_DEFAULT_APP_WEBHOOKS", &["[]"], "webhooks are not sent"),
+    (
+        "SOKETI_DEFAULT_APP_WEBHOOKS",
+        &["[]"],
+        "webhooks are read from [[app.webhooks]] of the settings file only",
+    ),
     (
         "SOKETI_APP_MANAGER_DRIVER",
         &["array"],
