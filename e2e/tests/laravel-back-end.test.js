@@ -72,7 +72,7 @@ test('Echo with an authorizer and a token: private, presence, whispers, notifica
   echoes.bob.leave(`chat.${id}`);
   assert.deepEqual(await leaving.take('who leaves'), shown(bob, 'Bob Weaver'));
   const refused = await kept((f) => echoes.ada.private(`App.Models.User.${bob.id}`).error(f)).take('a refusal');
-  assert.equal(refused.status, 403);
+  assert.deepEqual([refused.type, refused.error], ['AuthError', 'refused']);
 }));
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>A front end</title>
