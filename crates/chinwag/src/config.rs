@@ -221,6 +221,14 @@ fn derive<'a>(
     file: &BTreeMap<String, String>,
     variable: &impl Fn(&str) -> Option<&'a String>,
 ) {
+    // Reverb's members may whisper on public channels.
+    let from = "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM";
+    if let Some((source, value)) = values.get_mut("app.client_events")
+        && source == from
+        && value == "members"
+    {
+        *value = "public".to_owned();
+    }
     // Reverb limits events by the size of the request only: one that was let through must stay so.
     let mut untouched = |key: &str, source: &str, value: String| {
         if let Some(known) = values.get_mut(key)
@@ -414,7 +422,7 @@ impl Reader {
                 &[
                     ("members", ClientEvents::Members),
                     ("public", ClientEvents::MembersAndPublic),
-                    ("all", ClientEvents::MembersAndPublic),
+                    ("all", ClientEvents::Anybody),
                     ("none", ClientEvents::Refused),
                 ],
             ),

@@ -181,7 +181,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "app.client_events",
         reverb: "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM",
         default: "members",
-        help: "From whom client events are taken: \"members\" of a private or presence channel, members of \"public\" channels too, or \"none\".",
+        help: "From whom client events are taken: \"members\" of a private or presence channel, members of \"public\" channels too, on those from \"all\", or \"none\".",
     },
     Setting {
         key: "app.client_events_per_s",

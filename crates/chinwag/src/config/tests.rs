@@ -60,6 +60,23 @@ fn a_reverb_environment_means_what_it_means_to_reverb() {
 }
 
 #[test]
+fn reverbs_members_may_whisper_on_public_channels_and_its_all_need_not_be_members() {
+    let of = |name: &str, value: &str, file| {
+        let app = [("REVERB_APP_KEY", "k"), ("REVERB_APP_SECRET", "s")];
+        let config = read_from(&[&app[..], &[(name, value)]].concat(), file).unwrap();
+        config.app.client_events
+    };
+    let theirs = "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM";
+    assert_eq!(of(theirs, "members", None), ClientEvents::MembersAndPublic);
+    assert_eq!(of(theirs, "all", None), ClientEvents::Anybody);
+    assert_eq!(of(theirs, "none", None), ClientEvents::Refused);
+    let ours = "CHINWAG_APP_CLIENT_EVENTS";
+    assert_eq!(of(ours, "members", None), ClientEvents::Members);
+    let file = Some("[app]\nclient_events = \"members\"\n");
+    assert_eq!(of(theirs, "members", file), ClientEvents::Members);
+}
+
+#[test]
 fn reverbs_limits_are_kept() {
     let config = read_from(
         &[
