@@ -376,20 +376,10 @@ async fn insert_note(
         .await?
         .pop()
         .ok_or_else(|| corrupt("no row just stored"))?;
-    Ok(Message {
-        id: MessageId(row.try_get_by_index(0)?),
-        conversation,
-        seq: number,
-        rev: number,
-        client_id: None,
-        author,
-        kind: MessageKind::System(note),
-        body: String::new(),
-        reply_to: None,
-        created_at: at,
-        edited_at: None,
-        deleted_at: None,
-    })
+    let mut message = Message::new(author, conversation, MessageKind::System(note), at);
+    message.id = MessageId(row.try_get_by_index(0)?);
+    (message.seq, message.rev) = (number, number);
+    Ok(message)
 }
 
 /// Ids of the viewer's conversations, newest activity first.

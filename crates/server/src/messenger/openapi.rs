@@ -13,8 +13,12 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::error;
 
-/// Properties of answers that may be null as well as absent: a message that was deleted answers nothing.
-const ABSENT_OR_NULL: &[(&str, &str)] = &[("Message", "reply_to")];
+/// Properties of answers that may be null as well as absent: what a message that was deleted no longer has.
+const ABSENT_OR_NULL: &[(&str, &str)] = &[
+    ("Message", "reply_to"),
+    ("Message", "forwarded_from"),
+    ("Message", "edited_at"),
+];
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(build);
 static TEXT: LazyLock<String> =
