@@ -16,8 +16,10 @@ export type MessagePage = Schemas['History']
 export type SyncPage = Schemas['SyncPage']
 export type Presence = Schemas['PresenceOf']
 export type RealtimeConfig = Schemas['RealtimeConfig']
-export type ReceiptItem = Schemas['Receipt']
-export type Draft = Required<Pick<Schemas['Sending'], 'client_id' | 'body' | 'reply_to' | 'advance_seen'>>
+export type ReceiptItem = { conversation_id: number; delivered_seq?: number; seen_seq?: number }
+export type Draft = Required<
+  Pick<Schemas['Sending'], 'client_id' | 'body' | 'reply_to' | 'advance_seen'>
+>
 
 export type SystemNote = Omit<Schemas['System'], 'data'> & {
   data: { title?: string; user_ids?: number[] } & Record<string, unknown>

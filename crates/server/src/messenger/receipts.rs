@@ -18,12 +18,14 @@ use crate::error::Problem;
 pub(super) const ITEMS_MAX: usize = 100;
 
 #[derive(Deserialize, ToSchema)]
+#[schema(as = ReceiptsGiven)]
 pub(super) struct Receipts {
     #[schema(value_type = Vec<Receipt>, max_items = 100)]
     items: Vec<Object<Receipt>>,
 }
 
 #[derive(Deserialize, ToSchema)]
+#[schema(as = ReceiptGiven)]
 struct Receipt {
     conversation_id: i64,
     delivered_seq: Option<u64>,
