@@ -11,6 +11,8 @@ use chinwag_server::messenger::{ApiOptions, RateLimits};
 use serde_json::{Value, json};
 
 #[allow(dead_code, reason = "shared with the tests of the messenger's API")]
+#[path = "messenger_api/contract.rs"]
+mod contract;
 #[path = "messenger_api/support.rs"]
 mod support;
 
