@@ -5,6 +5,7 @@
 
 mod apps;
 mod settings;
+mod soketi;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -152,6 +153,13 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
         values.insert("listen", listen);
     }
     derive(&mut values, &file, &non_empty);
+    let mut listed = soketi::Listed::default();
+    if let Some(text) = non_empty(soketi::WEBHOOKS) {
+        match soketi::webhooks(text) {
+            Ok(webhooks) => listed = webhooks,
+            Err(text) => faults.push(format!("{}: {text}", soketi::WEBHOOKS)),
+        }
+    }
     let mut reader = Reader { values, faults };
     let mut config = reader.config();
     config.notices = NOT_SUPPORTED
@@ -159,7 +167,16 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
         .filter(|(name, harmless, _)| non_empty(name).is_some_and(|value| !harmless.contains(&truth(value))))
         .map(|(name, _, text)| format!("{name} is set, but {text}"))
         .collect();
-    config.app.webhooks = file_apps.webhooks;
+    if listed.functions {
+        let text = "functions are not called, only addresses";
+        config
+            .notices
+            .push(format!("{} is set, but {text}", soketi::WEBHOOKS));
+    }
+    config.app.webhooks = match file_apps.webhooks {
+        none if none.is_empty() => listed.webhooks,
+        ours => ours,
+    };
     config.apps = file_apps.apps;
     if config.apps.iter().any(|app| app.id == config.app_id) {
         reader.fault("app.id", "one of [[apps]] has this id");
@@ -206,6 +223,14 @@ fn derive<'a>(
     file: &BTreeMap<String, String>,
     variable: &impl Fn(&str) -> Option<&'a String>,
 ) {
+    // Reverb's members may whisper on public channels.
+    let from = "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM";
+    if let Some((source, value)) = values.get_mut("app.client_events")
+        && source == from
+        && value == "members"
+    {
+        *value = "public".to_owned();
+    }
     // Reverb limits events by the size of the request only: one that was let through must stay so.
     let mut untouched = |key: &str, source: &str, value: String| {
         if let Some(known) = values.get_mut(key)
@@ -414,7 +439,7 @@ impl Reader {
                 &[
                     ("members", ClientEvents::Members),
                     ("public", ClientEvents::MembersAndPublic),
-                    ("all", ClientEvents::MembersAndPublic),
+                    ("all", ClientEvents::Anybody),
                     ("none", ClientEvents::Refused),
                 ],
             ),

@@ -51,18 +51,19 @@ test('(64) above 100 subscribers not each change is told, but the last one is', 
   assert.ok(above.length <= 5, `told ${above}`);
 }));
 
-test('(64) presence channels and those of the server are not counted, nor is anything where nobody asked', withSockets(COUNTING, async ({ open }) => {
+test('(64) presence channels are not counted', withSockets(COUNTING, async ({ open }) => {
   const frames = await open();
   await joinedAs(frames, 'presence-p', { user_id: 'ada' });
   await admitted(frames, 'private-a');
   await until('that one is told', () => counts(frames, 'private-a').length === 1);
   assert.equal(count(frames, 'pusher_internal:subscription_count'), 1);
-  await withSockets({}, async ({ open: other }) => {
-    const quiet = await other();
-    await quiet.subscribed('room');
-    await quiet.fence();
-    assert.equal(count(quiet, 'pusher_internal:subscription_count'), 0);
-  })({ after: () => {}, name: 'without counts' });
+}));
+
+test('(64) where nobody asked for counts none are told', withSockets({}, async ({ open }) => {
+  const frames = await open();
+  await frames.subscribed('room');
+  await frames.fence();
+  assert.equal(count(frames, 'pusher_internal:subscription_count'), 0);
 }));
 
 test('(64) pusher-js keeps the count', withSockets(asReverb(COUNTING), async ({ server, t }) => {
@@ -136,6 +137,27 @@ test('(65) a webhook hears only of the kinds and channels it asks for, with its 
   assert.equal(hooks.requests.all[0].headers.authorization, 'Bearer token');
 }, {
   table: 'event_types = ["channel_occupied"]\nchannel_name_starts_with = "private-"\nchannel_name_ends_with = "-end"\nheaders = { Authorization = "Bearer token" }\n',
+}));
+
+test('(65) that a cache channel is empty is told once until something is published', withHooks({ CHINWAG_APP_CACHE_TTL_S: '1' }, async ({ server, hooks, open }) => {
+  const frames = await open();
+  const misses = () => hooks.about('cache-x').filter(({ name }) => name === 'cache_miss').length;
+  for (let n = 0; n < 3; n += 1) {
+    const newcomer = await open();
+    await newcomer.subscribed('cache-x');
+    await newcomer.next('pusher:cache_miss');
+  }
+  await frames.subscribed('fence-1');
+  await until('what came later was told', () => hooks.about('fence-1').length === 1);
+  assert.equal(misses(), 1);
+  await trigger(server, { name: 'n', channel: 'cache-x', data: '1' });
+  await until('what was kept is gone', async () => {
+    const newcomer = await open();
+    await newcomer.subscribed('cache-x');
+    await newcomer.fence();
+    return count(newcomer, 'pusher:cache_miss') > 0;
+  });
+  await until('the next emptiness is told', () => misses() === 2);
 }));
 
 test('(65) in batches several events come in one request, signed all the same', withHooks({ CHINWAG_WEBHOOK_BATCH: 'true' }, async ({ server, hooks, open }) => {

@@ -187,7 +187,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "app.client_events",
         reverb: "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM",
         default: "members",
-        help: "From whom client events are taken: \"members\" of a private or presence channel, members of \"public\" channels too, or \"none\".",
+        help: "From whom client events are taken: \"members\" of a private or presence channel, members of \"public\" channels too, on those from \"all\", or \"none\".",
     },
     Setting {
         key: "app.client_events_per_s",
@@ -398,6 +398,12 @@ pub(super) const ALIASES: &[(&str, &str, Reading)] = &[
         Reading::MembersOrNobody,
     ),
     (
+        "app.client_events",
+        "LARAVEL_WEBSOCKETS_ENABLE_CLIENT_MESSAGES",
+        Reading::MembersOrNobody,
+    ),
+    ("webhook_batch", "SOKETI_WEBHOOKS_BATCHING", Reading::Plain),
+    (
         "app.client_events_per_s",
         "SOKETI_DEFAULT_APP_MAX_CLIENT_EVENTS_PER_SEC",
         Reading::Limit,
@@ -500,7 +506,6 @@ pub(super) const NOT_SUPPORTED: &[(&str, &[&str], &str)] = &[
         &["local"],
         "this server runs alone: it does not share channels with others",
     ),
-    ("SOKETI_DEFAULT_APP_WEBHOOKS", &["[]"], "webhooks are not sent"),
     (
         "SOKETI_APP_MANAGER_DRIVER",
         &["array"],
