@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use chinwag_engine::{AppOptions, ClientEvents, MessageRate, Pings};
+use chinwag_engine::{AppOptions, ClientEvents, MessageRate, Pings, Secret};
 
 pub(crate) use apps::FileApp;
 use chinwag_server::laravel::ChannelRule;
@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// Where to keep things.
     pub(crate) data_dir: PathBuf,
+    /// Where the PostgreSQL database is, if not SQLite is used.
+    pub(crate) database_url: Option<Secret>,
     /// Prefix of the Pusher protocol: empty, or with a slash in front and none behind.
     pub(crate) path: String,
     /// What the server calls itself.
@@ -329,7 +331,8 @@ impl Reader {
     fn fault(&mut self, key: &str, text: &str) {
         let (source, value) = &self.values[key];
         // A secret must not be printed, not even a faulty one.
-        let value = if key.ends_with("secret") { "…" } else { value };
+        let secret = key.ends_with("secret") || key == "database_url";
+        let value = if secret { "…" } else { value };
         self.faults.push(format!("{source} = {value:?}: {text}"));
     }
 
@@ -368,6 +371,20 @@ impl Reader {
         let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
         self.fault(key, &format!("one of {} is wanted", names.join(", ")));
         choices[0].1
+    }
+
+    fn database_url(&mut self) -> Option<Secret> {
+        let url = self.text("database_url");
+        if url.is_empty() {
+            return None;
+        }
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            self.fault(
+                "database_url",
+                "an address is wanted, such as postgres://user:password@host:5432/database",
+            );
+        }
+        Some(Secret::new(&url))
     }
 
     fn config(&mut self) -> Config {
@@ -478,6 +495,7 @@ impl Reader {
                 )),
             },
             data_dir: PathBuf::from(self.text("data_dir")),
+            database_url: self.database_url(),
             path: if path.is_empty() {
                 String::new()
             } else {

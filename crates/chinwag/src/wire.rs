@@ -38,17 +38,26 @@ const CHANNEL_RULE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Everything must have stopped by then.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Opens the store of a data folder, creating both when there are none.
+/// Opens the store: PostgreSQL's when there is an address, else SQLite's in the data folder. Creates the folder, which
+/// holds the secrets in any case, and what is missing of the store.
 ///
 /// # Errors
 /// When the folder or the database cannot be used.
-pub(crate) async fn open_store(data_dir: &Path) -> anyhow::Result<Arc<SqlStore>> {
+pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<SqlStore>> {
+    let data_dir = &config.data_dir;
     fs::create_dir_all(data_dir)
         .with_context(|| format!("creating the data folder {}", data_dir.display()))?;
-    let path = data_dir.join("chinwag.sqlite");
-    let store = SqlStore::open(&path)
-        .await
-        .with_context(|| format!("opening {}", path.display()))?;
+    let store = match &config.database_url {
+        Some(url) => SqlStore::open_postgres(url.reveal())
+            .await
+            .context("database_url")?,
+        None => {
+            let path = data_dir.join("chinwag.sqlite");
+            SqlStore::open(&path)
+                .await
+                .with_context(|| format!("opening {}", path.display()))?
+        }
+    };
     Ok(Arc::new(store))
 }
 
@@ -57,7 +66,7 @@ pub(crate) async fn open_store(data_dir: &Path) -> anyhow::Result<Arc<SqlStore>>
 /// # Errors
 /// When the store cannot be opened.
 pub(crate) async fn quiet_messenger(config: &Config) -> anyhow::Result<(Arc<SqlStore>, Messenger)> {
-    let store = open_store(&config.data_dir).await?;
+    let store = open_store(config).await?;
     let messenger = Messenger::new(store.clone(), Arc::new(NoFeed), messenger_options(config));
     Ok((store, messenger))
 }
@@ -126,7 +135,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     for notice in &config.notices {
         tracing::warn!("{notice}");
     }
-    let store = open_store(&config.data_dir).await?;
+    let store = open_store(&config).await?;
     let _lock = lock(&config.data_dir)?;
     let secrets = Secrets::load(&config.data_dir)?;
     let certificate = match &config.tls {

@@ -34,6 +34,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Folder for the database and the generated secrets.",
     },
     Setting {
+        key: "database_url",
+        reverb: "",
+        default: "",
+        help: "PostgreSQL 13 or newer, as \"postgres://user:password@host:5432/database\"; empty: SQLite in the data folder.",
+    },
+    Setting {
         key: "path",
         reverb: "REVERB_SERVER_PATH",
         default: "",
