@@ -111,8 +111,9 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    async fn admin(folder: &tempfile::TempDir) -> (Arc<chinwag_backends::SqliteStore>, AppAdmin) {
-        let store = crate::wire::open_store(folder.path()).await.unwrap();
+    async fn admin(folder: &tempfile::TempDir) -> (Arc<chinwag_backends::SqlStore>, AppAdmin) {
+        let path = folder.path().join("chinwag.sqlite");
+        let store = Arc::new(chinwag_backends::SqlStore::open(&path).await.unwrap());
         (store.clone(), AppAdmin::new(store, ["taken".to_owned()]))
     }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use chinwag_backends::SqliteStore;
+use chinwag_backends::SqlStore;
 use chinwag_engine::{App, AppOptions, Engine, KeyPair, Namespace, Secret};
 use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
 use chinwag_protocol::pusher::cache_namespaces;
 use chinwag_server::apps::{AppAdmin, AppLoader};
+use chinwag_server::laravel::ChannelRules;
 use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::messenger::admin::Console;
 use chinwag_server::messenger::apps::AppsApi;
@@ -31,20 +32,32 @@ use crate::secrets::Secrets;
 /// How long a receiver of webhooks may take to answer.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long an application may take to say who may join a channel, while a page waits for it.
+const CHANNEL_RULE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Everything must have stopped by then.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Opens the store of a data folder, creating both when there are none.
+/// Opens the store: PostgreSQL's when there is an address, else SQLite's in the data folder. Creates the folder, which
+/// holds the secrets in any case, and what is missing of the store.
 ///
 /// # Errors
 /// When the folder or the database cannot be used.
-pub(crate) async fn open_store(data_dir: &Path) -> anyhow::Result<Arc<SqliteStore>> {
+pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<SqlStore>> {
+    let data_dir = &config.data_dir;
     fs::create_dir_all(data_dir)
         .with_context(|| format!("creating the data folder {}", data_dir.display()))?;
-    let path = data_dir.join("chinwag.sqlite");
-    let store = SqliteStore::open(&path)
-        .await
-        .with_context(|| format!("opening {}", path.display()))?;
+    let store = match &config.database_url {
+        Some(url) => SqlStore::open_postgres(url.reveal())
+            .await
+            .context("database_url")?,
+        None => {
+            let path = data_dir.join("chinwag.sqlite");
+            SqlStore::open(&path)
+                .await
+                .with_context(|| format!("opening {}", path.display()))?
+        }
+    };
     Ok(Arc::new(store))
 }
 
@@ -52,8 +65,8 @@ pub(crate) async fn open_store(data_dir: &Path) -> anyhow::Result<Arc<SqliteStor
 ///
 /// # Errors
 /// When the store cannot be opened.
-pub(crate) async fn quiet_messenger(config: &Config) -> anyhow::Result<(Arc<SqliteStore>, Messenger)> {
-    let store = open_store(&config.data_dir).await?;
+pub(crate) async fn quiet_messenger(config: &Config) -> anyhow::Result<(Arc<SqlStore>, Messenger)> {
+    let store = open_store(config).await?;
     let messenger = Messenger::new(store.clone(), Arc::new(NoFeed), messenger_options(config));
     Ok((store, messenger))
 }
@@ -66,14 +79,14 @@ fn messenger_options(config: &Config) -> Options {
 }
 
 /// The apps of the store, next to those of the settings.
-pub(crate) fn app_admin(config: &Config, store: Arc<SqliteStore>) -> AppAdmin {
+pub(crate) fn app_admin(config: &Config, store: Arc<SqlStore>) -> AppAdmin {
     let others = config.apps.iter().map(|app| app.id.clone());
     let own = [config.app_id.clone(), MESSENGER_APP.to_owned()];
     AppAdmin::new(store, others.chain(own))
 }
 
 /// Has the engine tell of what happens in apps that have webhooks.
-fn watch(config: &Config, engine: &Arc<Engine>, store: &Arc<SqliteStore>) -> anyhow::Result<WebhookTask> {
+fn watch(config: &Config, engine: &Arc<Engine>, store: &Arc<SqlStore>) -> anyhow::Result<WebhookTask> {
     let courier = HttpCourier::new(WEBHOOK_TIMEOUT, config.webhook_private_addresses)
         .map_err(anyhow::Error::msg)
         .context("preparing webhooks")?;
@@ -122,7 +135,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     for notice in &config.notices {
         tracing::warn!("{notice}");
     }
-    let store = open_store(&config.data_dir).await?;
+    let store = open_store(&config).await?;
     let _lock = lock(&config.data_dir)?;
     let secrets = Secrets::load(&config.data_dir)?;
     let certificate = match &config.tls {
@@ -155,6 +168,10 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .app_keys
         .clone()
         .unwrap_or((secrets.app_key, secrets.app_secret));
+    let app_pair = KeyPair {
+        key: key.clone(),
+        secret: Secret::new(&secret),
+    };
     let namespaces = cache_namespaces(config.cache_ttl_ms);
     add_app(
         &engine,
@@ -215,6 +232,10 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     engine.observe(presence.clone());
     let counts = Counts::new(&engine);
     engine.observe(counts.clone());
+    let asking = HttpCourier::new(CHANNEL_RULE_TIMEOUT, config.webhook_private_addresses)
+        .map_err(anyhow::Error::msg)
+        .context("preparing rules for channels")?;
+    let channel_rules = ChannelRules::new(config.channel_rules, asking, app_pair);
     let rate_limits = if config.rate_limits {
         RateLimits::default()
     } else {
@@ -226,6 +247,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         trust_proxy: config.trust_proxy,
         cors_origins: config.cors_origins,
         stateful_domains: config.stateful_domains,
+        channel_rules,
     };
     let messenger_api = MessengerApi::new(
         messenger,

@@ -286,8 +286,8 @@ impl Engine {
     }
 
     /// Closes the connection, wherever on this node it lives, in a way that its client does not come back
-    /// by itself. Ids of connections can be guessed, so it is closed only if it is subscribed to the channel,
-    /// which must be one that only its user may listen to.
+    /// by itself. It is closed only if it is subscribed to the channel, so that who merely knows the id of another
+    /// one's connection cannot have it closed.
     pub fn disconnect(&self, connection: ConnectionId, app: AppNumber, channel: &ChannelName) {
         self.node.disconnect(connection, app, channel);
     }

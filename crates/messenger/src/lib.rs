@@ -34,7 +34,8 @@ pub use ids::{ClientId, ConversationId, LoginId, MessageId, Timestamp, UserId};
 pub use login::{Caller, LogInError, LoggedIn, Login};
 pub use member::{AccessError, Member, MemberState, Role};
 pub use message::{
-    Draft, History, HistoryError, HistoryRange, Message, MessageKind, Quote, SendError, Sent, SystemEvent,
+    Draft, History, HistoryError, HistoryRange, Mention, Message, MessageKind, MessageStatus, Quote,
+    ReactionSummary, SendError, Sent, SystemEvent, ThreadSummary,
 };
 pub use receipt::{Advance, AdvanceError, Watermarks};
 use store::{Store, StoreError};

@@ -18,6 +18,7 @@ use chinwag_messenger::{
 };
 use serde::Serialize;
 use tracing::{error, warn};
+use utoipa::ToSchema;
 
 /// Carries the id of a request on its answer, and on the request when the caller has chosen one.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,9 +39,10 @@ pub struct Problem {
 }
 
 /// What is wrong with one field of the request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// The field, with the way to it: `items[3].seen_seq`.
+    #[schema(value_type = String)]
     pub field: Cow<'static, str>,
     /// What is wrong, stable.
     pub code: &'static str,
@@ -209,18 +211,6 @@ impl Problem {
     }
 
     fn write(&self, request_id: Option<&str>) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Document<'a> {
-            r#type: String,
-            title: &'a str,
-            status: u16,
-            code: &'a str,
-            detail: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            request_id: Option<&'a str>,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            errors: &'a [FieldError],
-        }
         serde_json::to_vec(&Document {
             r#type: format!("/errors/{}", self.code),
             title: self.title(),
@@ -232,6 +222,26 @@ impl Problem {
         })
         .expect("strings and numbers always become JSON")
     }
+}
+
+/// A problem as it is written.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document<'a> {
+    /// `/errors/` and the code.
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    /// Stable; for programs.
+    code: &'a str,
+    /// For developers.
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    request_id: Option<&'a str>,
+    /// Which fields are at fault.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
 }
 
 impl IntoResponse for Problem {

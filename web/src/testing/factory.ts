@@ -19,7 +19,7 @@ export function aMe(id = 1): Me {
     locale: 'en',
     user_rev: 1,
     created_at: '2026-03-12T08:00:00.000Z',
-  }
+  } satisfies Partial<Me> as Me
 }
 
 export function aMessage(seq: number, change: Partial<Message> = {}): Message {
@@ -38,7 +38,7 @@ export function aMessage(seq: number, change: Partial<Message> = {}): Message {
     edited_at: null,
     deleted_at: null,
     ...change,
-  }
+  } satisfies Partial<Message> as Message
 }
 
 export function aMember(id: number, change: Partial<Watermarks> = {}): Watermarks {
@@ -58,6 +58,7 @@ export function anItem(last: number, change: Partial<ListItem> = {}): ListItem {
       id: 7,
       kind: 'direct',
       title: null,
+      description: null,
       owner_id: null,
       created_by: 1,
       created_at: '2026-03-12T08:00:00.000Z',
@@ -87,5 +88,5 @@ export function anItem(last: number, change: Partial<ListItem> = {}): ListItem {
     peer: aUser(2),
     members: [aMember(1), aMember(2)],
     ...change,
-  }
+  } as ListItem
 }

@@ -2,8 +2,8 @@
 //! of them together, then rows, counters and watermarks follow in one statement each.
 
 use super::heads::{Head, Heads};
+use super::query::{execute, larger, places, query, row_places};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
-use super::sqlite::{execute, places, query, row_places};
 use super::writer::Group;
 use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage};
 use chinwag_messenger::{
@@ -178,20 +178,11 @@ fn accept(
         };
         watermarks.insert((new.conversation.0, new.author.0), moved);
     }
-    let message = Message {
-        id: MessageId(0),
-        conversation: new.conversation,
-        seq: head.last_seq,
-        rev: head.last_rev,
-        client_id: Some(new.client_id),
-        author: new.author,
-        kind: MessageKind::Text,
-        body: new.body.clone(),
-        reply_to,
-        created_at: new.at,
-        edited_at: None,
-        deleted_at: None,
-    };
+    let mut message = Message::new(new.author, new.conversation, MessageKind::Text, new.at);
+    (message.seq, message.rev) = (head.last_seq, head.last_rev);
+    message.client_id = Some(new.client_id);
+    message.body = new.body.clone();
+    message.reply_to = reply_to;
     Appended {
         message,
         replay: false,
@@ -262,7 +253,7 @@ async fn targets(tx: &DatabaseTransaction, news: &[&NewMessage]) -> Result<HashM
         return Ok(HashMap::new());
     }
     let sql = format!(
-        "SELECT id, conversation_id, seq, author_id, substr(body, 1, 160), note IS NOT NULL, deleted_at \
+        "SELECT id, conversation_id, seq, author_id, kind, substr(body, 1, 160), note IS NOT NULL, deleted_at \
          FROM message WHERE id IN ({})",
         places(ids.len())
     );
@@ -271,10 +262,11 @@ async fn targets(tx: &DatabaseTransaction, news: &[&NewMessage]) -> Result<HashM
         let mut columns = Columns::of(&row);
         let id: i64 = columns.take()?;
         let conversation = columns.take()?;
-        let (seq, author, excerpt) = (columns.count()?, UserId(columns.take()?), columns.take()?);
-        let system = columns.take::<i64>()? != 0;
+        let (seq, author) = (columns.count()?, UserId(columns.take()?));
+        let (kind, excerpt) = (rows::message_kind(columns.take()?), columns.take()?);
+        let system: bool = columns.take()?;
         let deleted = columns.time()?.is_some();
-        let quote = rows::quote(MessageId(id), seq, author, excerpt, deleted);
+        let quote = rows::quote(MessageId(id), seq, author, kind, excerpt, deleted);
         targets.insert(
             id,
             Target {
@@ -341,9 +333,10 @@ async fn raise_counters(
     }
     let sql = format!(
         "WITH new (id, seq, rev, at, time) AS (VALUES {}) UPDATE conversation SET last_seq = new.seq, \
-         last_rev = new.rev, last_activity_at = max(last_activity_at, new.at), touched = new.time \
+         last_rev = new.rev, last_activity_at = {later}, touched = new.time \
          FROM new WHERE conversation.id = new.id",
-        row_places(last.len(), 5)
+        row_places(last.len(), 5),
+        later = larger("last_activity_at", "new.at")
     );
     let mut values: Vec<Value> = Vec::with_capacity(last.len() * 5);
     for (id, (seq, rev, at)) in last {
@@ -378,9 +371,9 @@ pub(super) async fn write_watermarks(
         return Ok(());
     }
     let sql = format!(
-        "WITH new (conversation, user, delivered, seen, time) AS (VALUES {}) UPDATE member \
+        "WITH new (conversation, who, delivered, seen, time) AS (VALUES {}) UPDATE member \
          SET delivered_seq = new.delivered, seen_seq = new.seen, touched = new.time FROM new \
-         WHERE member.conversation_id = new.conversation AND member.user_id = new.user",
+         WHERE member.conversation_id = new.conversation AND member.user_id = new.who",
         row_places(moved.len(), 5)
     );
     let mut values: Vec<Value> = Vec::with_capacity(moved.len() * 5);

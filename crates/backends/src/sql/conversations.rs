@@ -1,10 +1,11 @@
 //! Conversations: opening them, and who is in them.
 
 use super::list;
+use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{
     self, CONVERSATION, Columns, MEMBER, conversation_kind_number, corrupt, role_number, write_note,
 };
-use super::sqlite::{SqliteStore, execute, places, query, row_places, store_error};
+use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
     Announce, ConversationOpened, Conversations, GroupCreated, GroupRecord, StoreError,
@@ -16,7 +17,7 @@ use chinwag_messenger::{
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
 #[async_trait::async_trait]
-impl Conversations for SqliteStore {
+impl Conversations for SqlStore {
     async fn open_direct(
         &self,
         caller: UserId,
@@ -376,20 +377,10 @@ async fn insert_note(
         .await?
         .pop()
         .ok_or_else(|| corrupt("no row just stored"))?;
-    Ok(Message {
-        id: MessageId(row.try_get_by_index(0)?),
-        conversation,
-        seq: number,
-        rev: number,
-        client_id: None,
-        author,
-        kind: MessageKind::System(note),
-        body: String::new(),
-        reply_to: None,
-        created_at: at,
-        edited_at: None,
-        deleted_at: None,
-    })
+    let mut message = Message::new(author, conversation, MessageKind::System(note), at);
+    message.id = MessageId(row.try_get_by_index(0)?);
+    (message.seq, message.rev) = (number, number);
+    Ok(message)
 }
 
 /// Ids of the viewer's conversations, newest activity first.

@@ -2,8 +2,9 @@
 
 use super::entity::account;
 use chinwag_messenger::{
-    Account, AccountKind, ClientId, Conversation, ConversationId, ConversationKind, MemberState, Message,
-    MessageId, MessageKind, PostPolicy, Quote, Role, ServerRole, SystemEvent, Timestamp, UserId, Username,
+    Account, AccountKind, ClientId, Conversation, ConversationId, ConversationKind, MemberState, Mention,
+    Message, MessageId, MessageKind, PostPolicy, Quote, ReactionSummary, Role, ServerRole, SystemEvent,
+    ThreadSummary, Timestamp, UserId, Username,
 };
 use sea_orm::{DbErr, QueryResult, TryGetable};
 use serde_json::{Value as Json, json};
@@ -84,14 +85,14 @@ pub(super) fn account_of(model: account::Model) -> Result<Account, DbErr> {
     })
 }
 
-pub(super) fn account_kind_number(kind: AccountKind) -> i32 {
+pub(super) fn account_kind_number(kind: AccountKind) -> i64 {
     match kind {
         AccountKind::Human => 0,
         AccountKind::Bot => 1,
     }
 }
 
-pub(super) fn server_role_number(role: ServerRole) -> i32 {
+pub(super) fn server_role_number(role: ServerRole) -> i64 {
     match role {
         ServerRole::Member => 0,
         ServerRole::Admin => 1,
@@ -120,7 +121,7 @@ pub(super) fn conversation(columns: &mut Columns<'_>) -> Result<Conversation, Db
     })
 }
 
-pub(super) fn conversation_kind(number: i32) -> Result<ConversationKind, DbErr> {
+pub(super) fn conversation_kind(number: i64) -> Result<ConversationKind, DbErr> {
     match number {
         0 => Ok(ConversationKind::Direct),
         1 => Ok(ConversationKind::Group),
@@ -129,7 +130,7 @@ pub(super) fn conversation_kind(number: i32) -> Result<ConversationKind, DbErr> 
     }
 }
 
-pub(super) fn conversation_kind_number(kind: ConversationKind) -> i32 {
+pub(super) fn conversation_kind_number(kind: ConversationKind) -> i64 {
     match kind {
         ConversationKind::Direct => 0,
         ConversationKind::Group => 1,
@@ -137,7 +138,7 @@ pub(super) fn conversation_kind_number(kind: ConversationKind) -> i32 {
     }
 }
 
-pub(super) fn post_policy(number: i32) -> PostPolicy {
+pub(super) fn post_policy(number: i64) -> PostPolicy {
     if number == 1 {
         PostPolicy::Admins
     } else {
@@ -168,7 +169,7 @@ pub(super) fn member_state(columns: &mut Columns<'_>) -> Result<MemberState, DbE
     })
 }
 
-pub(super) fn role(number: i32) -> Role {
+pub(super) fn role(number: i64) -> Role {
     match number {
         2 => Role::Owner,
         1 => Role::Admin,
@@ -176,7 +177,7 @@ pub(super) fn role(number: i32) -> Role {
     }
 }
 
-pub(super) fn role_number(role: Role) -> i32 {
+pub(super) fn role_number(role: Role) -> i64 {
     match role {
         Role::Member => 0,
         Role::Admin => 1,
@@ -186,49 +187,114 @@ pub(super) fn role_number(role: Role) -> i32 {
 
 /// A message as `m`, and as `q` the one it answers.
 pub(super) const MESSAGE: &str = "m.id, m.conversation_id, m.seq, m.rev, m.client_id, m.author_id, m.note, \
-     m.body, m.created_at, m.edited_at, m.deleted_at, q.id, q.seq, q.author_id, substr(q.body, 1, 160), \
-     q.deleted_at";
+     m.kind, m.body, m.mentions, m.thread_root_id, m.in_timeline, m.reply_count, m.last_reply_seq, \
+     m.last_reply_at, m.participants, m.forwarded_from, m.reactions, m.pinned_at, m.receipts, m.created_at, \
+     m.edited_at, m.edit_count, m.deleted_at, m.deleted_by, \
+     q.id, q.seq, q.author_id, q.kind, substr(q.body, 1, 160), q.deleted_at";
 
 /// To follow where `m` has been named.
 pub(super) const QUOTED: &str = "LEFT JOIN message q ON q.id = m.reply_to_id";
 
 pub(super) fn message(columns: &mut Columns<'_>) -> Result<Message, DbErr> {
-    let mut message = Message {
-        id: MessageId(columns.take()?),
-        conversation: ConversationId(columns.take()?),
-        seq: columns.count()?,
-        rev: columns.count()?,
-        client_id: client_id(columns.take()?)?,
-        author: UserId(columns.take()?),
-        kind: match columns.take::<Option<String>>()? {
-            None => MessageKind::Text,
-            Some(note) => MessageKind::System(read_note(&note)?),
-        },
-        body: columns.take()?,
-        reply_to: None,
-        created_at: Timestamp(columns.take()?),
-        edited_at: columns.time()?,
-        deleted_at: columns.time()?,
+    let id = MessageId(columns.take()?);
+    let conversation = ConversationId(columns.take()?);
+    let (seq, rev) = (columns.count()?, columns.count()?);
+    let client_id = client_id(columns.take()?)?;
+    let author = UserId(columns.take()?);
+    let note: Option<String> = columns.take()?;
+    let kind = message_kind(columns.take()?);
+    let mut message = Message::new(author, conversation, kind, Timestamp(0));
+    if let Some(note) = note {
+        message.kind = MessageKind::System(read_note(&note)?);
+    }
+    (message.id, message.seq, message.rev, message.client_id) = (id, seq, rev, client_id);
+    message.body = columns.take()?;
+    message.mentions = read_mentions(columns.take()?)?;
+    message.thread_root = columns.take::<Option<i64>>()?.map(MessageId);
+    message.in_timeline = columns.take()?;
+    message.thread = ThreadSummary {
+        reply_count: columns.count()? as u32,
+        last_reply_seq: columns.take::<Option<i64>>()?.map(|seq| seq as u64),
+        last_reply_at: columns.time()?,
+        participants: read_participants(columns.take()?)?,
     };
+    message.forwarded_from = columns.take()?;
+    message.reactions = read_reactions(columns.take()?)?;
+    message.pinned = columns.time()?.is_some();
+    message.receipts = columns.take()?;
+    message.created_at = Timestamp(columns.take()?);
+    message.edited_at = columns.time()?;
+    message.edit_count = columns.count()? as u32;
+    message.deleted_at = columns.time()?;
+    message.deleted_by = columns.take::<Option<i64>>()?.map(UserId);
     if let Some(quoted) = columns.take::<Option<i64>>()? {
         let seq = columns.count()?;
         let author = UserId(columns.take()?);
+        let kind = message_kind(columns.take()?);
         let excerpt: String = columns.take()?;
         let deleted = columns.time()?.is_some();
-        message.reply_to = Some(quote(MessageId(quoted), seq, author, excerpt, deleted));
+        message.reply_to = Some(quote(MessageId(quoted), seq, author, kind, excerpt, deleted));
     }
     Ok(message)
 }
 
-pub(super) fn quote(message: MessageId, seq: u64, author: UserId, excerpt: String, deleted: bool) -> Quote {
+pub(super) fn quote(
+    message: MessageId,
+    seq: u64,
+    author: UserId,
+    kind: MessageKind,
+    excerpt: String,
+    deleted: bool,
+) -> Quote {
     let excerpt = if deleted { String::new() } else { excerpt };
     Quote {
         message,
         seq,
         author,
+        kind,
         excerpt,
         deleted,
     }
+}
+
+pub(super) fn message_kind(number: i64) -> MessageKind {
+    match number {
+        1 => MessageKind::Media,
+        2 => MessageKind::Voice,
+        _ => MessageKind::Text,
+    }
+}
+
+pub(super) fn read_mentions(text: Option<String>) -> Result<Vec<Mention>, DbErr> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let rows: Vec<(i64, u32, u32)> =
+        serde_json::from_str(&text).map_err(|_| corrupt("mentions that cannot be read"))?;
+    let mention = |(user, offset, length)| Mention {
+        user: (user != 0).then_some(UserId(user)),
+        offset,
+        length,
+    };
+    Ok(rows.into_iter().map(mention).collect())
+}
+
+pub(super) fn read_participants(text: Option<String>) -> Result<Vec<UserId>, DbErr> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let ids: Vec<i64> =
+        serde_json::from_str(&text).map_err(|_| corrupt("participants that cannot be read"))?;
+    Ok(ids.into_iter().map(UserId).collect())
+}
+
+pub(super) fn read_reactions(text: Option<String>) -> Result<Vec<ReactionSummary>, DbErr> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let rows: Vec<(String, u32, Vec<i64>)> =
+        serde_json::from_str(&text).map_err(|_| corrupt("reactions that cannot be read"))?;
+    let reaction = |(emoji, count, users): (String, u32, Vec<i64>)| ReactionSummary {
+        emoji,
+        count,
+        users: users.into_iter().map(UserId).collect(),
+        me: None,
+    };
+    Ok(rows.into_iter().map(reaction).collect())
 }
 
 pub(super) fn client_id(bytes: Option<Vec<u8>>) -> Result<Option<ClientId>, DbErr> {
@@ -247,6 +313,9 @@ pub(super) fn write_note(note: &SystemEvent) -> String {
             let ids: Vec<i64> = users.iter().map(|user| user.0).collect();
             json!({"event": "members_added", "users": ids})
         }
+        SystemEvent::Pinned { message, seq } => {
+            json!({"event": "pinned", "message": message.0, "seq": seq})
+        }
     };
     note.to_string()
 }
@@ -264,6 +333,10 @@ fn read_note(text: &str) -> Result<SystemEvent, DbErr> {
                     users: ids.filter_map(Json::as_i64).map(UserId).collect(),
                 })
             }
+            "pinned" => Some(SystemEvent::Pinned {
+                message: MessageId(note.get("message")?.as_i64()?),
+                seq: note.get("seq")?.as_u64()?,
+            }),
             _ => None,
         }
     };

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chinwag_messenger::{ConversationId, UserId};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{By, Reads, Writes};
 use super::extract::{self, Body, PathId, Query};
@@ -14,12 +15,20 @@ use super::view::{List, ListItem, ListedMember};
 use super::{MessengerApi, answer, ok};
 use crate::error::Problem;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
+    #[param(value_type = Option<u64>)]
     limit: Option<String>,
+    /// Where the page before ended.
     cursor: Option<String>,
 }
 
+#[utoipa::path(
+    get, path = "/conversations", tag = "conversations",
+    params(PageQuery),
+    responses((status = 200, description = "The caller's conversations, newest activity first", body = List<ListItem>)),
+)]
 pub(super) async fn list(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -36,7 +45,7 @@ pub(super) async fn list(
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Opening {
     kind: Kind,
     user_id: Option<i64>,
@@ -44,13 +53,19 @@ pub(super) struct Opening {
     member_ids: Option<Vec<i64>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = OpeningKind)]
 enum Kind {
     Direct,
     Group,
 }
 
+#[utoipa::path(
+    post, path = "/conversations", tag = "conversations",
+    request_body = Opening,
+    responses((status = 201, description = "Created", body = ListItem), (status = 200, description = "There is one already", body = ListItem)),
+)]
 pub(super) async fn open(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -83,6 +98,11 @@ pub(super) async fn open(
     }
 }
 
+#[utoipa::path(
+    get, path = "/conversations/{id}", tag = "conversations",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "A conversation", body = ListItem)),
+)]
 pub(super) async fn show(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -92,6 +112,11 @@ pub(super) async fn show(
     ok(&ListItem::from(&item))
 }
 
+#[utoipa::path(
+    get, path = "/conversations/{id}/members", tag = "conversations",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "Its active members", body = List<ListedMember>)),
+)]
 pub(super) async fn members(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,

@@ -13,6 +13,7 @@ pub(crate) mod extract;
 pub mod feed;
 pub(crate) mod limits;
 mod messages;
+pub mod openapi;
 mod people;
 pub mod presence;
 pub(crate) mod realtime;
@@ -31,15 +32,18 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::any;
 use chinwag_engine::{App, Engine};
 use chinwag_messenger::{Caller, Messenger, StoreResult};
 use serde::Serialize;
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::error::{Problem, identify};
+use crate::laravel::ChannelRules;
 use limits::Limiter;
 use presence::Presence;
 use realtime::Sockets;
@@ -57,6 +61,8 @@ pub struct ApiOptions {
     pub cors_origins: Vec<String>,
     /// Hosts whose pages log in with the session cookie besides our own, with ports and `*` as wildcard.
     pub stateful_domains: Vec<String>,
+    /// Who may join channels of the operator's own.
+    pub channel_rules: ChannelRules,
 }
 
 /// Where front ends run while they are developed.
@@ -70,6 +76,7 @@ impl Default for ApiOptions {
             trust_proxy: false,
             cors_origins: Vec::new(),
             stateful_domains: STATEFUL_DOMAINS.split(',').map(str::to_owned).collect(),
+            channel_rules: ChannelRules::default(),
         }
     }
 }
@@ -121,34 +128,7 @@ impl MessengerApi {
 
 /// Every route of the messenger.
 pub fn router(api: Arc<MessengerApi>) -> Router {
-    let v1 = Router::new()
-        .route("/config", get(accounts::config))
-        .route("/health", get(accounts::health))
-        .route("/auth/register", post(accounts::register))
-        .route("/auth/login", post(accounts::log_in))
-        .route("/auth/logout", post(accounts::log_out))
-        .route("/me", get(accounts::me))
-        .route("/users", get(people::search))
-        .route("/users/{id}", get(people::show))
-        .route("/presence", get(people::presence))
-        .route(
-            "/conversations",
-            get(conversations::list).post(conversations::open),
-        )
-        .route("/conversations/{id}", get(conversations::show))
-        .route("/conversations/{id}/members", get(conversations::members))
-        .route("/conversations/{id}/read", post(receipts::read_all))
-        .route(
-            "/conversations/{id}/messages",
-            get(messages::list).post(messages::send),
-        )
-        .route("/conversations/{id}/changes", get(sync::changes))
-        .route("/messages/{id}", get(messages::show))
-        .route("/receipts", post(receipts::advance))
-        .route("/sync", get(sync::page))
-        .route("/sync/changes", post(sync::changes_of_many))
-        .route("/realtime/config", get(realtime::config))
-        .route("/realtime/auth", post(realtime::authorise))
+    let v1 = Router::from(documented())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(method_not_allowed);
     let cors = crate::laravel::cors(&api.options.cors_origins);
@@ -157,6 +137,34 @@ pub fn router(api: Arc<MessengerApi>) -> Router {
         // What is nested does not answer for the bare prefix with a slash.
         .route("/api/v1/", any(async || Problem::not_found()));
     around(routes).layer(option_layer(cors)).with_state(api)
+}
+
+/// The routes with their description. Each handler says in `#[utoipa::path]` where it is and what it answers;
+/// refusals are the same everywhere and added by [`openapi`].
+fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
+    OpenApiRouter::new()
+        .routes(routes!(openapi::show))
+        .routes(routes!(accounts::config))
+        .routes(routes!(accounts::health))
+        .routes(routes!(accounts::register))
+        .routes(routes!(accounts::log_in))
+        .routes(routes!(accounts::log_out))
+        .routes(routes!(accounts::me))
+        .routes(routes!(people::search))
+        .routes(routes!(people::show))
+        .routes(routes!(people::presence))
+        .routes(routes!(conversations::list, conversations::open))
+        .routes(routes!(conversations::show))
+        .routes(routes!(conversations::members))
+        .routes(routes!(receipts::read_all))
+        .routes(routes!(messages::list, messages::send))
+        .routes(routes!(sync::changes))
+        .routes(routes!(messages::show))
+        .routes(routes!(receipts::advance))
+        .routes(routes!(sync::page))
+        .routes(routes!(sync::changes_of_many))
+        .routes(routes!(realtime::config))
+        .routes(routes!(realtime::authorise))
 }
 
 /// What is done for every request of the REST API.

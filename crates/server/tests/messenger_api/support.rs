@@ -8,7 +8,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request};
-use chinwag_backends::SqliteStore;
+use chinwag_backends::SqlStore;
+use chinwag_backends::testing::store_in;
 use chinwag_engine::{
     App, AppOptions, Beginning, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed,
     KeyPair, Secret, WorkerNumber,
@@ -25,6 +26,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::contract;
 
 /// Everything that can be set.
 pub(crate) struct Setup {
@@ -54,7 +57,7 @@ pub(crate) struct Server {
     pub(crate) engine: Arc<Engine>,
     pub(crate) app: Arc<App>,
     router: Router,
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<SqlStore>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     _folder: tempfile::TempDir,
@@ -67,10 +70,7 @@ impl Server {
 
     pub(crate) async fn start_with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("chinwag.db"))
-            .await
-            .unwrap();
-        let store = Arc::new(store);
+        let store = Arc::new(store_in(folder.path()).await);
         let engine = Arc::new(Engine::in_memory());
         let keys = KeyPair {
             key: "chinwag-key".to_owned(),
@@ -243,6 +243,7 @@ impl Ask<'_> {
 
     /// The same for what is answered before it is a request of ours.
     pub(crate) async fn send_bare(self) -> Answer {
+        let (method, path) = (self.method.clone(), self.path.clone());
         let mut request = Request::builder().method(self.method).uri(&self.path);
         for (name, value) in self.headers {
             request = request.header(name, value);
@@ -255,8 +256,14 @@ impl Ask<'_> {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let status = parts.status.as_u16();
+        let content_type = parts
+            .headers
+            .get("content-type")
+            .map(|kind| kind.to_str().unwrap());
+        contract::check(&method, &path, status, content_type, &text);
         Answer {
-            status: parts.status.as_u16(),
+            status,
             headers: parts.headers,
             json: serde_json::from_str(&text).unwrap_or(Value::Null),
             text,
