@@ -59,7 +59,7 @@ bench: build
 
 ## bench-peers: build the server that `make bench` compares with
 bench-peers:
-	$(CARGO) install sockudo --version 5.2.0 --locked --root target/peers
+	scripts/bench-peers
 
 ## fuzz: look for input that breaks a parser, ten minutes each (needs nightly and cargo-fuzz)
 fuzz:
