@@ -106,6 +106,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Most WebSocket connections of this node.",
     },
     Setting {
+        key: "http_connections_max",
+        reverb: "",
+        default: "10000",
+        help: "Most HTTP connections at a time, counting those that have not said yet what they want.",
+    },
+    Setting {
         key: "queue_bytes_max",
         reverb: "",
         default: "1048576",
@@ -133,7 +139,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "webhook_private_addresses",
         reverb: "",
         default: "false",
-        help: "Whether webhooks may go to addresses of private networks and of this machine.",
+        help: "Whether webhooks, and rules of channels that ask your application, may go to addresses of private networks and of this machine.",
     },
     Setting {
         key: "app.id",
