@@ -266,7 +266,9 @@ fn the_example_file_is_kept_and_says_the_defaults() {
         example(),
         "write the output of `chinwag check --example` to docs/chinwag.example.toml"
     );
-    let uncommented: String = example()
+    // Rules have no defaults.
+    let settings = example().replace(super::broadcast::EXAMPLE, "");
+    let uncommented: String = settings
         .lines()
         .map(|line| {
             line.strip_prefix("# ")
@@ -301,4 +303,18 @@ fn a_certificate_needs_its_key_and_origins_are_whole() {
     assert_eq!(config.stateful_domains[1], "localhost:3000");
     let soketis = read_from(&[("SOKETI_SSL_CERT", "c"), ("SOKETI_SSL_KEY", "k")], None).unwrap();
     assert_eq!(soketis.tls, Some(("c".into(), "k".into())));
+}
+
+#[test]
+fn the_address_of_the_database_is_checked_and_never_shown() {
+    let url = |url: &str| read_from(&[("CHINWAG_DATABASE_URL", url)], None);
+    let config = url("postgres://me:hunter2@db/chat").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(config.database_url.is_some());
+    assert!(url("").unwrap().database_url.is_none());
+    let faults = url("mysql://me:hunter2@db/chat").unwrap_err().to_string();
+    assert!(
+        faults.contains("CHINWAG_DATABASE_URL") && !faults.contains("hunter2"),
+        "{faults}"
+    );
 }
