@@ -57,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) queue_bytes_max: usize,
     /// Time for a request's head.
     pub(crate) head_timeout: Duration,
+    /// Most connections that are no WebSockets.
+    pub(crate) http_connections_max: usize,
     /// Largest body of the Pusher HTTP API.
     pub(crate) request_bytes_max: usize,
     /// May a webhook tell of several events.
@@ -511,6 +513,7 @@ impl Reader {
             workers,
             connections_max: self.positive("connections_max"),
             queue_bytes_max: self.positive("queue_bytes_max"),
+            http_connections_max: self.positive("http_connections_max"),
             head_timeout: Duration::from_secs(self.positive("head_timeout_s") as u64),
             request_bytes_max: self.positive("request_bytes_max"),
             webhook_batch: self.flag("webhook_batch"),

@@ -146,11 +146,14 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     };
     let listen_options = ListenOptions {
         head_timeout: config.head_timeout,
+        connections_max: config.http_connections_max,
         ..ListenOptions::default()
     };
-    let listener = listen::bind(config.listen, &listen_options)
+    // Over TLS one thread accepts, in the clear each worker does.
+    let sockets = if certificate.is_some() { 1 } else { config.workers };
+    let sockets = listen::bind_for(config.listen, &listen_options, sockets)
         .with_context(|| format!("listening on {}", config.listen))?;
-    let address = listener.local_addr().context("reading the address")?;
+    let address = sockets.local_addr().context("reading the address")?;
 
     let metrics_listener = match config.metrics_listen {
         None => None,
@@ -294,16 +297,17 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         pusher: pusher_api.clone(),
         statistics: store.clone(),
     });
-    let routes = router(pusher_api, messenger_api, admin_api, console, health);
+    let routes = router(pusher_api.clone(), messenger_api, admin_api, console, health);
     let scheme = if certificate.is_some() { "https" } else { "http" };
     announce(scheme, &address.to_string());
     tracing::info!(%address, "Chinwag is listening");
 
     let serving = match certificate {
-        None => listen::serve(listener, routes, listen_options, stop).await,
+        None => listen::serve_at_workers(sockets, pusher_api, routes, listen_options, stop).await,
         Some(certificate) => {
             let reloading = certificate.clone().reload_on_hangup(background.clone());
             tasks.spawn(reloading.context("listening for SIGHUP")?);
+            let listener = sockets.listener().context("registering the socket")?;
             listen::serve_tls(listener, certificate, routes, listen_options, stop).await
         }
     };

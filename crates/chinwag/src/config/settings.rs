@@ -106,6 +106,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Most WebSocket connections of this node.",
     },
     Setting {
+        key: "http_connections_max",
+        reverb: "",
+        default: "10000",
+        help: "Most HTTP connections at a time, counting those that have not said yet what they want.",
+    },
+    Setting {
         key: "queue_bytes_max",
         reverb: "",
         default: "1048576",
