@@ -5,6 +5,7 @@
 mod accounts;
 mod append;
 mod apps;
+mod archive;
 mod catch_up;
 mod conversations;
 mod entity;
@@ -13,6 +14,7 @@ mod list;
 mod logins;
 mod messages;
 mod migrations;
+mod people;
 mod postgres;
 mod query;
 mod receipts;
@@ -25,5 +27,6 @@ mod tests;
 mod webhooks;
 mod writer;
 
+pub use archive::ArchiveError;
 pub use postgres::OpenError;
 pub use store::SqlStore;

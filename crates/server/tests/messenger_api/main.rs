@@ -4,6 +4,8 @@
 
 mod apps;
 mod contract;
+mod conventions;
+mod people;
 mod realtime;
 mod refusals;
 mod shapes;
