@@ -24,6 +24,10 @@ impl MigratorTrait for Migrator {
                 name: "0004_statistics",
                 sql: include_str!("migrations/0004_statistics.sql"),
             }),
+            Box::new(Step {
+                name: "0010_groups",
+                sql: include_str!("migrations/0010_groups.sql"),
+            }),
         ]
     }
 }
