@@ -41,7 +41,8 @@ pub use member::{
     AccessError, AddMembersError, Added, Ban, ListMembersError, Member, MemberError, MemberState, Role,
 };
 pub use message::{
-    Draft, History, HistoryError, HistoryRange, Message, MessageKind, Quote, SendError, Sent, SystemEvent,
+    Draft, History, HistoryError, HistoryRange, Mention, Message, MessageKind, MessageStatus, Quote,
+    ReactionSummary, SendError, Sent, SystemEvent, ThreadSummary,
 };
 pub use my_state::{DraftWish, KeptDraft, MyStateError, MyStateWish, Notify};
 pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove};

@@ -177,20 +177,11 @@ fn accept(
         };
         watermarks.insert((new.conversation.0, new.author.0), moved);
     }
-    let message = Message {
-        id: MessageId(0),
-        conversation: new.conversation,
-        seq: head.last_seq,
-        rev: head.last_rev,
-        client_id: Some(new.client_id),
-        author: new.author,
-        kind: MessageKind::Text,
-        body: new.body.clone(),
-        reply_to,
-        created_at: new.at,
-        edited_at: None,
-        deleted_at: None,
-    };
+    let mut message = Message::new(new.author, new.conversation, MessageKind::Text, new.at);
+    (message.seq, message.rev) = (head.last_seq, head.last_rev);
+    message.client_id = Some(new.client_id);
+    message.body = new.body.clone();
+    message.reply_to = reply_to;
     Appended {
         message,
         replay: false,
@@ -261,7 +252,7 @@ async fn targets(tx: &DatabaseTransaction, news: &[&NewMessage]) -> Result<HashM
         return Ok(HashMap::new());
     }
     let sql = format!(
-        "SELECT id, conversation_id, seq, author_id, substr(body, 1, 160), note IS NOT NULL, deleted_at \
+        "SELECT id, conversation_id, seq, author_id, kind, substr(body, 1, 160), note IS NOT NULL, deleted_at \
          FROM message WHERE id IN ({})",
         places(ids.len())
     );
@@ -270,10 +261,11 @@ async fn targets(tx: &DatabaseTransaction, news: &[&NewMessage]) -> Result<HashM
         let mut columns = Columns::of(&row);
         let id: i64 = columns.take()?;
         let conversation = columns.take()?;
-        let (seq, author, excerpt) = (columns.count()?, UserId(columns.take()?), columns.take()?);
+        let (seq, author) = (columns.count()?, UserId(columns.take()?));
+        let (kind, excerpt) = (rows::message_kind(columns.take()?), columns.take()?);
         let system = columns.take::<i64>()? != 0;
         let deleted = columns.time()?.is_some();
-        let quote = rows::quote(MessageId(id), seq, author, excerpt, deleted);
+        let quote = rows::quote(MessageId(id), seq, author, kind, excerpt, deleted);
         targets.insert(
             id,
             Target {

@@ -427,20 +427,10 @@ pub(super) async fn insert_note(
         .await?
         .pop()
         .ok_or_else(|| corrupt("no row just stored"))?;
-    Ok(Message {
-        id: MessageId(row.try_get_by_index(0)?),
-        conversation,
-        seq,
-        rev,
-        client_id: None,
-        author,
-        kind: MessageKind::System(note),
-        body: String::new(),
-        reply_to: None,
-        created_at: at,
-        edited_at: None,
-        deleted_at: None,
-    })
+    let mut message = Message::new(author, conversation, MessageKind::System(note), at);
+    message.id = MessageId(row.try_get_by_index(0)?);
+    (message.seq, message.rev) = (seq, rev);
+    Ok(message)
 }
 
 /// Whether the conversation `c` is in the list of the member `m`.

@@ -320,6 +320,11 @@ async fn update(
             .noted(group, SystemEvent::DescriptionChanged { description }, what)
             .await?;
     }
+    if switched_off && purge_existing == Some(true) {
+        let sql = "DELETE FROM message_version WHERE message_id IN \
+             (SELECT id FROM message WHERE conversation_id = ?)";
+        execute(&group.tx, sql, vec![now.id.0.into()]).await?;
+    }
     if !policies.is_empty() {
         scene.conversation.policies = policies.applied_to(&now.policies);
         let what = StepKind::Settings(SettingsChange {
@@ -736,14 +741,22 @@ async fn purge_deleted(group: &mut Group, limit: usize, at: Timestamp) -> Result
     let (id, from, last): (i64, i64, i64) = (columns.take()?, columns.take()?, columns.take()?);
     let end = (from + limit as i64).min(last + 1);
     group.dirty = true;
-    let sql = "UPDATE message SET body = '', note = NULL, deleted_at = ? \
+    let range = || -> Vec<Value> { vec![id.into(), from.into(), end.into()] };
+    let within = "(SELECT id FROM message WHERE conversation_id = ? AND seq >= ? AND seq < ?)";
+    for sql in [
+        format!("DELETE FROM message_version WHERE message_id IN {within}"),
+        format!("DELETE FROM reaction WHERE message_id IN {within}"),
+        format!("DELETE FROM thread_follow WHERE root_id IN {within}"),
+        "DELETE FROM mention WHERE conversation_id = ? AND seq >= ? AND seq < ?".to_owned(),
+        "DELETE FROM hidden_message WHERE conversation_id = ? AND seq >= ? AND seq < ?".to_owned(),
+    ] {
+        execute(&group.tx, sql, range()).await?;
+    }
+    let sql = "UPDATE message SET body = '', note = NULL, mentions = NULL, forwarded_from = NULL, \
+         participants = NULL, reactions = NULL, pinned_at = NULL, deleted_at = ? \
          WHERE conversation_id = ? AND seq >= ? AND seq < ?";
-    execute(
-        &group.tx,
-        sql,
-        vec![at.0.into(), id.into(), from.into(), end.into()],
-    )
-    .await?;
+    let values = std::iter::once(at.0.into()).chain(range()).collect();
+    execute(&group.tx, sql, values).await?;
     let sql = "UPDATE conversation SET purged_before_seq = ? WHERE id = ?";
     execute(&group.tx, sql, vec![end.into(), id.into()]).await?;
     Ok(true)

@@ -1,7 +1,7 @@
 //! What system messages tell, as it is stored: JSON with the name of the event.
 
 use super::rows::corrupt;
-use chinwag_messenger::{EditHistory, Newcomers, PolicyChange, SystemEvent, UserId, Who};
+use chinwag_messenger::{EditHistory, MessageId, Newcomers, PolicyChange, SystemEvent, UserId, Who};
 use sea_orm::DbErr;
 use serde_json::{Map, Value as Json, json};
 
@@ -11,6 +11,9 @@ pub(super) fn write_note(note: &SystemEvent) -> String {
         SystemEvent::MembersAdded { users } => {
             let ids: Vec<i64> = users.iter().map(|user| user.0).collect();
             json!({"event": "members_added", "users": ids})
+        }
+        SystemEvent::Pinned { message, seq } => {
+            json!({"event": "pinned", "message": message.0, "seq": seq})
         }
         SystemEvent::MemberJoined => json!({"event": "member_joined"}),
         SystemEvent::MemberRemoved { user } => json!({"event": "member_removed", "user": user.0}),
@@ -44,6 +47,10 @@ pub(super) fn read_note(text: &str) -> Result<SystemEvent, DbErr> {
                     users: ids.filter_map(Json::as_i64).map(UserId).collect(),
                 })
             }
+            "pinned" => Some(SystemEvent::Pinned {
+                message: MessageId(note.get("message")?.as_i64()?),
+                seq: note.get("seq")?.as_u64()?,
+            }),
             "member_joined" => Some(SystemEvent::MemberJoined),
             "member_removed" => Some(SystemEvent::MemberRemoved { user: user("user")? }),
             "member_left" => Some(SystemEvent::MemberLeft {
@@ -149,6 +156,10 @@ mod tests {
             SystemEvent::Created { title: "T".into() },
             SystemEvent::MembersAdded {
                 users: vec![UserId(1), UserId(2)],
+            },
+            SystemEvent::Pinned {
+                message: MessageId(9),
+                seq: 8,
             },
             SystemEvent::MemberJoined,
             SystemEvent::MemberRemoved { user: UserId(3) },

@@ -4,8 +4,8 @@ use super::entity::account;
 use super::notes::read_note;
 use chinwag_messenger::{
     Account, AccountKind, ClientId, Conversation, ConversationId, ConversationKind, EditHistory, KeptDraft,
-    MemberState, Message, MessageId, MessageKind, Newcomers, Notify, Policies, Quote, Role, ServerRole,
-    Timestamp, UserId, Username, Who,
+    MemberState, Mention, Message, MessageId, MessageKind, Newcomers, Notify, Policies, Quote,
+    ReactionSummary, Role, ServerRole, ThreadSummary, Timestamp, UserId, Username, Who,
 };
 use sea_orm::{DbErr, QueryResult, TryGetable, Value};
 use serde_json::{Value as Json, json};
@@ -276,49 +276,114 @@ pub(super) fn role_number(role: Role) -> i32 {
 
 /// A message as `m`, and as `q` the one it answers.
 pub(super) const MESSAGE: &str = "m.id, m.conversation_id, m.seq, m.rev, m.client_id, m.author_id, m.note, \
-     m.body, m.created_at, m.edited_at, m.deleted_at, q.id, q.seq, q.author_id, substr(q.body, 1, 160), \
-     q.deleted_at";
+     m.kind, m.body, m.mentions, m.thread_root_id, m.in_timeline, m.reply_count, m.last_reply_seq, \
+     m.last_reply_at, m.participants, m.forwarded_from, m.reactions, m.pinned_at, m.receipts, m.created_at, \
+     m.edited_at, m.edit_count, m.deleted_at, m.deleted_by, \
+     q.id, q.seq, q.author_id, q.kind, substr(q.body, 1, 160), q.deleted_at";
 
 /// To follow where `m` has been named.
 pub(super) const QUOTED: &str = "LEFT JOIN message q ON q.id = m.reply_to_id";
 
 pub(super) fn message(columns: &mut Columns<'_>) -> Result<Message, DbErr> {
-    let mut message = Message {
-        id: MessageId(columns.take()?),
-        conversation: ConversationId(columns.take()?),
-        seq: columns.count()?,
-        rev: columns.count()?,
-        client_id: client_id(columns.take()?)?,
-        author: UserId(columns.take()?),
-        kind: match columns.take::<Option<String>>()? {
-            None => MessageKind::Text,
-            Some(note) => MessageKind::System(read_note(&note)?),
-        },
-        body: columns.take()?,
-        reply_to: None,
-        created_at: Timestamp(columns.take()?),
-        edited_at: columns.time()?,
-        deleted_at: columns.time()?,
+    let id = MessageId(columns.take()?);
+    let conversation = ConversationId(columns.take()?);
+    let (seq, rev) = (columns.count()?, columns.count()?);
+    let client_id = client_id(columns.take()?)?;
+    let author = UserId(columns.take()?);
+    let note: Option<String> = columns.take()?;
+    let kind = message_kind(columns.take()?);
+    let mut message = Message::new(author, conversation, kind, Timestamp(0));
+    if let Some(note) = note {
+        message.kind = MessageKind::System(read_note(&note)?);
+    }
+    (message.id, message.seq, message.rev, message.client_id) = (id, seq, rev, client_id);
+    message.body = columns.take()?;
+    message.mentions = read_mentions(columns.take()?)?;
+    message.thread_root = columns.take::<Option<i64>>()?.map(MessageId);
+    message.in_timeline = columns.take()?;
+    message.thread = ThreadSummary {
+        reply_count: columns.count()? as u32,
+        last_reply_seq: columns.take::<Option<i64>>()?.map(|seq| seq as u64),
+        last_reply_at: columns.time()?,
+        participants: read_participants(columns.take()?)?,
     };
+    message.forwarded_from = columns.take()?;
+    message.reactions = read_reactions(columns.take()?)?;
+    message.pinned = columns.time()?.is_some();
+    message.receipts = columns.take()?;
+    message.created_at = Timestamp(columns.take()?);
+    message.edited_at = columns.time()?;
+    message.edit_count = columns.count()? as u32;
+    message.deleted_at = columns.time()?;
+    message.deleted_by = columns.take::<Option<i64>>()?.map(UserId);
     if let Some(quoted) = columns.take::<Option<i64>>()? {
         let seq = columns.count()?;
         let author = UserId(columns.take()?);
+        let kind = message_kind(columns.take()?);
         let excerpt: String = columns.take()?;
         let deleted = columns.time()?.is_some();
-        message.reply_to = Some(quote(MessageId(quoted), seq, author, excerpt, deleted));
+        message.reply_to = Some(quote(MessageId(quoted), seq, author, kind, excerpt, deleted));
     }
     Ok(message)
 }
 
-pub(super) fn quote(message: MessageId, seq: u64, author: UserId, excerpt: String, deleted: bool) -> Quote {
+pub(super) fn quote(
+    message: MessageId,
+    seq: u64,
+    author: UserId,
+    kind: MessageKind,
+    excerpt: String,
+    deleted: bool,
+) -> Quote {
     let excerpt = if deleted { String::new() } else { excerpt };
     Quote {
         message,
         seq,
         author,
+        kind,
         excerpt,
         deleted,
     }
+}
+
+pub(super) fn message_kind(number: i64) -> MessageKind {
+    match number {
+        1 => MessageKind::Media,
+        2 => MessageKind::Voice,
+        _ => MessageKind::Text,
+    }
+}
+
+pub(super) fn read_mentions(text: Option<String>) -> Result<Vec<Mention>, DbErr> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let rows: Vec<(i64, u32, u32)> =
+        serde_json::from_str(&text).map_err(|_| corrupt("mentions that cannot be read"))?;
+    let mention = |(user, offset, length)| Mention {
+        user: (user != 0).then_some(UserId(user)),
+        offset,
+        length,
+    };
+    Ok(rows.into_iter().map(mention).collect())
+}
+
+pub(super) fn read_participants(text: Option<String>) -> Result<Vec<UserId>, DbErr> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let ids: Vec<i64> =
+        serde_json::from_str(&text).map_err(|_| corrupt("participants that cannot be read"))?;
+    Ok(ids.into_iter().map(UserId).collect())
+}
+
+pub(super) fn read_reactions(text: Option<String>) -> Result<Vec<ReactionSummary>, DbErr> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let rows: Vec<(String, u32, Vec<i64>)> =
+        serde_json::from_str(&text).map_err(|_| corrupt("reactions that cannot be read"))?;
+    let reaction = |(emoji, count, users): (String, u32, Vec<i64>)| ReactionSummary {
+        emoji,
+        count,
+        users: users.into_iter().map(UserId).collect(),
+        me: None,
+    };
+    Ok(rows.into_iter().map(reaction).collect())
 }
 
 pub(super) fn client_id(bytes: Option<Vec<u8>>) -> Result<Option<ClientId>, DbErr> {

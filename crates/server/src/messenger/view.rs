@@ -6,7 +6,8 @@ pub(super) use event::Event;
 
 use chinwag_messenger as domain;
 use chinwag_messenger::{
-    AccountKind, ClientId, ConversationKind, MessageKind, Role, ServerRole, SystemEvent, Timestamp, UserId,
+    AccountKind, ClientId, ConversationKind, MessageKind, MessageStatus, Role, ServerRole, SystemEvent,
+    Timestamp, UserId,
 };
 use serde::{Serialize, Serializer};
 
@@ -113,13 +114,14 @@ pub(super) struct Message<'a> {
     #[serde(serialize_with = "client_id")]
     client_id: Option<ClientId>,
     author_id: i64,
-    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<System<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mentions: Option<[(); 0]>,
+    mentions: Option<Vec<Mention>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attachments: Option<[(); 0]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,22 +129,35 @@ pub(super) struct Message<'a> {
     thread_root_id: Option<i64>,
     in_timeline: bool,
     reply_count: u32,
+    last_reply_seq: Option<u64>,
+    last_reply_at: Option<Moment>,
+    participants: Vec<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reactions: Option<[(); 0]>,
-    pinned: bool,
+    forwarded_from: Option<Option<ForwardedFrom<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reactions: Option<Vec<Reaction<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<bool>,
+    receipts: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
     created_at: Moment,
-    edited_at: Option<Moment>,
-    edit_count: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_at: Option<Option<Moment>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edit_count: Option<u32>,
     deleted_at: Option<Moment>,
+    deleted_by: Option<i64>,
 }
 
 impl<'a> From<&'a domain::Message> for Message<'a> {
     fn from(message: &'a domain::Message) -> Self {
         let alive = message.deleted_at.is_none();
-        let (kind, system) = match &message.kind {
-            MessageKind::Text => ("text", None),
-            MessageKind::System(event) => ("system", Some(System::new(event, message.author))),
+        let system = match &message.kind {
+            MessageKind::System(event) => Some(System::new(event, message.author)),
+            MessageKind::Text | MessageKind::Media | MessageKind::Voice => None,
         };
+        let forwarded_from = || message.forwarded_from.as_deref().map(ForwardedFrom::of);
         Self {
             id: message.id.0,
             conversation_id: message.conversation.0,
@@ -150,21 +165,96 @@ impl<'a> From<&'a domain::Message> for Message<'a> {
             rev: message.rev,
             client_id: message.client_id,
             author_id: message.author.0,
-            kind,
+            kind: alive.then(|| kind(&message.kind)),
             body: alive.then_some(message.body.as_str()),
             system: system.filter(|_| alive),
-            mentions: alive.then_some([]),
+            mentions: alive.then(|| message.mentions.iter().map(Mention::from).collect()),
             attachments: alive.then_some([]),
             reply_to: alive.then(|| message.reply_to.as_ref().map(Quote::from)),
-            thread_root_id: None,
-            in_timeline: true,
-            reply_count: 0,
-            reactions: alive.then_some([]),
-            pinned: false,
+            thread_root_id: message.thread_root.map(|id| id.0),
+            in_timeline: message.in_timeline,
+            reply_count: message.thread.reply_count,
+            last_reply_seq: message.thread.last_reply_seq,
+            last_reply_at: message.thread.last_reply_at.map(Moment),
+            participants: message.thread.participants.iter().map(|id| id.0).collect(),
+            forwarded_from: alive.then(forwarded_from),
+            reactions: alive.then(|| message.reactions.iter().map(Reaction::from).collect()),
+            pinned: alive.then_some(message.pinned),
+            receipts: message.receipts,
+            status: message.status.map(status),
             created_at: Moment(message.created_at),
-            edited_at: message.edited_at.map(Moment),
-            edit_count: u32::from(message.edited_at.is_some()),
+            edited_at: alive.then(|| message.edited_at.map(Moment)),
+            edit_count: alive.then_some(message.edit_count),
             deleted_at: message.deleted_at.map(Moment),
+            deleted_by: message.deleted_by.map(|id| id.0),
+        }
+    }
+}
+
+fn kind(kind: &MessageKind) -> &'static str {
+    match kind {
+        MessageKind::Text => "text",
+        MessageKind::Media => "media",
+        MessageKind::Voice => "voice",
+        MessageKind::System(_) => "system",
+    }
+}
+
+fn status(status: MessageStatus) -> &'static str {
+    match status {
+        MessageStatus::Sent => "sent",
+        MessageStatus::Delivered => "delivered",
+        MessageStatus::Seen => "seen",
+    }
+}
+
+/// Somebody named in a message; everybody without `user_id`.
+#[derive(Debug, Serialize)]
+struct Mention {
+    user_id: Option<i64>,
+    offset: u32,
+    length: u32,
+}
+
+impl From<&domain::Mention> for Mention {
+    fn from(mention: &domain::Mention) -> Self {
+        Self {
+            user_id: mention.user.map(|id| id.0),
+            offset: mention.offset,
+            length: mention.length,
+        }
+    }
+}
+
+/// Who said a forwarded message first.
+#[derive(Debug, Serialize)]
+struct ForwardedFrom<'a> {
+    author_name: &'a str,
+}
+
+impl<'a> ForwardedFrom<'a> {
+    fn of(author_name: &'a str) -> Self {
+        Self { author_name }
+    }
+}
+
+/// One emoji under a message; `me` only where there is one viewer.
+#[derive(Debug, Serialize)]
+pub(super) struct Reaction<'a> {
+    emoji: &'a str,
+    count: u32,
+    user_ids: Vec<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    me: Option<bool>,
+}
+
+impl<'a> From<&'a domain::ReactionSummary> for Reaction<'a> {
+    fn from(reaction: &'a domain::ReactionSummary) -> Self {
+        Self {
+            emoji: &reaction.emoji,
+            count: reaction.count,
+            user_ids: reaction.users.iter().map(|id| id.0).collect(),
+            me: reaction.me,
         }
     }
 }
@@ -188,6 +278,7 @@ struct System<'a> {
 enum SystemData<'a> {
     Created { title: &'a str },
     MembersAdded { user_ids: Vec<i64> },
+    Pinned { message_id: i64, seq: u64 },
 }
 
 impl<'a> System<'a> {
@@ -198,6 +289,13 @@ impl<'a> System<'a> {
                 "members_added",
                 SystemData::MembersAdded {
                     user_ids: users.iter().map(|u| u.0).collect(),
+                },
+            ),
+            SystemEvent::Pinned { message, seq } => (
+                "pinned",
+                SystemData::Pinned {
+                    message_id: message.0,
+                    seq: *seq,
                 },
             ),
         };
@@ -225,7 +323,7 @@ impl<'a> From<&'a domain::Quote> for Quote<'a> {
             message_id: quote.message.0,
             seq: quote.seq,
             author_id: quote.author.0,
-            kind: "text",
+            kind: kind(&quote.kind),
             excerpt: if quote.deleted { "" } else { &quote.excerpt },
             deleted: quote.deleted,
         }

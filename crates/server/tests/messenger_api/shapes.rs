@@ -12,8 +12,9 @@ fn text_message(of: &Value, overrides: &Value) -> Value {
     let mut message = json!({
         "id": of["id"], "conversation_id": of["conversation_id"], "client_id": of["client_id"],
         "kind": "text", "mentions": [], "attachments": [], "reply_to": null, "thread_root_id": null,
-        "in_timeline": true, "reply_count": 0, "reactions": [], "pinned": false, "created_at": "<time>",
-        "edited_at": null, "edit_count": 0, "deleted_at": null,
+        "in_timeline": true, "reply_count": 0, "last_reply_seq": null, "last_reply_at": null, "participants": [],
+        "forwarded_from": null, "reactions": [], "pinned": false, "receipts": true, "created_at": "<time>",
+        "edited_at": null, "edit_count": 0, "deleted_at": null, "deleted_by": null,
     });
     let fields = message.as_object_mut().unwrap();
     fields.extend(overrides.as_object().unwrap().clone());
