@@ -5,17 +5,25 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chinwag_messenger::{ConversationId, UserId};
+use chinwag_messenger::{ConversationId, GroupWish, UserId};
 use serde::Deserialize;
 
 use super::auth::{By, Reads, Writes};
-use super::extract::{self, Body, PathId, Query};
-use super::view::{List, ListItem, ListedMember};
+use super::extract::{self, Body, Object, PathId, Query};
+use super::settings::PolicyWish;
+use super::view::{List, ListItem};
 use super::{MessengerApi, answer, ok};
 use crate::error::Problem;
 
 #[derive(Deserialize)]
 pub(super) struct PageQuery {
+    pub(super) limit: Option<String>,
+    pub(super) cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    archived: Option<String>,
     limit: Option<String>,
     cursor: Option<String>,
 }
@@ -23,12 +31,13 @@ pub(super) struct PageQuery {
 pub(super) async fn list(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
-    Query(given): Query<PageQuery>,
+    Query(given): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let limit = extract::limit(given.limit.as_deref())?;
+    let archived = extract::flag("archived", given.archived.as_deref())?;
     let page = api
         .messenger
-        .conversations(&caller, given.cursor.as_deref(), limit)
+        .conversations(&caller, archived, given.cursor.as_deref(), limit)
         .await?;
     ok(&List {
         items: page.items.iter().map(ListItem::from).collect(),
@@ -42,6 +51,7 @@ pub(super) struct Opening {
     user_id: Option<i64>,
     title: Option<String>,
     member_ids: Option<Vec<i64>>,
+    policies: Option<Object<PolicyWish>>,
 }
 
 #[derive(Deserialize)]
@@ -70,14 +80,14 @@ pub(super) async fn open(
             answer(status, &ListItem::from(&opened.item))
         }
         Kind::Group => {
-            let title = given.title.unwrap_or_default();
-            let members: Vec<_> = given
-                .member_ids
-                .unwrap_or_default()
-                .into_iter()
-                .map(UserId)
-                .collect();
-            let item = api.messenger.create_group(&caller, &title, &members).await?;
+            let policies = given.policies.map(|Object(wish)| wish.change()).transpose()?;
+            let members = given.member_ids.unwrap_or_default();
+            let wish = GroupWish {
+                title: given.title.unwrap_or_default(),
+                members: members.into_iter().map(UserId).collect(),
+                policies: policies.unwrap_or_default(),
+            };
+            let item = api.messenger.create_group(&caller, wish).await?;
             answer(StatusCode::CREATED, &ListItem::from(&item))
         }
     }
@@ -90,13 +100,4 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let item = api.messenger.conversation(&caller, ConversationId(id)).await?;
     ok(&ListItem::from(&item))
-}
-
-pub(super) async fn members(
-    State(api): State<Arc<MessengerApi>>,
-    By { caller, .. }: By<Reads>,
-    PathId(id): PathId,
-) -> Result<Response, Problem> {
-    let members = api.messenger.members(&caller, ConversationId(id)).await?;
-    ok(&List::whole(members.iter().map(ListedMember::from).collect()))
 }

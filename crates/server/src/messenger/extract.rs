@@ -203,6 +203,41 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     }
 }
 
+/// The two ids of the path.
+pub(crate) struct PathIds(pub(crate) i64, pub(crate) i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathIds {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let Ok(Path((one, other))) = parts.extract::<Path<(String, String)>>().await else {
+            return Err(Problem::not_found());
+        };
+        match (id(&one), id(&other)) {
+            (Some(one), Some(other)) => Ok(Self(one, other)),
+            _ => Err(Problem::not_found()),
+        }
+    }
+}
+
+/// A yes or no of the query.
+pub(crate) fn flag(field: &'static str, given: Option<&str>) -> Result<Option<bool>, Problem> {
+    match given {
+        None => Ok(None),
+        Some("true" | "1") => Ok(Some(true)),
+        Some("false" | "0") => Ok(Some(false)),
+        Some(_) => Err(Problem::malformed(field, "type_invalid")),
+    }
+}
+
+/// Tells a field that is null from one that is absent; with `#[serde(default, deserialize_with = "given")]`.
+#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -206,6 +206,7 @@ mod tests {
             at: Timestamp(0),
             added: Vec::new(),
             removed: (0..20_000).map(UserId).collect(),
+            updated: Vec::new(),
             member_count: 1,
             message: None,
         };

@@ -11,12 +11,15 @@ pub(crate) mod auth;
 mod conversations;
 pub(crate) mod extract;
 pub mod feed;
+mod invites;
 pub(crate) mod limits;
+mod members;
 mod messages;
 mod people;
 pub mod presence;
 pub(crate) mod realtime;
 mod receipts;
+mod settings;
 mod sync;
 pub(crate) mod view;
 
@@ -31,7 +34,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, patch, post};
 use chinwag_engine::{App, Engine};
 use chinwag_messenger::{Caller, Messenger, StoreResult};
 use serde::Serialize;
@@ -135,8 +138,32 @@ pub fn router(api: Arc<MessengerApi>) -> Router {
             "/conversations",
             get(conversations::list).post(conversations::open),
         )
-        .route("/conversations/{id}", get(conversations::show))
-        .route("/conversations/{id}/members", get(conversations::members))
+        .route(
+            "/conversations/{id}",
+            get(conversations::show)
+                .patch(settings::update)
+                .delete(settings::delete),
+        )
+        .route("/conversations/{id}/me", patch(settings::update_mine))
+        .route("/conversations/{id}/clear", post(settings::clear))
+        .route("/conversations/{id}/leave", post(members::leave))
+        .route(
+            "/conversations/{id}/members",
+            get(members::list).post(members::add),
+        )
+        .route(
+            "/conversations/{id}/members/{user_id}",
+            patch(members::set_role).delete(members::remove),
+        )
+        .route("/conversations/{id}/transfer", post(members::transfer))
+        .route("/conversations/{id}/bans", get(members::bans))
+        .route("/conversations/{id}/bans/{user_id}", delete(members::lift_ban))
+        .route(
+            "/conversations/{id}/invites",
+            get(invites::list).post(invites::create),
+        )
+        .route("/invites/{token}", get(invites::preview).delete(invites::revoke))
+        .route("/invites/{token}/join", post(invites::join))
         .route("/conversations/{id}/read", post(receipts::read_all))
         .route(
             "/conversations/{id}/messages",

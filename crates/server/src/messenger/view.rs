@@ -1,8 +1,13 @@
 //! The JSON shapes of the REST API and of its events, all in one place; see `docs/API.md`.
 
 mod event;
+mod groups;
 
 pub(super) use event::Event;
+pub(super) use groups::{
+    Added, Ban, ChangedPolicies, Draft, EditHistoryWord, Invite, InvitePreview, NewcomersWord, NotifyWord,
+    Policies, WhoWord,
+};
 
 use chinwag_messenger as domain;
 use chinwag_messenger::{
@@ -279,6 +284,11 @@ enum SystemData<'a> {
     Created { title: &'a str },
     MembersAdded { user_ids: Vec<i64> },
     Pinned { message_id: i64, seq: u64 },
+    Nothing {},
+    Person { user_id: i64 },
+    Left { new_owner_id: Option<i64> },
+    Description { description: Option<&'a str> },
+    Policies { policies: ChangedPolicies },
 }
 
 impl<'a> System<'a> {
@@ -296,6 +306,28 @@ impl<'a> System<'a> {
                 SystemData::Pinned {
                     message_id: message.0,
                     seq: *seq,
+                },
+            ),
+            SystemEvent::MemberJoined => ("member_joined", SystemData::Nothing {}),
+            SystemEvent::MemberRemoved { user } => ("member_removed", SystemData::Person { user_id: user.0 }),
+            SystemEvent::MemberLeft { new_owner } => (
+                "member_left",
+                SystemData::Left {
+                    new_owner_id: new_owner.map(|user| user.0),
+                },
+            ),
+            SystemEvent::OwnerChanged { user } => ("owner_changed", SystemData::Person { user_id: user.0 }),
+            SystemEvent::TitleChanged { title } => ("title_changed", SystemData::Created { title }),
+            SystemEvent::DescriptionChanged { description } => (
+                "description_changed",
+                SystemData::Description {
+                    description: description.as_deref(),
+                },
+            ),
+            SystemEvent::PolicyChanged { policies } => (
+                "policy_changed",
+                SystemData::Policies {
+                    policies: policies.into(),
                 },
             ),
         };
@@ -342,8 +374,10 @@ pub(super) struct Conversation<'a> {
     last_seq: u64,
     last_rev: u64,
     members_rev: u64,
+    settings_rev: u64,
     last_activity_at: Moment,
     member_count: u32,
+    policies: Policies,
     state: &'static str,
 }
 
@@ -364,8 +398,10 @@ impl<'a> From<&'a domain::Conversation> for Conversation<'a> {
             last_seq: conversation.last_seq,
             last_rev: conversation.last_rev,
             members_rev: conversation.members_rev,
+            settings_rev: conversation.settings_rev,
             last_activity_at: Moment(conversation.last_activity_at),
             member_count: conversation.member_count,
+            policies: (&conversation.policies).into(),
             state: "active",
         }
     }
@@ -418,8 +454,9 @@ impl<'a> From<&'a domain::Member> for ListedMember<'a> {
     }
 }
 
+/// One's own part of a conversation.
 #[derive(Debug, Serialize)]
-struct My {
+pub(super) struct My {
     role: &'static str,
     joined_seq: u64,
     delivered_seq: u64,
@@ -430,10 +467,14 @@ struct My {
     archived: bool,
     pinned_order: Option<i64>,
     marked_unread: bool,
+    notify: NotifyWord,
+    hidden_from_list: bool,
+    draft: Option<Draft>,
+    left_at: Option<Moment>,
 }
 
-impl From<&domain::MemberState> for My {
-    fn from(state: &domain::MemberState) -> Self {
+impl My {
+    fn new(state: &domain::MemberState, hidden_from_list: bool) -> Self {
         Self {
             role: role(state.role),
             joined_seq: state.joined_seq,
@@ -445,6 +486,10 @@ impl From<&domain::MemberState> for My {
             archived: state.archived,
             pinned_order: state.pinned_order,
             marked_unread: state.marked_unread,
+            notify: state.notify.into(),
+            hidden_from_list,
+            draft: state.draft.as_ref().map(Draft::from),
+            left_at: state.left_at.map(Moment),
         }
     }
 }
@@ -472,7 +517,7 @@ impl<'a> From<&'a domain::ListItem> for ListItem<'a> {
     fn from(item: &'a domain::ListItem) -> Self {
         Self {
             conversation: (&item.conversation).into(),
-            my: (&item.my).into(),
+            my: My::new(&item.my, item.my.hidden(item.conversation.last_seq)),
             unread_count: item.unread_count,
             unread_mentions: item.unread_mentions,
             unread_capped: item.unread_capped,
