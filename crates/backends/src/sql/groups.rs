@@ -9,11 +9,10 @@ use chinwag_messenger::store::{
     Act, ActRefusal, Acted, Acting, Announce, Groups, MemberQuery, Step, StepKind, StoreError,
 };
 use chinwag_messenger::{
-    Ban, Conversation, ConversationId, ConversationKind, EditHistory, Member, Newcomers, PolicyChange, Role,
+    Ban, Conversation, ConversationId, ConversationKind, EditHistory, Member, Newcomers, Role,
     SettingsChange, SystemEvent, Timestamp, UserId, may_remove,
 };
 use sea_orm::{ConnectionTrait, DbErr, Value};
-use std::collections::HashMap;
 
 #[async_trait::async_trait]
 impl Groups for SqliteStore {

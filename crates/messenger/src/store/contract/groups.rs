@@ -194,9 +194,8 @@ pub async fn people_are_added_and_removed(store: Arc<dyn Store>) {
     let id = world.group(&ann, &[bob]).await;
     world.say(&ann, id, "before").await;
     world.heard();
-    let added = world
-        .messenger
-        .add_members(&ann, id, &[dan.user, bob.user, cat.user, cat.user]);
+    let people = [dan.user, bob.user, cat.user, cat.user];
+    let added = world.messenger.add_members(&ann, id, &people);
     let added = added.await.expect("added");
     let came: Vec<UserId> = added.added.iter().map(|member| member.account.id).collect();
     assert_eq!(
@@ -1172,8 +1171,6 @@ pub async fn limits_of_groups_hold(store: Arc<dyn Store>) {
     }
     let refused = world.messenger.create_group(&bob, wish("Fourth", &[])).await;
     assert!(matches!(refused, Err(CreateGroupError::TooManyConversations)));
-    let id = world.group(&world.person("cat").await, &[]).await;
-    let _ = id;
 }
 
 /// I3 to I7 while many do everything at once.
