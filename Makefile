@@ -8,7 +8,7 @@ WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist 
 # After dependencies are installed, npm leaves this file.
 INSTALLED := node_modules/.package-lock.json
 
-.PHONY: run build test check bench rust-tests web-tests e2e tools clean
+.PHONY: run build test check bench fuzz rust-tests web-tests e2e tools clean
 
 ## run: build the UI and the server, and start it with its defaults
 run: build
@@ -55,6 +55,10 @@ check: web/dist/index.html
 bench: build
 	$(CARGO) build --release --locked -p chinwag-bench
 	target/release/chinwag-bench --server $(SERVER)
+
+## fuzz: look for input that breaks a parser, ten minutes each (needs nightly and cargo-fuzz)
+fuzz:
+	scripts/fuzz
 
 clean:
 	rm -rf target web/dist web/node_modules e2e/node_modules

@@ -1,5 +1,5 @@
-//! What the traits of the messenger and the engine run on. So far: SQLite, through [`SqliteStore`].
+//! What the traits of the messenger and the engine run on. So far: SQLite and PostgreSQL, through [`SqlStore`].
 
 mod sql;
 
-pub use sql::SqliteStore;
+pub use sql::{OpenError, SqlStore};

@@ -2,10 +2,11 @@
 
 use super::list;
 use super::notes::write_note;
+use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{
     self, CONVERSATION, Columns, MEMBER, conversation_kind_number, corrupt, policy_values, role_number,
 };
-use super::sqlite::{SqliteStore, execute, places, query, row_places, store_error};
+use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
     Announce, ConversationOpened, Conversations, GroupCreated, GroupRecord, GroupRefusal, ListPlace,
@@ -18,7 +19,7 @@ use chinwag_messenger::{
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
 #[async_trait::async_trait]
-impl Conversations for SqliteStore {
+impl Conversations for SqlStore {
     async fn open_direct(
         &self,
         caller: UserId,

@@ -2,8 +2,9 @@
 //! transaction that writes it; each step takes the next rev, and with a note the next seq too.
 
 use super::conversations::{insert_note, raise_user_revs, standing};
+use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{self, ACCOUNT, Columns, policy_values, role_number};
-use super::sqlite::{SqliteStore, execute, places, query, row_places, store_error};
+use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
     Act, ActRefusal, Acted, Acting, Announce, Groups, MemberQuery, Step, StepKind, StoreError,
@@ -15,7 +16,7 @@ use chinwag_messenger::{
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
 #[async_trait::async_trait]
-impl Groups for SqliteStore {
+impl Groups for SqlStore {
     async fn act(
         &self,
         acting: Acting,

@@ -2,8 +2,9 @@
 
 use super::conversations::standing;
 use super::groups::{Scene, announce_done, let_in};
+use super::query::{execute, query, store_error};
 use super::rows::{self, CONVERSATION, Columns, corrupt};
-use super::sqlite::{SqliteStore, execute, query, store_error};
+use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
     ActRefusal, Acted, Announce, InvitePreview, Invites, JoinRefusal, Joining, StoreError,
@@ -18,7 +19,7 @@ const INVITE: &str = "i.id, i.conversation_id, i.created_by, i.created_at, i.exp
      i.revoked_at";
 
 #[async_trait::async_trait]
-impl Invites for SqliteStore {
+impl Invites for SqlStore {
     async fn create_invite(&self, new: NewInvite) -> Result<Result<Invite, ActRefusal>, StoreError> {
         self.writer
             .run(None, move |group| Box::pin(create(group, new)))

@@ -1,15 +1,16 @@
 //! The private parts of memberships.
 
 use super::conversations::{raise_user_revs, standing};
+use super::query::execute;
 use super::rows::write_draft;
-use super::sqlite::{SqliteStore, execute};
+use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{Announce, MyStateChange, MyStateRefusal, MyStateSet, MyStates, StoreError};
 use chinwag_messenger::{ConversationId, KeptDraft, MemberState, MyStateWish, Notify, Timestamp, UserId};
 use sea_orm::{DbErr, Value};
 
 #[async_trait::async_trait]
-impl MyStates for SqliteStore {
+impl MyStates for SqlStore {
     async fn change_my_state(
         &self,
         user: UserId,

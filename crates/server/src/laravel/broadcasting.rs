@@ -287,6 +287,10 @@ mod tests {
                 "private-encrypted-chat.1",
                 "DDQucSeuZ7QiAooZiayaEpaOMhyztxBz6LUlgBwnBrg=",
             ),
+            (
+                "private-encrypted-cache-orders",
+                "kGoUpb72j76y/wvXMQPNQuvN6L0houCXkta2saeU9IQ=",
+            ),
         ] {
             assert_eq!(shared_secret(&master, channel), expected);
         }

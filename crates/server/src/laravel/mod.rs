@@ -138,6 +138,11 @@ pub(crate) fn cors(origins: &[String]) -> Option<CorsLayer> {
     Some(layer)
 }
 
+/// Every name that a channel of the conversation can have, the messenger's own included.
+pub(crate) fn conversation_channels(id: ConversationId) -> Vec<ChannelName> {
+    rules::conversation_channels(id)
+}
+
 /// The channels of the user's own besides the messenger's, as Laravel applications call them.
 pub(crate) fn user_channels(user: UserId) -> Vec<ChannelName> {
     rules::USER_PATTERNS

@@ -74,6 +74,18 @@ pub(super) enum Whose {
     },
 }
 
+/// Every name that a channel of the conversation can have.
+pub(super) fn conversation_channels(id: ConversationId) -> Vec<ChannelName> {
+    let id = id.to_string();
+    let names = PREFIXES.iter().flat_map(|(prefix, _)| {
+        let id = id.as_str();
+        CONVERSATION_PATTERNS
+            .iter()
+            .map(move |pattern| format!("{prefix}{}", pattern.replace("{id}", id)))
+    });
+    names.filter_map(|name| ChannelName::parse(&name).ok()).collect()
+}
+
 /// What the name is a channel of; `None` when no rule is for it. Public channels have none: nobody is asked.
 pub(super) fn whose(channel: &str) -> Option<(Guarded, Whose)> {
     let (guarded, name) = PREFIXES

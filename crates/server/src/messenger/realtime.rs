@@ -120,7 +120,7 @@ pub(crate) fn sign(
     channel_data: Option<String>,
 ) -> Grant {
     // Before the client can use the signature, or a log-out in between would miss the socket.
-    api.sockets.remember(caller.login, socket);
+    api.sockets.remember(caller, socket, channel);
     let keys = &api.app.keys[0];
     let name = socket.to_string();
     let auth = sign_channel(&keys.key, &keys.secret, &name, channel, channel_data.as_deref());
@@ -200,6 +200,8 @@ async fn member_data(api: &MessengerApi, caller: &Caller) -> Result<String, Prob
 
 /// Sockets kept for one login; the oldest are forgotten first, most of them gone long since.
 const SOCKETS_PER_LOGIN_MAX: usize = 20;
+/// Channels kept for one socket beside the user's own; the oldest are forgotten first.
+const CHANNELS_PER_SOCKET_MAX: usize = 4;
 /// Logins whose sockets are kept; the ones that came first are forgotten first.
 const LOGINS_MAX: usize = 64 * 1024;
 
@@ -209,19 +211,49 @@ pub(crate) struct Sockets(Mutex<SocketsInner>);
 
 #[derive(Default)]
 struct SocketsInner {
-    by_login: HashMap<LoginId, VecDeque<ConnectionId>>,
+    by_login: HashMap<LoginId, Held>,
     order: VecDeque<LoginId>,
 }
 
+/// What is held for one login.
+struct Held {
+    user: UserId,
+    sockets: VecDeque<Admitted>,
+}
+
+/// A socket, and channels that several users may be on that it was let onto.
+#[derive(Debug, PartialEq)]
+struct Admitted {
+    socket: ConnectionId,
+    channels: VecDeque<Box<str>>,
+}
+
 impl Sockets {
-    fn remember(&self, login: LoginId, socket: ConnectionId) {
+    fn remember(&self, caller: &Caller, socket: ConnectionId, channel: &str) {
+        let login = caller.login;
         let mut inner = self.0.lock();
         if !inner.by_login.contains_key(&login) {
             inner.order.push_back(login);
         }
-        let sockets = inner.by_login.entry(login).or_default();
-        if !sockets.contains(&socket) {
-            sockets.push_back(socket);
+        let held = inner.by_login.entry(login).or_insert_with(|| Held {
+            user: caller.user,
+            sockets: VecDeque::new(),
+        });
+        let sockets = &mut held.sockets;
+        let known = sockets.iter().position(|known| known.socket == socket);
+        let place = known.unwrap_or(sockets.len());
+        if known.is_none() {
+            let channels = VecDeque::new();
+            sockets.push_back(Admitted { socket, channels });
+        }
+        // The user's own need not be kept: they follow from the user.
+        let channels = &mut sockets[place].channels;
+        let own = channel.starts_with(USER_CHANNEL);
+        if !own && !channels.iter().any(|known| **known == *channel) {
+            channels.push_back(channel.into());
+        }
+        if channels.len() > CHANNELS_PER_SOCKET_MAX {
+            channels.pop_front();
         }
         if sockets.len() > SOCKETS_PER_LOGIN_MAX {
             sockets.pop_front();
@@ -233,19 +265,46 @@ impl Sockets {
         }
     }
 
-    fn take(&self, login: LoginId) -> VecDeque<ConnectionId> {
-        self.0.lock().by_login.remove(&login).unwrap_or_default()
+    fn take(&self, login: LoginId) -> VecDeque<Admitted> {
+        let held = self.0.lock().by_login.remove(&login);
+        held.map(|held| held.sockets).unwrap_or_default()
     }
 
-    /// Closes the sockets of a login that has ended. Only those that listen to a channel of the user's own: a
-    /// client may have had a channel signed for a socket that is not its own.
-    pub(crate) fn close(&self, login: LoginId, user: UserId, app: AppNumber, engine: &Engine) {
-        let mut channels = crate::laravel::user_channels(user);
+    fn of(&self, user: UserId) -> Vec<ConnectionId> {
+        let inner = self.0.lock();
+        let held = inner.by_login.values().filter(|held| held.user == user);
+        held.flat_map(|held| &held.sockets)
+            .map(|admitted| admitted.socket)
+            .collect()
+    }
+
+    /// Has the user's sockets that listen to a channel of the conversation come back without it: the user is a
+    /// member no more.
+    pub(crate) fn expel(&self, user: UserId, id: ConversationId, app: AppNumber, engine: &Engine) {
+        let mut channels = crate::laravel::conversation_channels(id);
         channels.retain(|channel| engine.has_subscribers(app, channel));
-        channels.push(user_channel(user));
-        for socket in self.take(login) {
+        if channels.is_empty() {
+            return;
+        }
+        for socket in self.of(user) {
             for channel in &channels {
-                engine.disconnect(socket, app, channel);
+                engine.renew(socket, app, channel);
+            }
+        }
+    }
+
+    /// Closes the sockets of a login that has ended. Only those that listen to a channel of the user's own, or to one
+    /// that they were let onto for this login: a client may have had a channel signed for a socket that is not its
+    /// own, and whoever shares no channel with that one cannot close it.
+    pub(crate) fn close(&self, login: LoginId, user: UserId, app: AppNumber, engine: &Engine) {
+        let mut own = crate::laravel::user_channels(user);
+        own.push(user_channel(user));
+        own.retain(|channel| engine.has_subscribers(app, channel));
+        for Admitted { socket, channels } in self.take(login) {
+            let shared = channels.iter().filter_map(|name| ChannelName::parse(name).ok());
+            let shared = shared.filter(|channel| engine.has_subscribers(app, channel));
+            for channel in own.iter().cloned().chain(shared) {
+                engine.disconnect(socket, app, &channel);
             }
         }
     }
@@ -255,6 +314,13 @@ impl Sockets {
 mod tests {
     use super::*;
 
+    fn caller(login: i64) -> Caller {
+        Caller {
+            user: UserId(7),
+            login: LoginId(login),
+        }
+    }
+
     fn socket(number: usize) -> ConnectionId {
         format!("1.{number}").parse().unwrap()
     }
@@ -263,20 +329,32 @@ mod tests {
     fn the_newest_sockets_of_a_login_are_remembered_once() {
         let sockets = Sockets::default();
         for number in (0..25).chain(20..25) {
-            sockets.remember(LoginId(1), socket(number));
+            sockets.remember(&caller(1), socket(number), "private-user.1");
         }
-        assert_eq!(
-            sockets.take(LoginId(1)),
-            (5..25).map(socket).collect::<VecDeque<_>>()
-        );
+        let kept = sockets.take(LoginId(1));
+        let kept: Vec<_> = kept.iter().map(|admitted| admitted.socket).collect();
+        assert_eq!(kept, (5..25).map(socket).collect::<Vec<_>>());
         assert!(sockets.take(LoginId(1)).is_empty());
+    }
+
+    #[test]
+    fn the_newest_shared_channels_of_a_socket_are_remembered_once() {
+        let sockets = Sockets::default();
+        let names: Vec<_> = (0..7).map(|id| format!("private-conversation.{id}")).collect();
+        for name in names.iter().chain(&names[4..]) {
+            sockets.remember(&caller(1), socket(1), name);
+            sockets.remember(&caller(1), socket(1), "private-user.1");
+        }
+        let kept = sockets.take(LoginId(1));
+        let kept: Vec<_> = kept[0].channels.iter().map(|name| name.to_string()).collect();
+        assert_eq!(kept, names[3..]);
     }
 
     #[test]
     fn old_logins_make_room() {
         let sockets = Sockets::default();
         for login in 0..=LOGINS_MAX as i64 {
-            sockets.remember(LoginId(login), socket(1));
+            sockets.remember(&caller(login), socket(1), "private-user.1");
         }
         assert!(sockets.take(LoginId(0)).is_empty());
         assert_eq!(sockets.take(LoginId(1)).len(), 1);

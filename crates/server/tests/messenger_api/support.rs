@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request};
-use chinwag_backends::SqliteStore;
+use chinwag_backends::SqlStore;
 use chinwag_engine::{
     App, AppOptions, Beginning, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed,
     KeyPair, Secret, WorkerNumber,
@@ -54,7 +54,7 @@ pub(crate) struct Server {
     pub(crate) engine: Arc<Engine>,
     pub(crate) app: Arc<App>,
     router: Router,
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<SqlStore>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     _folder: tempfile::TempDir,
@@ -67,9 +67,7 @@ impl Server {
 
     pub(crate) async fn start_with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("chinwag.db"))
-            .await
-            .unwrap();
+        let store = SqlStore::open(&folder.path().join("chinwag.db")).await.unwrap();
         let store = Arc::new(store);
         let engine = Arc::new(Engine::in_memory());
         let keys = KeyPair {
@@ -144,6 +142,25 @@ impl Server {
     pub(crate) fn post(&self, path: &str, body: &Value) -> Ask<'_> {
         self.ask(Method::POST, path)
             .body("application/json", body.to_string())
+    }
+
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Ask<'_> {
+        self.ask(Method::PATCH, path)
+            .body("application/json", body.to_string())
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Ask<'_> {
+        self.ask(Method::DELETE, path)
+    }
+
+    /// The id of a new group.
+    pub(crate) async fn group(&self, by: &Person, others: &[&Person]) -> i64 {
+        let ids: Vec<i64> = others.iter().map(|other| other.id).collect();
+        let given = json!({"kind": "group", "title": "Group", "member_ids": ids});
+        let answer = self.post("/conversations", &given).by(by).send().await;
+        answer.json["conversation"]["id"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("{}", answer.text))
     }
 
     /// A new account, logged in.
@@ -341,6 +358,7 @@ pub(crate) enum Heard {
         data: Value,
     },
     Closed(ConnectionId),
+    Renewed(ConnectionId),
 }
 
 /// Stands in for a worker thread and its sockets.
@@ -396,6 +414,7 @@ impl Worker {
     pub(crate) async fn hear(&mut self) -> Heard {
         match self.next().await {
             Inboxed::Disconnect { connection, .. } => Heard::Closed(connection),
+            Inboxed::Renew { connection, .. } => Heard::Renewed(connection),
             Inboxed::Delivery(delivery) => event(&delivery),
             order @ Inboxed::DisconnectUser { .. } => panic!("{order:?}"),
             Inboxed::CloseApp(app) => unreachable!("nobody closes {app:?}"),
@@ -409,7 +428,7 @@ impl Worker {
                 assert_eq!((name.as_str(), channel), (expected, whose.channel()), "{data}");
                 data
             }
-            closed @ Heard::Closed(_) => panic!("{closed:?} instead of {expected}"),
+            closed @ (Heard::Closed(_) | Heard::Renewed(_)) => panic!("{closed:?} instead of {expected}"),
         }
     }
 
