@@ -24,7 +24,7 @@ use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use chinwag_engine::ChannelName;
-use chinwag_messenger::UserId;
+use chinwag_messenger::{ConversationId, UserId};
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::{ConversationId, InviteId, InviteWish};
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::auth::{By, Reads, Writes};
 use super::conversations::PageQuery;
-use super::extract::{self, Body, PathId, Query, given};
+use super::extract::{self, Body, PathId, PathText, Query, given};
 use super::view::{Invite, InvitePreview, List, ListItem};
 use super::{MessengerApi, answer, ok};
 use crate::error::Problem;
@@ -64,7 +64,7 @@ pub(super) async fn list(
 pub(super) async fn revoke(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
 ) -> Result<Response, Problem> {
     let id = uuid::Uuid::try_parse(&id).map_err(|_| Problem::not_found())?;
     api.messenger.revoke_invite(&caller, InviteId(id)).await?;
@@ -74,7 +74,7 @@ pub(super) async fn revoke(
 pub(super) async fn preview(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
-    Path(token): Path<String>,
+    PathText(token): PathText,
 ) -> Result<Response, Problem> {
     let preview = api.messenger.preview_invite(&caller, &token).await?;
     ok(&InvitePreview::new(&preview.conversation, preview.member))
@@ -83,7 +83,7 @@ pub(super) async fn preview(
 pub(super) async fn join(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
-    Path(token): Path<String>,
+    PathText(token): PathText,
 ) -> Result<Response, Problem> {
     let joined = api.messenger.join(&caller, &token).await?;
     let status = if joined.new {

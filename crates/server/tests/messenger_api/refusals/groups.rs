@@ -239,7 +239,7 @@ async fn invites_have_their_refusals() {
     let create = async |by: &Person, given: Value| server.post(&invites, &given).by(by).send().await;
     refused(&create(mia, json!({})).await, 403, "not_allowed", None);
     refused(&create(leo, json!({})).await, 403, "not_a_member", None);
-    for life in [0, 1 << 40] {
+    for life in [0, 1_u64 << 40] {
         let answer = create(sam, json!({"expires_in_s": life})).await;
         refused(&answer, 422, "expires_in_invalid", Some("expires_in_s"));
     }
