@@ -74,6 +74,8 @@ export interface Membership {
   archived: boolean
   pinned_order: number | null
   marked_unread: boolean
+  /** Set when the user has left. */
+  left_at?: string | null
 }
 
 export interface Watermarks {
