@@ -170,6 +170,6 @@ export function withServer(environment, body, { settings } = {}) {
 /** Some port is chosen unless the environment says where to listen. */
 async function settled(environment) {
   const given = typeof environment === 'function' ? await environment() : environment;
-  const listens = 'CHINWAG_LISTEN' in given || 'REVERB_SERVER_PORT' in given;
+  const listens = ['CHINWAG_LISTEN', 'REVERB_SERVER_PORT', 'SOKETI_PORT', 'LARAVEL_WEBSOCKETS_PORT'].some((name) => name in given);
   return listens ? { ...given } : { CHINWAG_LISTEN: '127.0.0.1:0', ...given };
 }

@@ -5,6 +5,7 @@
 
 mod apps;
 mod settings;
+mod soketi;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -153,6 +154,13 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
         values.insert("listen", listen);
     }
     derive(&mut values, &file, &non_empty);
+    let mut listed = soketi::Listed::default();
+    if let Some(text) = non_empty(soketi::WEBHOOKS) {
+        match soketi::webhooks(text) {
+            Ok(webhooks) => listed = webhooks,
+            Err(text) => faults.push(format!("{}: {text}", soketi::WEBHOOKS)),
+        }
+    }
     let mut reader = Reader { values, faults };
     let mut config = reader.config();
     config.notices = NOT_SUPPORTED
@@ -160,7 +168,16 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
         .filter(|(name, harmless, _)| non_empty(name).is_some_and(|value| !harmless.contains(&truth(value))))
         .map(|(name, _, text)| format!("{name} is set, but {text}"))
         .collect();
-    config.app.webhooks = file_apps.webhooks;
+    if listed.functions {
+        let text = "functions are not called, only addresses";
+        config
+            .notices
+            .push(format!("{} is set, but {text}", soketi::WEBHOOKS));
+    }
+    config.app.webhooks = match file_apps.webhooks {
+        none if none.is_empty() => listed.webhooks,
+        ours => ours,
+    };
     config.apps = file_apps.apps;
     if config.apps.iter().any(|app| app.id == config.app_id) {
         reader.fault("app.id", "one of [[apps]] has this id");

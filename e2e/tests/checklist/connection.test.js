@@ -59,6 +59,11 @@ test('(2) a bad key: pusher-js ends in disconnected and does not ask again', wit
   assert.equal(pusher.connection.state, 'disconnected');
 }));
 
+test('(2) an app that is switched off: told with 4003, and its servers with 403', withSockets({ CHINWAG_APP_ENABLED: 'false' }, async ({ server, open }) => {
+  await isRefused(await open({ greeted: false }), 4003);
+  assert.equal((await signedPost(server, '{"name":"n","channel":"c","data":"1"}')).status, 403);
+}));
+
 test('(3) no protocol, 5 and 6 are served like 7, others refused with 4007', withSockets({}, async ({ open }) => {
   for (const query of ['', '?', '?protocol=5', '?protocol=6', '?client=js&protocol=7&flash=false']) await open({ query });
   for (const version of ['4', '8', '99', 'seven', '7.0', '-7']) {
@@ -91,6 +96,21 @@ test('(5) a path prefix stands before /app and /apps, and may be signed or not',
     }
   })(t);
 });
+
+for (const given of ['ws', '/ws/', '/a/b']) {
+  test(`(5) a path prefix given as ${given} is the same with and without slashes`, async (t) => {
+    const environment = await reverbEnvironment({ REVERB_SERVER_PATH: given });
+    const prefix = `/${given.replace(/^\/|\/$/g, '')}`;
+    await withServer(environment, async (server) => {
+      const frames = await openFrames(server, { prefix });
+      t.after(() => frames.close());
+      await frames.subscribed('news');
+      const path = `${prefix}/apps/${APP.id}/events`;
+      assert.equal((await signedPost(server, '{"name":"n","channel":"news","data":"1"}', { path })).text, '{}');
+      await frames.next('n');
+    })(t);
+  });
+}
 
 test('(6) TLS: the same port serves wss and https when a certificate is given', async (t) => {
   const { cert, key, ca } = await certificate(t);

@@ -138,6 +138,27 @@ test('(65) a webhook hears only of the kinds and channels it asks for, with its 
   table: 'event_types = ["channel_occupied"]\nchannel_name_starts_with = "private-"\nchannel_name_ends_with = "-end"\nheaders = { Authorization = "Bearer token" }\n',
 }));
 
+test('(65) that a cache channel is empty is told once until something is published', withHooks({ CHINWAG_APP_CACHE_TTL_S: '1' }, async ({ server, hooks, open }) => {
+  const frames = await open();
+  const misses = () => hooks.about('cache-x').filter(({ name }) => name === 'cache_miss').length;
+  for (let n = 0; n < 3; n += 1) {
+    const newcomer = await open();
+    await newcomer.subscribed('cache-x');
+    await newcomer.next('pusher:cache_miss');
+  }
+  await frames.subscribed('fence-1');
+  await until('what came later was told', () => hooks.about('fence-1').length === 1);
+  assert.equal(misses(), 1);
+  await trigger(server, { name: 'n', channel: 'cache-x', data: '1' });
+  await until('what was kept is gone', async () => {
+    const newcomer = await open();
+    await newcomer.subscribed('cache-x');
+    await newcomer.fence();
+    return count(newcomer, 'pusher:cache_miss') > 0;
+  });
+  await until('the next emptiness is told', () => misses() === 2);
+}));
+
 test('(65) in batches several events come in one request, signed all the same', withHooks({ CHINWAG_WEBHOOK_BATCH: 'true' }, async ({ server, hooks, open }) => {
   const frames = await open();
   const names = Array.from({ length: 50 }, (_, n) => `room-${n}`);

@@ -9,8 +9,9 @@ import { promisify } from 'node:util';
 import { startApplication } from '../../lib/application.js';
 import { connectEcho } from '../../lib/pusherClient.js';
 import { APP, ask, asReverb, sdk, signedPost } from '../../lib/reverb.js';
-import { binary, withServer } from '../../lib/server.js';
+import { binary, freePort, withServer } from '../../lib/server.js';
 import { Inbox } from '../../lib/wait.js';
+import { Hooks } from '../../lib/webhooks.js';
 
 const USERS = { ada: { id: 1, info: { id: 1, name: 'Ada' } }, bob: { id: 2, info: true } };
 
@@ -127,3 +128,54 @@ test('(73) Laravel with the pusher connection and an older guide’s base_path',
     assert.deepEqual(await inbox.take('an event'), { a: 1 });
   },
 ));
+
+test('(73) an application on Soketi, with its variables unchanged and its webhooks', async (t) => {
+  const hooks = await new Hooks().open();
+  t.after(() => hooks.close());
+  const environment = async () => ({
+    SOKETI_DEFAULT_APP_ID: APP.id,
+    SOKETI_DEFAULT_APP_KEY: APP.key,
+    SOKETI_DEFAULT_APP_SECRET: APP.secret,
+    SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES: 'true',
+    SOKETI_DEFAULT_APP_WEBHOOKS: JSON.stringify([{ url: hooks.url, event_types: ['channel_occupied'], filter: { channel_name_starts_with: 'private-' } }]),
+    SOKETI_HOST: '127.0.0.1',
+    SOKETI_PORT: String(await freePort()),
+    CHINWAG_WEBHOOK_PRIVATE_ADDRESSES: 'true',
+  });
+  await withServer(environment, async (server) => {
+    const application = await startApplication(sdk(server), USERS);
+    t.after(() => application.close());
+    const echo = await connectEcho(t, server, { broadcaster: 'pusher', application, token: 'ada' });
+    const [news, room] = [echo.channel('news'), echo.private('room')];
+    const inbox = kept((f) => news.listen('.n', f));
+    await Promise.all([news, room].map(subscribed));
+    // Soketi lets events have ten times as much as others do.
+    await broadcast(server, 'n', ['news'], { text: 'x'.repeat(50_000) });
+    assert.equal((await inbox.take('an event')).text.length, 50_000);
+    await hooks.next('channel_occupied');
+    assert.deepEqual(hooks.events.all, [{ name: 'channel_occupied', channel: 'private-room' }]);
+  })(t);
+});
+
+test('(73) an application on laravel-websockets, with its variables unchanged', async (t) => {
+  const environment = async () => ({
+    PUSHER_APP_ID: APP.id,
+    PUSHER_APP_KEY: APP.key,
+    PUSHER_APP_SECRET: APP.secret,
+    LARAVEL_WEBSOCKETS_PORT: String(await freePort()),
+    LARAVEL_WEBSOCKETS_ENABLE_CLIENT_MESSAGES: 'false',
+  });
+  await withServer(environment, async (server) => {
+    const application = await startApplication(sdk(server), USERS);
+    t.after(() => application.close());
+    const echo = await connectEcho(t, server, { broadcaster: 'pusher', application, token: 'ada' });
+    const room = echo.private('room');
+    const [inbox, errors] = [kept((f) => room.listen('MessageSent', f)), kept((f) => echo.connector.pusher.connection.bind('error', f))];
+    await subscribed(room);
+    await broadcast(server, 'App\\Events\\MessageSent', ['private-room'], { n: 1 });
+    assert.deepEqual(await inbox.take('an event'), { n: 1 });
+    room.whisper('typing', {});
+    const error = await errors.take('a refusal');
+    assert.equal(error.data?.code ?? error.error?.data?.code, 4301);
+  })(t);
+});

@@ -5,9 +5,11 @@ import test from 'node:test';
 
 import { closing } from '../../lib/frames.js';
 import { connectPusher } from '../../lib/pusherClient.js';
-import { APP, ask, asReverb, sdk, signChannel, signedPost, signUser, trigger } from '../../lib/reverb.js';
+import { APP, asChinwag, ask, asReverb, sdk, signChannel, signedPost, signUser, trigger } from '../../lib/reverb.js';
 import { count, joinedAs, refused, withSockets } from '../../lib/sockets.js';
 import { Inbox, until } from '../../lib/wait.js';
+
+const OTHER_APP = { id: 'other', key: 'other-key', secret: 'other-secret' };
 
 const signIn = (frames, data, auth = signUser(frames.socketId, data)) =>
   frames.send({ event: 'pusher:signin', data: { auth, user_data: data } });
@@ -191,6 +193,23 @@ test('(62) terminating ends every connection of the user, signed in or present, 
   }
   for (const frames of [other, guest]) await frames.fence();
 }));
+
+test('(62) a user of another app with the same id is somebody else', withSockets(() => asChinwag(), async ({ server, open }) => {
+  const [ours, theirs] = [await open(), await open({ key: OTHER_APP.key })];
+  await signedIn(ours, { id: 'u-1' });
+  const data = '{"id":"u-1"}';
+  signIn(theirs, data, signUser(theirs.socketId, data, OTHER_APP));
+  await theirs.next('pusher:signin_success');
+  const publisher = sdk(server, { appId: OTHER_APP.id, ...OTHER_APP });
+  await publisher.sendToUser('u-1', 'theirs', {});
+  await theirs.next('theirs');
+  await sdk(server).sendToUser('u-1', 'ours', {});
+  await ours.next('ours');
+  await terminate(server, 'u-1');
+  assert.equal((await closing(ours)).code, 4009);
+  await theirs.fence();
+  assert.deepEqual([count(ours, 'theirs'), count(theirs, 'ours')], [0, 0]);
+}, { settings: `[[apps]]\nid = "${OTHER_APP.id}"\nkey = "${OTHER_APP.key}"\nsecret = "${OTHER_APP.secret}"\n` }));
 
 test('(62) where presence does not count, only who is signed in is ended', withSockets(
   { CHINWAG_APP_TERMINATE_MATCHES_PRESENCE: 'false' },

@@ -440,6 +440,12 @@ pub(super) const ALIASES: &[(&str, &str, Reading)] = &[
         Reading::MembersOrNobody,
     ),
     (
+        "app.client_events",
+        "LARAVEL_WEBSOCKETS_ENABLE_CLIENT_MESSAGES",
+        Reading::MembersOrNobody,
+    ),
+    ("webhook_batch", "SOKETI_WEBHOOKS_BATCHING", Reading::Plain),
+    (
         "app.client_events_per_s",
         "SOKETI_DEFAULT_APP_MAX_CLIENT_EVENTS_PER_SEC",
         Reading::Limit,
@@ -542,7 +548,6 @@ pub(super) const NOT_SUPPORTED: &[(&str, &[&str], &str)] = &[
         &["local"],
         "this server runs alone: it does not share channels with others",
     ),
-    ("SOKETI_DEFAULT_APP_WEBHOOKS", &["[]"], "webhooks are not sent"),
     (
         "SOKETI_APP_MANAGER_DRIVER",
         &["array"],

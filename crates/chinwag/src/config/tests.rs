@@ -145,6 +145,53 @@ fn a_soketi_environment_means_what_it_means_to_soketi() {
 }
 
 #[test]
+fn the_webhooks_of_a_soketi_environment_are_told() {
+    let of = |list: &str, more: &[(&str, &str)], file| {
+        let own = [
+            ("SOKETI_DEFAULT_APP_KEY", "k"),
+            ("SOKETI_DEFAULT_APP_SECRET", "s"),
+            ("SOKETI_DEFAULT_APP_WEBHOOKS", list),
+        ];
+        read_from(&[&own, more].concat(), file)
+    };
+    let list = r#"[
+        {"url":"https://a.org/hook","event_types":["channel_occupied"],"headers":{"X-A":"hush"},
+         "filter":{"channel_name_starts_with":"private-","channel_name_ends_with":null}},
+        {"lambda_function":"hook","lambda":{"region":"x"}}
+    ]"#;
+    let config = of(list, &[("SOKETI_WEBHOOKS_BATCHING", "1")], None).unwrap();
+    let [webhook] = &config.app.webhooks[..] else {
+        panic!("one has an address");
+    };
+    assert_eq!(webhook.url, "https://a.org/hook");
+    assert_eq!((webhook.kinds.len(), webhook.headers.len()), (1, 1));
+    assert_eq!(
+        (
+            webhook.channel_starts_with.as_str(),
+            webhook.channel_ends_with.as_str()
+        ),
+        ("private-", "")
+    );
+    assert!(config.webhook_batch);
+    assert_eq!(config.notices.len(), 1, "{:?}", config.notices);
+    assert!(of("[]", &[], None).unwrap().app.webhooks.is_empty());
+    for bad in [
+        "hush",
+        "{}",
+        "[7]",
+        r#"[{"url":"hush"}]"#,
+        r#"[{"url":"https://a.org","event_types":["hush"]}]"#,
+    ] {
+        let Faults(faults) = of(bad, &[], None).unwrap_err();
+        assert!(faults[0].contains("SOKETI_DEFAULT_APP_WEBHOOKS"), "{faults:?}");
+        assert!(!faults[0].contains("hush"), "{faults:?}");
+    }
+    let file = "[[app.webhooks]]\nurl = \"https://b.org\"\n";
+    let ours = of(list, &[], Some(file)).unwrap();
+    assert_eq!(ours.app.webhooks[0].url, "https://b.org");
+}
+
+#[test]
 fn a_laravel_websockets_environment_is_understood() {
     let config = read_from(
         &[
@@ -152,10 +199,12 @@ fn a_laravel_websockets_environment_is_understood() {
             ("PUSHER_APP_KEY", "k"),
             ("PUSHER_APP_SECRET", "s"),
             ("LARAVEL_WEBSOCKETS_PORT", "6003"),
+            ("LARAVEL_WEBSOCKETS_ENABLE_CLIENT_MESSAGES", "false"),
         ],
         None,
     )
     .unwrap();
+    assert_eq!(config.app.client_events, ClientEvents::Refused);
     assert_eq!(config.listen.to_string(), "0.0.0.0:6003");
     assert_eq!(config.app_keys, Some(("k".to_owned(), "s".to_owned())));
     let both = read_from(
