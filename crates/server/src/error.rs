@@ -37,7 +37,15 @@ pub struct Problem {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     retry_after_s: Option<u64>,
+    /// Boxed because it is rare.
+    not_added: Option<Box<NotAdded>>,
+}
+
+/// Who could not be added, and to which new group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct NotAdded {
     user_ids: Vec<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     conversation_id: Option<i64>,
 }
 
@@ -59,8 +67,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after_s: None,
-            user_ids: Vec::new(),
-            conversation_id: None,
+            not_added: None,
         }
     }
 
@@ -183,8 +190,10 @@ impl Problem {
     /// These people cannot be added by the caller; the others were, to the group that may be new.
     pub fn cannot_add(users: &[UserId], group: Option<ConversationId>) -> Self {
         Self {
-            user_ids: users.iter().map(|user| user.0).collect(),
-            conversation_id: group.map(|group| group.0),
+            not_added: Some(Box::new(NotAdded {
+                user_ids: users.iter().map(|user| user.0).collect(),
+                conversation_id: group.map(|group| group.0),
+            })),
             ..refused("cannot_add_user", "Some people cannot be added; the others were.")
         }
     }
@@ -234,10 +243,8 @@ impl Problem {
             detail: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
             request_id: Option<&'a str>,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            user_ids: &'a [i64],
-            #[serde(skip_serializing_if = "Option::is_none")]
-            conversation_id: Option<i64>,
+            #[serde(flatten)]
+            not_added: Option<&'a NotAdded>,
             #[serde(skip_serializing_if = "<[_]>::is_empty")]
             errors: &'a [FieldError],
         }
@@ -248,8 +255,7 @@ impl Problem {
             code: self.code,
             detail: &self.detail,
             request_id,
-            user_ids: &self.user_ids,
-            conversation_id: self.conversation_id,
+            not_added: self.not_added.as_deref(),
             errors: &self.errors,
         })
         .expect("strings and numbers always become JSON")
