@@ -254,7 +254,7 @@ impl Scene {
     }
 }
 
-async fn raise(group: &mut Group, users: &mut Vec<UserId>) -> Result<Vec<(UserId, u64)>, DbErr> {
+async fn raise(group: &mut Group, users: &mut [UserId]) -> Result<Vec<(UserId, u64)>, DbErr> {
     if users.is_empty() {
         return Ok(Vec::new());
     }
