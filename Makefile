@@ -8,7 +8,7 @@ WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist 
 # After dependencies are installed, npm leaves this file.
 INSTALLED := node_modules/.package-lock.json
 
-.PHONY: run build test check bench fuzz rust-tests web-tests e2e tools clean
+.PHONY: run build test check bench bench-peers fuzz rust-tests web-tests e2e tools clean
 
 ## run: build the UI and the server, and start it with its defaults
 run: build
@@ -51,10 +51,14 @@ check: web/dist/index.html
 	cd web && $(NPM) run lint
 	$(MAKE) test
 
-## bench: measure the release build against what the kernel costs
+## bench: measure the release build against what the kernel costs, and against the rival if there is one
 bench: build
 	$(CARGO) build --release --locked -p chinwag-bench
 	target/release/chinwag-bench --server $(SERVER)
+
+## bench-peers: build the server that `make bench` compares with
+bench-peers:
+	$(CARGO) install sockudo --version 5.2.0 --locked --root target/peers
 
 ## fuzz: look for input that breaks a parser, ten minutes each (needs nightly and cargo-fuzz)
 fuzz:

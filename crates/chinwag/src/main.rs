@@ -54,6 +54,8 @@ enum Command {
         #[arg(long)]
         url: Option<String>,
     },
+    /// Measure this server on this machine: cost of a delivery, memory of a connection, latencies, messages a second.
+    Bench(chinwag_bench::Plan),
     /// Add and list people, and set passwords.
     #[command(subcommand)]
     User(user::UserCommand),
@@ -100,6 +102,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             print(&format!("{:#?}\n", Shown(&config?)));
             Ok(())
         }
+        Some(Command::Bench(plan)) => chinwag_bench::run(&plan),
         Some(Command::LaravelEnv { url }) => {
             print(&laravel_env::block(&config?, url.as_deref())?);
             Ok(())

@@ -20,6 +20,7 @@ use chinwag_messenger::{
 };
 use serde::Serialize;
 use tracing::{error, warn};
+use utoipa::ToSchema;
 
 /// Carries the id of a request on its answer, and on the request when the caller has chosen one.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,17 +43,17 @@ pub struct Problem {
 }
 
 /// Who could not be added, and to which new group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct NotAdded {
     user_ids: Vec<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     conversation_id: Option<i64>,
 }
 
 /// What is wrong with one field of the request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// The field, with the way to it: `items[3].seen_seq`.
+    #[schema(value_type = String)]
     pub field: Cow<'static, str>,
     /// What is wrong, stable.
     pub code: &'static str,
@@ -234,20 +235,6 @@ impl Problem {
     }
 
     fn write(&self, request_id: Option<&str>) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Document<'a> {
-            r#type: String,
-            title: &'a str,
-            status: u16,
-            code: &'a str,
-            detail: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            request_id: Option<&'a str>,
-            #[serde(flatten)]
-            not_added: Option<&'a NotAdded>,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            errors: &'a [FieldError],
-        }
         serde_json::to_vec(&Document {
             r#type: format!("/errors/{}", self.code),
             title: self.title(),
@@ -255,11 +242,40 @@ impl Problem {
             code: self.code,
             detail: &self.detail,
             request_id,
-            not_added: self.not_added.as_deref(),
+            user_ids: self.not_added.as_ref().map(|not| not.user_ids.as_slice()),
+            conversation_id: self.not_added.as_ref().and_then(|not| not.conversation_id),
             errors: &self.errors,
         })
         .expect("strings and numbers always become JSON")
     }
+}
+
+/// A problem as it is written.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document<'a> {
+    /// `/errors/` and the code.
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    /// Stable; for programs.
+    code: &'a str,
+    /// For developers.
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    request_id: Option<&'a str>,
+    /// Who could not be added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    user_ids: Option<&'a [i64]>,
+    /// The new group to which the others were added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    conversation_id: Option<i64>,
+    /// Which fields are at fault.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
 }
 
 impl IntoResponse for Problem {

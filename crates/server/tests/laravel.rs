@@ -10,6 +10,8 @@ use chinwag_protocol::pusher::auth::{verify, verify_channel};
 use chinwag_server::messenger::{ApiOptions, RateLimits};
 use serde_json::{Value, json};
 
+#[path = "messenger_api/contract.rs"]
+mod contract;
 #[allow(dead_code, reason = "shared with the tests of the messenger's API")]
 #[path = "messenger_api/support.rs"]
 mod support;

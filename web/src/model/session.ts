@@ -366,7 +366,7 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
         message_id: quoted.id,
         seq: quoted.seq,
         author_id: quoted.author_id,
-        kind: quoted.kind,
+        kind: quoted.kind ?? 'text',
         excerpt: (quoted.body ?? '').slice(0, 160),
         deleted: false,
       }

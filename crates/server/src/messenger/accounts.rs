@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::{LoggedIn, NewAccount};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::auth::{self, By, Origin, Reads, Writes};
 use super::extract::Body;
@@ -14,44 +15,63 @@ use super::limits::Meter;
 use super::{MessengerApi, answer, ok, view};
 use crate::error::Problem;
 
+/// The server and what it allows.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Config {
+    name: String,
+    version: &'static str,
+    api_version: u8,
+    /// Nobody has an account yet: the next one becomes the owner.
+    setup_required: bool,
+    registration: RegistrationWord,
+    limits: Limits,
+}
+
+/// Whether people may create accounts themselves.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RegistrationMode)]
+enum RegistrationWord {
+    Open,
+    Closed,
+}
+
+/// Limits in force. Lengths count characters unless named otherwise.
+#[derive(Serialize, ToSchema)]
+struct Limits {
+    body_chars: usize,
+    body_bytes: usize,
+    title_chars: usize,
+    description_chars: usize,
+    display_name_chars: usize,
+    group_members: usize,
+    group_admins: usize,
+    groups_per_day: usize,
+    conversations: usize,
+    invites: usize,
+    invite_life_s: u64,
+    page_size: usize,
+    page_size_max: usize,
+    receipts_members: usize,
+    password_chars_min: usize,
+}
+
+#[utoipa::path(
+    get, path = "/config", tag = "server",
+    responses((status = 200, description = "The server and its limits", body = Config)),
+    security(()),
+)]
 pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Config<'a> {
-        name: &'a str,
-        version: &'a str,
-        api_version: u8,
-        setup_required: bool,
-        registration: &'static str,
-        limits: Limits,
-    }
-    #[derive(Serialize)]
-    struct Limits {
-        body_chars: usize,
-        body_bytes: usize,
-        title_chars: usize,
-        description_chars: usize,
-        display_name_chars: usize,
-        group_members: usize,
-        group_admins: usize,
-        groups_per_day: usize,
-        conversations: usize,
-        invites: usize,
-        invite_life_s: u64,
-        page_size: usize,
-        page_size_max: usize,
-        receipts_members: usize,
-        password_chars_min: usize,
-    }
     let options = api.messenger.options();
     ok(&Config {
-        name: &api.options.name,
+        name: api.options.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
         api_version: 1,
         setup_required: api.messenger.setup_required().await?,
         registration: if options.registration_open {
-            "open"
+            RegistrationWord::Open
         } else {
-            "closed"
+            RegistrationWord::Closed
         },
         limits: Limits {
             body_chars: options.body_chars_max,
@@ -73,15 +93,22 @@ pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Respo
     })
 }
 
+/// The process lives.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    status: &'static str,
+}
+
+#[utoipa::path(
+    get, path = "/health", tag = "server",
+    responses((status = 200, description = "The process lives", body = Health)),
+    security(()),
+)]
 pub(super) async fn health() -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Health {
-        status: &'static str,
-    }
     ok(&Health { status: "ok" })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Registration {
     username: String,
     display_name: Option<String>,
@@ -91,6 +118,12 @@ pub(super) struct Registration {
     cookie: bool,
 }
 
+#[utoipa::path(
+    post, path = "/auth/register", tag = "auth",
+    request_body = Registration,
+    responses((status = 201, description = "A new account, logged in", body = view::LoggedIn)),
+    security(()),
+)]
 pub(super) async fn register(
     State(api): State<Arc<MessengerApi>>,
     origin: Origin,
@@ -108,7 +141,7 @@ pub(super) async fn register(
     welcome(StatusCode::CREATED, &logged_in, given.cookie, &origin)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Credentials {
     username: String,
     password: String,
@@ -117,6 +150,12 @@ pub(super) struct Credentials {
     cookie: bool,
 }
 
+#[utoipa::path(
+    post, path = "/auth/login", tag = "auth",
+    request_body = Credentials,
+    responses((status = 200, description = "Logged in", body = view::LoggedIn)),
+    security(()),
+)]
 pub(super) async fn log_in(
     State(api): State<Arc<MessengerApi>>,
     origin: Origin,
@@ -154,6 +193,10 @@ fn welcome(
     Ok(response)
 }
 
+#[utoipa::path(
+    post, path = "/auth/logout", tag = "auth",
+    responses((status = 204, description = "The login has ended")),
+)]
 pub(super) async fn log_out(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -168,6 +211,10 @@ pub(super) async fn log_out(
     Ok(response)
 }
 
+#[utoipa::path(
+    get, path = "/me", tag = "me",
+    responses((status = 200, description = "The caller", body = view::Me)),
+)]
 pub(super) async fn me(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chinwag_messenger::{ConversationId, GroupWish, UserId};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{By, Reads, Writes};
 use super::extract::{self, Body, Object, PathId, Query};
@@ -15,19 +16,32 @@ use super::view::{List, ListItem};
 use super::{MessengerApi, answer, ok};
 use crate::error::Problem;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
+    #[param(value_type = Option<u64>)]
     pub(super) limit: Option<String>,
+    /// Where the page before ended.
     pub(super) cursor: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
+    /// Only what is in the archive, or only what is not.
+    #[param(value_type = Option<bool>)]
     archived: Option<String>,
+    #[param(value_type = Option<u64>)]
     limit: Option<String>,
+    /// Where the page before ended.
     cursor: Option<String>,
 }
 
+#[utoipa::path(
+    get, path = "/conversations", tag = "conversations",
+    params(ListQuery),
+    responses((status = 200, description = "The caller's conversations: pinned ones, then by newest activity", body = List<ListItem>)),
+)]
 pub(super) async fn list(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -45,22 +59,29 @@ pub(super) async fn list(
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Opening {
     kind: Kind,
     user_id: Option<i64>,
     title: Option<String>,
     member_ids: Option<Vec<i64>>,
+    #[schema(value_type = Option<PolicyWish>)]
     policies: Option<Object<PolicyWish>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = OpeningKind)]
 enum Kind {
     Direct,
     Group,
 }
 
+#[utoipa::path(
+    post, path = "/conversations", tag = "conversations",
+    request_body = Opening,
+    responses((status = 201, description = "Created", body = ListItem), (status = 200, description = "There is one already", body = ListItem)),
+)]
 pub(super) async fn open(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -93,6 +114,11 @@ pub(super) async fn open(
     }
 }
 
+#[utoipa::path(
+    get, path = "/conversations/{id}", tag = "conversations",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "A conversation", body = ListItem)),
+)]
 pub(super) async fn show(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,

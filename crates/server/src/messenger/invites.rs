@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::{ConversationId, InviteId, InviteWish};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::auth::{By, Reads, Writes};
 use super::conversations::PageQuery;
@@ -15,13 +16,20 @@ use super::view::{Invite, InvitePreview, List, ListItem};
 use super::{MessengerApi, answer, ok};
 use crate::error::Problem;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct NewInvite {
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u64>)]
     expires_in_s: Option<Option<u64>>,
     max_uses: Option<u64>,
 }
 
+#[utoipa::path(
+    post, path = "/conversations/{id}/invites", tag = "invites",
+    params(("id" = i64, Path)),
+    request_body = NewInvite,
+    responses((status = 201, description = "Created; the token is told this once", body = Invite)),
+)]
 pub(super) async fn create(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -40,6 +48,11 @@ pub(super) async fn create(
     answer(StatusCode::CREATED, &view)
 }
 
+#[utoipa::path(
+    get, path = "/conversations/{id}/invites", tag = "invites",
+    params(("id" = i64, Path), PageQuery),
+    responses((status = 200, description = "Newest first", body = List<Invite>)),
+)]
 pub(super) async fn list(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -61,6 +74,11 @@ pub(super) async fn list(
     })
 }
 
+#[utoipa::path(
+    delete, path = "/invites/{token}", tag = "invites",
+    params(("token" = String, Path, description = "The id of the invite")),
+    responses((status = 204, description = "Done")),
+)]
 pub(super) async fn revoke(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -71,6 +89,11 @@ pub(super) async fn revoke(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+#[utoipa::path(
+    get, path = "/invites/{token}", tag = "invites",
+    params(("token" = String, Path)),
+    responses((status = 200, description = "What is behind it", body = InvitePreview)),
+)]
 pub(super) async fn preview(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -80,6 +103,11 @@ pub(super) async fn preview(
     ok(&InvitePreview::new(&preview.conversation, preview.member))
 }
 
+#[utoipa::path(
+    post, path = "/invites/{token}/join", tag = "invites",
+    params(("token" = String, Path)),
+    responses((status = 201, description = "Joined", body = ListItem), (status = 200, description = "A member already", body = ListItem)),
+)]
 pub(super) async fn join(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,

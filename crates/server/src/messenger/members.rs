@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::{ConversationId, Role, UserId};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{By, Reads, Writes};
 use super::extract::{self, Body, PathId, PathIds, Query};
@@ -17,13 +18,21 @@ use crate::error::Problem;
 /// People added by one request.
 const ADDED_MAX: usize = 1_024;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct MemberQuery {
+    /// How a username, or a word of a display name, begins.
     q: Option<String>,
+    #[param(value_type = Option<u64>)]
     limit: Option<String>,
     cursor: Option<String>,
 }
 
+#[utoipa::path(
+    get, path = "/conversations/{id}/members", tag = "members",
+    params(("id" = i64, Path), MemberQuery),
+    responses((status = 200, description = "Members by id", body = List<ListedMember>)),
+)]
 pub(super) async fn list(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -42,11 +51,17 @@ pub(super) async fn list(
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Adding {
     user_ids: Vec<i64>,
 }
 
+#[utoipa::path(
+    post, path = "/conversations/{id}/members", tag = "members",
+    params(("id" = i64, Path)),
+    request_body = Adding,
+    responses((status = 200, description = "Who came, and who was there already", body = Added)),
+)]
 pub(super) async fn add(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -67,7 +82,7 @@ pub(super) async fn add(
     ok(&Added::from(&added))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum RoleWish {
     Owner,
@@ -75,11 +90,17 @@ enum RoleWish {
     Member,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct RoleUpdate {
     role: RoleWish,
 }
 
+#[utoipa::path(
+    patch, path = "/conversations/{id}/members/{user_id}", tag = "members",
+    params(("id" = i64, Path), ("user_id" = i64, Path)),
+    request_body = RoleUpdate,
+    responses((status = 204, description = "Done")),
+)]
 pub(super) async fn set_role(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -97,11 +118,19 @@ pub(super) async fn set_role(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct RemovalQuery {
+    /// Keep the member from coming back.
+    #[param(value_type = Option<bool>)]
     ban: Option<String>,
 }
 
+#[utoipa::path(
+    delete, path = "/conversations/{id}/members/{user_id}", tag = "members",
+    params(("id" = i64, Path), ("user_id" = i64, Path), RemovalQuery),
+    responses((status = 204, description = "Done")),
+)]
 pub(super) async fn remove(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -115,6 +144,11 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+#[utoipa::path(
+    post, path = "/conversations/{id}/leave", tag = "members",
+    params(("id" = i64, Path)),
+    responses((status = 204, description = "Done")),
+)]
 pub(super) async fn leave(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -124,11 +158,17 @@ pub(super) async fn leave(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Transfer {
     user_id: i64,
 }
 
+#[utoipa::path(
+    post, path = "/conversations/{id}/transfer", tag = "members",
+    params(("id" = i64, Path)),
+    request_body = Transfer,
+    responses((status = 204, description = "Done")),
+)]
 pub(super) async fn transfer(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -140,6 +180,11 @@ pub(super) async fn transfer(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+#[utoipa::path(
+    get, path = "/conversations/{id}/bans", tag = "members",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "Who is kept out", body = List<Ban>)),
+)]
 pub(super) async fn bans(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -149,6 +194,11 @@ pub(super) async fn bans(
     ok(&List::whole(bans.iter().map(Ban::from).collect()))
 }
 
+#[utoipa::path(
+    delete, path = "/conversations/{id}/bans/{user_id}", tag = "members",
+    params(("id" = i64, Path), ("user_id" = i64, Path)),
+    responses((status = 204, description = "Done")),
+)]
 pub(super) async fn lift_ban(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,

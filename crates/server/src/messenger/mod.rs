@@ -15,6 +15,7 @@ mod invites;
 pub(crate) mod limits;
 mod members;
 mod messages;
+pub mod openapi;
 mod people;
 pub mod presence;
 pub(crate) mod realtime;
@@ -34,13 +35,15 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, delete, get, patch, post};
+use axum::routing::any;
 use chinwag_engine::{App, Engine};
 use chinwag_messenger::{Caller, Messenger, StoreResult};
 use serde::Serialize;
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::error::{Problem, identify};
 use limits::Limiter;
@@ -124,58 +127,7 @@ impl MessengerApi {
 
 /// Every route of the messenger.
 pub fn router(api: Arc<MessengerApi>) -> Router {
-    let v1 = Router::new()
-        .route("/config", get(accounts::config))
-        .route("/health", get(accounts::health))
-        .route("/auth/register", post(accounts::register))
-        .route("/auth/login", post(accounts::log_in))
-        .route("/auth/logout", post(accounts::log_out))
-        .route("/me", get(accounts::me))
-        .route("/users", get(people::search))
-        .route("/users/{id}", get(people::show))
-        .route("/presence", get(people::presence))
-        .route(
-            "/conversations",
-            get(conversations::list).post(conversations::open),
-        )
-        .route(
-            "/conversations/{id}",
-            get(conversations::show)
-                .patch(settings::update)
-                .delete(settings::delete),
-        )
-        .route("/conversations/{id}/me", patch(settings::update_mine))
-        .route("/conversations/{id}/clear", post(settings::clear))
-        .route("/conversations/{id}/leave", post(members::leave))
-        .route(
-            "/conversations/{id}/members",
-            get(members::list).post(members::add),
-        )
-        .route(
-            "/conversations/{id}/members/{user_id}",
-            patch(members::set_role).delete(members::remove),
-        )
-        .route("/conversations/{id}/transfer", post(members::transfer))
-        .route("/conversations/{id}/bans", get(members::bans))
-        .route("/conversations/{id}/bans/{user_id}", delete(members::lift_ban))
-        .route(
-            "/conversations/{id}/invites",
-            get(invites::list).post(invites::create),
-        )
-        .route("/invites/{token}", get(invites::preview).delete(invites::revoke))
-        .route("/invites/{token}/join", post(invites::join))
-        .route("/conversations/{id}/read", post(receipts::read_all))
-        .route(
-            "/conversations/{id}/messages",
-            get(messages::list).post(messages::send),
-        )
-        .route("/conversations/{id}/changes", get(sync::changes))
-        .route("/messages/{id}", get(messages::show))
-        .route("/receipts", post(receipts::advance))
-        .route("/sync", get(sync::page))
-        .route("/sync/changes", post(sync::changes_of_many))
-        .route("/realtime/config", get(realtime::config))
-        .route("/realtime/auth", post(realtime::authorise))
+    let v1 = Router::from(documented())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(method_not_allowed);
     let cors = crate::laravel::cors(&api.options.cors_origins);
@@ -184,6 +136,44 @@ pub fn router(api: Arc<MessengerApi>) -> Router {
         // What is nested does not answer for the bare prefix with a slash.
         .route("/api/v1/", any(async || Problem::not_found()));
     around(routes).layer(option_layer(cors)).with_state(api)
+}
+
+/// The routes with their description. Each handler says in `#[utoipa::path]` where it is and what it answers;
+/// refusals are the same everywhere and added by [`openapi`].
+fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
+    OpenApiRouter::new()
+        .routes(routes!(openapi::show))
+        .routes(routes!(accounts::config))
+        .routes(routes!(accounts::health))
+        .routes(routes!(accounts::register))
+        .routes(routes!(accounts::log_in))
+        .routes(routes!(accounts::log_out))
+        .routes(routes!(accounts::me))
+        .routes(routes!(people::search))
+        .routes(routes!(people::show))
+        .routes(routes!(people::presence))
+        .routes(routes!(conversations::list, conversations::open))
+        .routes(routes!(conversations::show, settings::update, settings::delete))
+        .routes(routes!(settings::update_mine))
+        .routes(routes!(settings::clear))
+        .routes(routes!(members::leave))
+        .routes(routes!(members::list, members::add))
+        .routes(routes!(members::set_role, members::remove))
+        .routes(routes!(members::transfer))
+        .routes(routes!(members::bans))
+        .routes(routes!(members::lift_ban))
+        .routes(routes!(invites::list, invites::create))
+        .routes(routes!(invites::preview, invites::revoke))
+        .routes(routes!(invites::join))
+        .routes(routes!(receipts::read_all))
+        .routes(routes!(messages::list, messages::send))
+        .routes(routes!(sync::changes))
+        .routes(routes!(messages::show))
+        .routes(routes!(receipts::advance))
+        .routes(routes!(sync::page))
+        .routes(routes!(sync::changes_of_many))
+        .routes(routes!(realtime::config))
+        .routes(routes!(realtime::authorise))
 }
 
 /// What is done for every request of the REST API.

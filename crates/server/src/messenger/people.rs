@@ -6,10 +6,11 @@ use axum::extract::State;
 use axum::response::Response;
 use chinwag_messenger::UserId;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::auth::{By, Reads};
 use super::extract::{self, PathId, Query};
-use super::view::{Items, List, Moment, PresenceOf, User};
+use super::view::{Items, List, Moment, PresenceOf, PresenceState, User};
 use super::{MessengerApi, ok};
 use crate::error::Problem;
 
@@ -18,12 +19,22 @@ const FOUND_MAX: usize = 20;
 /// Most people whose presence is told at once.
 const PRESENCES_MAX: usize = 200;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Search {
+    /// The beginning of a username, or of a word of a display name.
+    #[param(required, max_length = 200)]
     q: Option<String>,
+    /// Most people found; 20 at most.
+    #[param(value_type = Option<u64>)]
     limit: Option<String>,
 }
 
+#[utoipa::path(
+    get, path = "/users", tag = "people",
+    params(Search),
+    responses((status = 200, description = "People found", body = List<User>)),
+)]
 pub(super) async fn search(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -39,6 +50,11 @@ pub(super) async fn search(
     ok(&List::whole(found.iter().map(User::from).collect()))
 }
 
+#[utoipa::path(
+    get, path = "/users/{id}", tag = "people",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "A person", body = User)),
+)]
 pub(super) async fn show(
     State(api): State<Arc<MessengerApi>>,
     _: By<Reads>,
@@ -52,12 +68,20 @@ pub(super) async fn show(
     ok(&User::from(&account))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Whose {
+    /// Ids separated by commas, 200 at most.
+    #[param(example = "1,2")]
     user_ids: Option<String>,
 }
 
 /// Unknown people are left out.
+#[utoipa::path(
+    get, path = "/presence", tag = "people",
+    params(Whose),
+    responses((status = 200, description = "Who is there", body = Items<PresenceOf>)),
+)]
 pub(super) async fn presence(
     State(api): State<Arc<MessengerApi>>,
     _: By<Reads>,
@@ -71,7 +95,11 @@ pub(super) async fn presence(
             let online = api.presence.is_online(account.id);
             PresenceOf {
                 user_id: account.id.0,
-                state: if online { "online" } else { "offline" },
+                state: if online {
+                    PresenceState::Online
+                } else {
+                    PresenceState::Offline
+                },
                 last_seen_at: account.last_seen_at.filter(|_| !online).map(Moment),
             }
         })

@@ -12,6 +12,7 @@ use chinwag_protocol::pusher::auth::sign_channel;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::admin::is_admin;
 use super::auth::{By, Reads};
@@ -34,34 +35,48 @@ pub(crate) fn channel_user(channel: &ChannelName) -> Option<UserId> {
     extract::id(channel.as_str().strip_prefix(USER_CHANNEL)?).map(UserId)
 }
 
+/// How to connect.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RealtimeConfig)]
+pub(crate) struct Config {
+    /// The key of the app to connect to.
+    key: String,
+    path: &'static str,
+    auth_endpoint: &'static str,
+    user_id: i64,
+    /// The caller's own channel.
+    channel: String,
+}
+
+#[utoipa::path(
+    get, path = "/realtime/config", tag = "realtime",
+    responses((status = 200, description = "How to connect", body = Config)),
+)]
 pub(crate) async fn config(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
 ) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Config<'a> {
-        key: &'a str,
-        path: &'static str,
-        auth_endpoint: &'static str,
-        user_id: i64,
-        channel: &'a str,
-    }
     ok(&Config {
-        key: api.app.key(),
+        key: api.app.key().to_owned(),
         path: "",
         auth_endpoint: "/api/v1/realtime/auth",
         user_id: caller.user.0,
-        channel: user_channel(caller.user).as_str(),
+        channel: user_channel(caller.user).to_string(),
     })
 }
 
 /// A client's wish to join a channel.
-#[derive(Deserialize)]
-struct Joining {
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Joining {
     socket_id: String,
     channel_name: String,
 }
 
+#[utoipa::path(
+    post, path = "/realtime/auth", tag = "realtime",
+    request_body = Joining,
+    responses((status = 200, description = "The channel may be joined", body = Grant)),
+)]
 pub(crate) async fn authorise(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -102,12 +117,14 @@ async fn grant(api: &MessengerApi, caller: &Caller, wish: Joining) -> Result<Res
 }
 
 /// What lets a socket onto a channel.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Grant {
     pub(crate) auth: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) channel_data: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) shared_secret: Option<String>,
 }
 

@@ -9,6 +9,7 @@ use chinwag_messenger::{
     ConversationId, DraftWish, MessageId, MyStateWish, PolicyChange, SettingsWish, Timestamp,
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::auth::{By, Writes};
 use super::extract::{Body, Object, PathId, given};
@@ -17,12 +18,14 @@ use super::{MessengerApi, ok};
 use crate::error::Problem;
 
 /// Policies as a client wishes them; what is absent stays.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct PolicyWish {
     edit_history: Option<EditHistoryWord>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u64>)]
     edit_window_s: Option<Option<u64>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u64>)]
     delete_window_s: Option<Option<u64>>,
     post: Option<WhoWord>,
     invite: Option<WhoWord>,
@@ -55,15 +58,24 @@ impl PolicyWish {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ConversationUpdate)]
 pub(super) struct Update {
     title: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     description: Option<Option<String>>,
+    #[schema(value_type = Option<PolicyWish>)]
     policies: Option<Object<PolicyWish>>,
     purge_existing: Option<bool>,
 }
 
+#[utoipa::path(
+    patch, path = "/conversations/{id}", tag = "conversations",
+    params(("id" = i64, Path)),
+    request_body = Update,
+    responses((status = 200, description = "As it is now", body = ListItem)),
+)]
 pub(super) async fn update(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -82,6 +94,11 @@ pub(super) async fn update(
     ok(&ListItem::from(&api.messenger.conversation(&caller, id).await?))
 }
 
+#[utoipa::path(
+    delete, path = "/conversations/{id}", tag = "conversations",
+    params(("id" = i64, Path)),
+    responses((status = 204, description = "Deleted for all, or for the caller")),
+)]
 pub(super) async fn delete(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -93,7 +110,8 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = DraftUpdate)]
 struct DraftBody {
     #[serde(default)]
     body: String,
@@ -103,19 +121,28 @@ struct DraftBody {
     based_on: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct MyUpdate {
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     muted_until: Option<Option<String>>,
     notify: Option<NotifyWord>,
     archived: Option<bool>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i32>)]
     pinned_order: Option<Option<i32>>,
     marked_unread: Option<bool>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<DraftBody>)]
     draft: Option<Option<Object<DraftBody>>>,
 }
 
+#[utoipa::path(
+    patch, path = "/conversations/{id}/me", tag = "conversations",
+    params(("id" = i64, Path)),
+    request_body = MyUpdate,
+    responses((status = 200, description = "As it is now", body = ListItem)),
+)]
 pub(super) async fn update_mine(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -168,6 +195,11 @@ fn moment(field: &'static str, text: &str) -> Result<Timestamp, Problem> {
     Ok(Timestamp(moment.as_millisecond()))
 }
 
+#[utoipa::path(
+    post, path = "/conversations/{id}/clear", tag = "conversations",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "As it is now", body = ListItem)),
+)]
 pub(super) async fn clear(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,

@@ -2,12 +2,14 @@
 
 mod event;
 mod groups;
+mod words;
 
 pub(super) use event::Event;
 pub(super) use groups::{
     Added, Ban, ChangedPolicies, Draft, EditHistoryWord, Invite, InvitePreview, NewcomersWord, NotifyWord,
     Policies, WhoWord,
 };
+pub(super) use words::PresenceState;
 
 use chinwag_messenger as domain;
 use chinwag_messenger::{
@@ -15,9 +17,13 @@ use chinwag_messenger::{
     Timestamp, UserId,
 };
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+
+use words::{ConversationWord, RoleWord, ServerRoleWord, UserKind};
 
 /// A moment, in RFC 3339 with milliseconds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, ToSchema)]
+#[schema(value_type = String, format = DateTime, example = "2026-03-12T14:05:09.120Z")]
 pub(super) struct Moment(pub(super) Timestamp);
 
 impl Serialize for Moment {
@@ -30,7 +36,7 @@ impl Serialize for Moment {
 }
 
 /// A list that ends here, or goes on at the cursor.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct List<T> {
     pub(super) items: Vec<T>,
     pub(super) next_cursor: Option<String>,
@@ -46,17 +52,17 @@ impl<T> List<T> {
 }
 
 /// Items without more to come.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Items<T> {
     pub(super) items: Vec<T>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct User<'a> {
     id: i64,
     username: &'a str,
     display_name: &'a str,
-    kind: &'static str,
+    kind: UserKind,
     deleted: bool,
 }
 
@@ -67,19 +73,19 @@ impl<'a> From<&'a domain::Account> for User<'a> {
             username: account.username.as_str(),
             display_name: &account.display_name,
             kind: match account.kind {
-                AccountKind::Human => "human",
-                AccountKind::Bot => "bot",
+                AccountKind::Human => UserKind::Human,
+                AccountKind::Bot => UserKind::Bot,
             },
             deleted: account.deleted_at.is_some(),
         }
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Me<'a> {
     #[serde(flatten)]
     user: User<'a>,
-    server_role: &'static str,
+    server_role: ServerRoleWord,
     locale: &'a str,
     user_rev: u64,
     created_at: Moment,
@@ -90,9 +96,9 @@ impl<'a> From<&'a domain::Account> for Me<'a> {
         Self {
             user: account.into(),
             server_role: match account.server_role {
-                ServerRole::Owner => "owner",
-                ServerRole::Admin => "admin",
-                ServerRole::Member => "member",
+                ServerRole::Owner => ServerRoleWord::Owner,
+                ServerRole::Admin => ServerRoleWord::Admin,
+                ServerRole::Member => ServerRoleWord::Member,
             },
             locale: &account.locale,
             user_rev: account.user_rev,
@@ -102,34 +108,42 @@ impl<'a> From<&'a domain::Account> for Me<'a> {
 }
 
 /// A fresh login; the token is left out when it went into a cookie.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LoggedIn<'a> {
     pub(super) user: Me<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(super) token: Option<&'a str>,
 }
 
 /// A message; `None` on the outside of a field leaves it out, as a tombstone does.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Message<'a> {
     id: i64,
     conversation_id: i64,
     seq: u64,
     rev: u64,
     #[serde(serialize_with = "client_id")]
+    #[schema(value_type = Option<uuid::Uuid>)]
     client_id: Option<ClientId>,
     author_id: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     body: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     system: Option<System<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     mentions: Option<Vec<Mention>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>, nullable = false)]
     attachments: Option<[(); 0]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Quote>)]
     reply_to: Option<Option<Quote<'a>>>,
     thread_root_id: Option<i64>,
     in_timeline: bool,
@@ -138,18 +152,24 @@ pub(super) struct Message<'a> {
     last_reply_at: Option<Moment>,
     participants: Vec<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ForwardedFrom>)]
     forwarded_from: Option<Option<ForwardedFrom<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reactions: Option<Vec<Reaction<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pinned: Option<bool>,
     receipts: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     status: Option<&'static str>,
     created_at: Moment,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Moment>)]
     edited_at: Option<Option<Moment>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     edit_count: Option<u32>,
     deleted_at: Option<Moment>,
     deleted_by: Option<i64>,
@@ -214,7 +234,7 @@ fn status(status: MessageStatus) -> &'static str {
 }
 
 /// Somebody named in a message; everybody without `user_id`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Mention {
     user_id: Option<i64>,
     offset: u32,
@@ -232,7 +252,7 @@ impl From<&domain::Mention> for Mention {
 }
 
 /// Who said a forwarded message first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ForwardedFrom<'a> {
     author_name: &'a str,
 }
@@ -244,12 +264,13 @@ impl<'a> ForwardedFrom<'a> {
 }
 
 /// One emoji under a message; `me` only where there is one viewer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Reaction<'a> {
     emoji: &'a str,
     count: u32,
     user_ids: Vec<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     me: Option<bool>,
 }
 
@@ -271,14 +292,14 @@ fn client_id<S: Serializer>(id: &Option<ClientId>, serializer: S) -> Result<S::O
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct System<'a> {
     event: &'static str,
     actor_id: i64,
     data: SystemData<'a>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum SystemData<'a> {
     Created { title: &'a str },
@@ -339,7 +360,7 @@ impl<'a> System<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Quote<'a> {
     message_id: i64,
     seq: u64,
@@ -362,10 +383,10 @@ impl<'a> From<&'a domain::Quote> for Quote<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Conversation<'a> {
     id: i64,
-    kind: &'static str,
+    kind: ConversationWord,
     title: Option<&'a str>,
     description: Option<&'a str>,
     owner_id: Option<i64>,
@@ -386,9 +407,9 @@ impl<'a> From<&'a domain::Conversation> for Conversation<'a> {
         Self {
             id: conversation.id.0,
             kind: match conversation.kind {
-                ConversationKind::Direct => "direct",
-                ConversationKind::Group => "group",
-                ConversationKind::Own => "self",
+                ConversationKind::Direct => ConversationWord::Direct,
+                ConversationKind::Group => ConversationWord::Group,
+                ConversationKind::Own => ConversationWord::Own,
             },
             title: conversation.title.as_deref(),
             description: conversation.description.as_deref(),
@@ -407,19 +428,19 @@ impl<'a> From<&'a domain::Conversation> for Conversation<'a> {
     }
 }
 
-fn role(role: Role) -> &'static str {
+fn role(role: Role) -> RoleWord {
     match role {
-        Role::Owner => "owner",
-        Role::Admin => "admin",
-        Role::Member => "member",
+        Role::Owner => RoleWord::Owner,
+        Role::Admin => RoleWord::Admin,
+        Role::Member => RoleWord::Member,
     }
 }
 
 /// A member in a list item, in changes and in events: what ticks are drawn from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Member<'a> {
     user: User<'a>,
-    role: &'static str,
+    role: RoleWord,
     joined_seq: u64,
     delivered_seq: u64,
     seen_seq: u64,
@@ -438,7 +459,7 @@ impl<'a> From<&'a domain::Member> for Member<'a> {
 }
 
 /// A member in the list of members.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ListedMember<'a> {
     #[serde(flatten)]
     member: Member<'a>,
@@ -455,9 +476,9 @@ impl<'a> From<&'a domain::Member> for ListedMember<'a> {
 }
 
 /// One's own part of a conversation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct My {
-    role: &'static str,
+    role: RoleWord,
     joined_seq: u64,
     delivered_seq: u64,
     seen_seq: u64,
@@ -494,13 +515,13 @@ impl My {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Receipts {
     others_delivered_seq: Option<u64>,
     others_seen_seq: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ListItem<'a> {
     conversation: Conversation<'a>,
     my: My,
@@ -532,7 +553,7 @@ impl<'a> From<&'a domain::ListItem> for ListItem<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct History<'a> {
     items: Vec<Message<'a>>,
     has_more_before: bool,
@@ -553,7 +574,7 @@ impl<'a> From<&'a domain::History> for History<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Changes<'a> {
     items: Vec<Message<'a>>,
     conversation: Option<Conversation<'a>>,
@@ -580,7 +601,7 @@ impl<'a> From<&'a domain::Changes> for Changes<'a> {
 }
 
 /// The changes of one conversation among several, or why there are none.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ChangesOf<'a> {
     pub(super) conversation_id: i64,
     #[serde(flatten)]
@@ -588,7 +609,7 @@ pub(super) struct ChangesOf<'a> {
 }
 
 /// What became of one item of many.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum Outcome<T> {
     /// It was done.
@@ -600,7 +621,7 @@ pub(super) enum Outcome<T> {
     },
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SyncPage<'a> {
     cursor: &'a str,
     server_time: Moment,
@@ -611,7 +632,7 @@ pub(super) struct SyncPage<'a> {
     reset: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct SyncUser<'a> {
     rev: u64,
     me: Me<'a>,
@@ -635,14 +656,14 @@ impl<'a> SyncPage<'a> {
 }
 
 /// Where the caller stands in one conversation, or why not.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct WatermarksOf {
     pub(super) conversation_id: i64,
     #[serde(flatten)]
     pub(super) outcome: Outcome<Watermarks>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Watermarks {
     delivered_seq: u64,
     seen_seq: u64,
@@ -662,9 +683,9 @@ impl From<&domain::Watermarks> for Watermarks {
 }
 
 /// Whether somebody is there.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PresenceOf {
     pub(super) user_id: i64,
-    pub(super) state: &'static str,
+    pub(super) state: PresenceState,
     pub(super) last_seen_at: Option<Moment>,
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod apps;
+mod contract;
 mod groups;
 mod realtime;
 mod refusals;

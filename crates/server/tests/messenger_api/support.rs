@@ -26,6 +26,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::contract;
+
 /// Everything that can be set.
 pub(crate) struct Setup {
     pub(crate) messenger: Options,
@@ -260,6 +262,7 @@ impl Ask<'_> {
 
     /// The same for what is answered before it is a request of ours.
     pub(crate) async fn send_bare(self) -> Answer {
+        let (method, path) = (self.method.clone(), self.path.clone());
         let mut request = Request::builder().method(self.method).uri(&self.path);
         for (name, value) in self.headers {
             request = request.header(name, value);
@@ -272,8 +275,14 @@ impl Ask<'_> {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let status = parts.status.as_u16();
+        let content_type = parts
+            .headers
+            .get("content-type")
+            .map(|kind| kind.to_str().unwrap());
+        contract::check(&method, &path, status, content_type, &text);
         Answer {
-            status: parts.status.as_u16(),
+            status,
             headers: parts.headers,
             json: serde_json::from_str(&text).unwrap_or(Value::Null),
             text,

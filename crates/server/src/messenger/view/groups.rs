@@ -3,12 +3,14 @@
 use chinwag_messenger as domain;
 use chinwag_messenger::{EditHistory, Newcomers, Notify, Who};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Conversation, ListedMember, Moment, User};
 
 /// What becomes of the words that an edit replaces.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = EditHistory)]
 pub(in crate::messenger) enum EditHistoryWord {
     Off,
     Restricted,
@@ -36,8 +38,9 @@ impl From<EditHistoryWord> for EditHistory {
 }
 
 /// Who may do something.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Who)]
 pub(in crate::messenger) enum WhoWord {
     All,
     Admins,
@@ -62,8 +65,9 @@ impl From<WhoWord> for Who {
 }
 
 /// What newcomers see of the past.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = HistoryForNewMembers)]
 pub(in crate::messenger) enum NewcomersWord {
     All,
     SinceJoin,
@@ -88,8 +92,9 @@ impl From<NewcomersWord> for Newcomers {
 }
 
 /// What somebody wants to be notified of.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Notify)]
 pub(in crate::messenger) enum NotifyWord {
     All,
     Mentions,
@@ -117,7 +122,7 @@ impl From<NotifyWord> for Notify {
 }
 
 /// The policies of a conversation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::messenger) struct Policies {
     edit_history: EditHistoryWord,
     edit_window_s: Option<u64>,
@@ -145,23 +150,31 @@ impl From<&domain::Policies> for Policies {
 }
 
 /// Policies that changed, with their new values.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::messenger) struct ChangedPolicies {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     edit_history: Option<EditHistoryWord>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     edit_window_s: Option<Option<u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     delete_window_s: Option<Option<u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     post: Option<WhoWord>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     invite: Option<WhoWord>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     info: Option<WhoWord>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pin: Option<WhoWord>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     history_for_new_members: Option<NewcomersWord>,
 }
 
@@ -181,7 +194,7 @@ impl From<&domain::PolicyChange> for ChangedPolicies {
 }
 
 /// What somebody has begun to write.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::messenger) struct Draft {
     body: String,
     reply_to: Option<i64>,
@@ -201,7 +214,7 @@ impl From<&domain::KeptDraft> for Draft {
 }
 
 /// People after they were added.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::messenger) struct Added<'a> {
     added: Vec<ListedMember<'a>>,
     unchanged: Vec<i64>,
@@ -217,7 +230,7 @@ impl<'a> From<&'a domain::Added> for Added<'a> {
 }
 
 /// Somebody who may not come back.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::messenger) struct Ban<'a> {
     user: User<'a>,
     banned_by: i64,
@@ -235,7 +248,7 @@ impl<'a> From<&'a domain::Ban> for Ban<'a> {
 }
 
 /// An invite; its token only in the answer that creates it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::messenger) struct Invite<'a> {
     id: uuid::Uuid,
     conversation_id: i64,
@@ -246,6 +259,7 @@ pub(in crate::messenger) struct Invite<'a> {
     uses: u64,
     revoked_at: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     token: Option<&'a str>,
 }
 
@@ -266,7 +280,7 @@ impl<'a> Invite<'a> {
 }
 
 /// What is behind an invite.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::messenger) struct InvitePreview<'a> {
     conversation_id: i64,
     title: Option<&'a str>,
