@@ -19,6 +19,8 @@ const SLOW: usize = 5;
 /// Bytes of each publication, and how many a second.
 const LARGE: usize = 8_000;
 const RATE: u32 = 100;
+/// Bytes published while some do not read: more than both sides' kernels and the server's queue may hold.
+const ENOUGH: usize = 16_000_000;
 
 pub(super) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let (mut alone, mut beside) = (BTreeMap::new(), BTreeMap::new());
@@ -36,9 +38,10 @@ pub(super) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let slow: Vec<Session> = (0..SLOW)
         .map(|_| Session::subscribed(target.address, "ticker", origin))
         .collect::<anyhow::Result<_>>()?;
+    let enough = Duration::from_secs((ENOUGH / LARGE / RATE as usize) as u64);
     let before = readers.received();
     let memory = target.resident()?;
-    let published = pace::at_rate(RATE, plan.round() * 4, &mut publish)?;
+    let published = pace::at_rate(RATE, enough, &mut publish)?;
     readers.wait_for(before + published * SUBSCRIBERS as u64)?;
     beside.insert(Subject::Chinwag, readers.take_latencies());
     let grown = target.resident()?.saturating_sub(memory) as f64 / 1024.0 / 1024.0;

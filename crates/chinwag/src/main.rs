@@ -113,7 +113,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
                 .enable_all()
                 .build()?;
             runtime.block_on(async {
-                let store = wire::open_store(&config.data_dir).await?;
+                let store = wire::open_store(&config).await?;
                 let done = app::run(command, &wire::app_admin(&config, store.clone())).await;
                 let closed = store.close().await.context("closing the store");
                 done.and(closed)

@@ -26,16 +26,14 @@ async function newcomer(open, channel) {
   return onChannel(frames, channel).slice(1).map(({ event, data }) => [event, data]);
 }
 
-test('(51) an empty cache channel says pusher:cache_miss, right after the confirmation', withSockets({}, async ({ server, open }) => {
+test('(51) an empty cache channel says pusher:cache_miss, right after the confirmation', withSockets({}, async ({ server, t, open }) => {
   for (const prefix of PREFIXES) {
     const frames = await open();
     await enter(frames, `${prefix}empty`);
     assert.deepEqual(await frames.inbox.take('what follows'), { event: 'pusher:cache_miss', channel: `${prefix}empty`, data: '{}' });
   }
-  const pusher = await connectPusher({ after: () => {} }, server);
-  const { inbox } = await join(pusher, 'cache-empty');
+  const { inbox } = await join(await connectPusher(t, server), 'cache-empty');
   await inbox.take('a miss', ({ event }) => event === 'pusher:cache_miss');
-  pusher.disconnect();
 }));
 
 test('(52) a newcomer is told the last event, after the confirmation and before what comes next', withSockets({}, async ({ server, open }) => {

@@ -136,6 +136,35 @@ test('(50) with a Reverb environment members of public channels may, and nobody 
   assert.equal((await stranger.next('pusher:error')).data.code, 4009);
 }));
 
+for (const [from, codes] of Object.entries({
+  members: { room: [null, 4009], 'private-a': [null, 4009] },
+  all: { room: [null, null], 'private-a': [null, 4009], 'presence-p': [null, 4009] },
+  none: { room: [4301, 4301], 'private-a': [4301, 4301] },
+})) {
+  test(`(50) Reverb’s client events from ${from}: who may, of members and strangers`, withSockets(
+    asReverb({ REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM: from }),
+    async ({ open }) => {
+      const [listener, member, stranger] = [await open(), await open(), await open()];
+      for (const frames of [listener, member]) {
+        await frames.subscribed('room');
+        await admitted(frames, 'private-a');
+        await joinedAs(frames, 'presence-p', { user_id: 'ada' });
+      }
+      let expected = 0;
+      for (const [channel, [ofMember, ofStranger]] of Object.entries(codes)) {
+        for (const [frames, code] of [[member, ofMember], [stranger, ofStranger]]) {
+          frames.send({ event: 'client-x', channel, data: 1 });
+          if (code === null) assert.equal((await listener.next('client-x')).channel, channel);
+          else assert.equal((await frames.next('pusher:error')).data.code, code, channel);
+          expected += code === null ? 1 : 0;
+        }
+      }
+      await listener.fence();
+      assert.equal(count(listener, 'client-x'), expected);
+    },
+  ));
+}
+
 test('(50) who sends too fast is told, and stays connected', withSockets({}, async ({ open }) => {
   const [sender, other] = [await open(), await open()];
   for (const frames of [sender, other]) {

@@ -34,6 +34,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Folder for the database and the generated secrets.",
     },
     Setting {
+        key: "database_url",
+        reverb: "",
+        default: "",
+        help: "PostgreSQL 13 or newer, as \"postgres://user:password@host:5432/database\"; empty: SQLite in the data folder.",
+    },
+    Setting {
         key: "path",
         reverb: "REVERB_SERVER_PATH",
         default: "",
@@ -100,6 +106,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Most WebSocket connections of this node.",
     },
     Setting {
+        key: "http_connections_max",
+        reverb: "",
+        default: "10000",
+        help: "Most HTTP connections at a time, counting those that have not said yet what they want.",
+    },
+    Setting {
         key: "queue_bytes_max",
         reverb: "",
         default: "1048576",
@@ -127,7 +139,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "webhook_private_addresses",
         reverb: "",
         default: "false",
-        help: "Whether webhooks may go to addresses of private networks and of this machine.",
+        help: "Whether webhooks, and rules of channels that ask your application, may go to addresses of private networks and of this machine.",
     },
     Setting {
         key: "app.id",
@@ -181,7 +193,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "app.client_events",
         reverb: "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM",
         default: "members",
-        help: "From whom client events are taken: \"members\" of a private or presence channel, members of \"public\" channels too, or \"none\".",
+        help: "From whom client events are taken: \"members\" of a private or presence channel, members of \"public\" channels too, on those from \"all\", or \"none\".",
     },
     Setting {
         key: "app.client_events_per_s",

@@ -60,6 +60,23 @@ fn a_reverb_environment_means_what_it_means_to_reverb() {
 }
 
 #[test]
+fn reverbs_members_may_whisper_on_public_channels_and_its_all_need_not_be_members() {
+    let of = |name: &str, value: &str, file| {
+        let app = [("REVERB_APP_KEY", "k"), ("REVERB_APP_SECRET", "s")];
+        let config = read_from(&[&app[..], &[(name, value)]].concat(), file).unwrap();
+        config.app.client_events
+    };
+    let theirs = "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM";
+    assert_eq!(of(theirs, "members", None), ClientEvents::MembersAndPublic);
+    assert_eq!(of(theirs, "all", None), ClientEvents::Anybody);
+    assert_eq!(of(theirs, "none", None), ClientEvents::Refused);
+    let ours = "CHINWAG_APP_CLIENT_EVENTS";
+    assert_eq!(of(ours, "members", None), ClientEvents::Members);
+    let file = Some("[app]\nclient_events = \"members\"\n");
+    assert_eq!(of(theirs, "members", file), ClientEvents::Members);
+}
+
+#[test]
 fn reverbs_limits_are_kept() {
     let config = read_from(
         &[
@@ -249,7 +266,9 @@ fn the_example_file_is_kept_and_says_the_defaults() {
         example(),
         "write the output of `chinwag check --example` to docs/chinwag.example.toml"
     );
-    let uncommented: String = example()
+    // Rules have no defaults.
+    let settings = example().replace(super::broadcast::EXAMPLE, "");
+    let uncommented: String = settings
         .lines()
         .map(|line| {
             line.strip_prefix("# ")
@@ -284,4 +303,18 @@ fn a_certificate_needs_its_key_and_origins_are_whole() {
     assert_eq!(config.stateful_domains[1], "localhost:3000");
     let soketis = read_from(&[("SOKETI_SSL_CERT", "c"), ("SOKETI_SSL_KEY", "k")], None).unwrap();
     assert_eq!(soketis.tls, Some(("c".into(), "k".into())));
+}
+
+#[test]
+fn the_address_of_the_database_is_checked_and_never_shown() {
+    let url = |url: &str| read_from(&[("CHINWAG_DATABASE_URL", url)], None);
+    let config = url("postgres://me:hunter2@db/chat").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(config.database_url.is_some());
+    assert!(url("").unwrap().database_url.is_none());
+    let faults = url("mysql://me:hunter2@db/chat").unwrap_err().to_string();
+    assert!(
+        faults.contains("CHINWAG_DATABASE_URL") && !faults.contains("hunter2"),
+        "{faults}"
+    );
 }

@@ -166,6 +166,7 @@ impl Session {
                 options.client_events = match value {
                     "refused" => ClientEvents::Refused,
                     "public" => ClientEvents::MembersAndPublic,
+                    "anybody" => ClientEvents::Anybody,
                     _ => ClientEvents::Members,
                 }
             }

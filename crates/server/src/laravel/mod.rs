@@ -4,6 +4,7 @@
 //! It is another face of the messenger: the use cases, accounts and logins are those of [`crate::messenger`].
 
 mod broadcasting;
+mod channel_rules;
 mod error;
 mod guard;
 mod input;
@@ -33,6 +34,7 @@ use tracing::warn;
 use crate::error::{Problem, identify};
 use crate::messenger::MessengerApi;
 use crate::messenger::extract::BODY_BYTES_MAX;
+pub use channel_rules::{ChannelRule, ChannelRuleError, ChannelRules};
 use error::Refusal;
 
 /// How long a browser may keep the answer to a preflight.

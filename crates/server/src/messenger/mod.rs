@@ -46,6 +46,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::{Problem, identify};
+use crate::laravel::ChannelRules;
 use limits::Limiter;
 use presence::Presence;
 use realtime::Sockets;
@@ -63,6 +64,8 @@ pub struct ApiOptions {
     pub cors_origins: Vec<String>,
     /// Hosts whose pages log in with the session cookie besides our own, with ports and `*` as wildcard.
     pub stateful_domains: Vec<String>,
+    /// Who may join channels of the operator's own.
+    pub channel_rules: ChannelRules,
 }
 
 /// Where front ends run while they are developed.
@@ -76,6 +79,7 @@ impl Default for ApiOptions {
             trust_proxy: false,
             cors_origins: Vec::new(),
             stateful_domains: STATEFUL_DOMAINS.split(',').map(str::to_owned).collect(),
+            channel_rules: ChannelRules::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Form;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
-use chinwag_engine::{AppNumber, ChannelName, ConnectionId, Engine};
+use chinwag_engine::{App, AppNumber, ChannelName, ConnectionId, Engine};
 use chinwag_messenger::{Caller, ConversationId, LoginId, UserId};
 use chinwag_protocol::pusher::auth::sign_channel;
 use hashbrown::HashMap;
@@ -113,7 +113,8 @@ async fn grant(api: &MessengerApi, caller: &Caller, wish: Joining) -> Result<Res
         Admission::Granted => None,
         Admission::Present => Some(member_data(api, caller).await?),
     };
-    ok(&sign(api, caller, socket, channel.as_str(), channel_data))
+    let app = &api.app;
+    ok(&sign(api, app, caller, socket, channel.as_str(), channel_data))
 }
 
 /// What lets a socket onto a channel.
@@ -128,17 +129,18 @@ pub(crate) struct Grant {
     pub(crate) shared_secret: Option<String>,
 }
 
-/// Signs for one socket of the caller, which goes when the caller's login ends.
+/// Signs for one socket of the caller on the app, which goes when the caller's login ends.
 pub(crate) fn sign(
     api: &MessengerApi,
+    app: &App,
     caller: &Caller,
     socket: ConnectionId,
     channel: &str,
     channel_data: Option<String>,
 ) -> Grant {
     // Before the client can use the signature, or a log-out in between would miss the socket.
-    api.sockets.remember(caller, socket, channel);
-    let keys = &api.app.keys[0];
+    api.sockets.remember(caller, socket, app.number, channel);
+    let keys = &app.keys[0];
     let name = socket.to_string();
     let auth = sign_channel(&keys.key, &keys.secret, &name, channel, channel_data.as_deref());
     Grant {
@@ -242,11 +244,11 @@ struct Held {
 #[derive(Debug, PartialEq)]
 struct Admitted {
     socket: ConnectionId,
-    channels: VecDeque<Box<str>>,
+    channels: VecDeque<(AppNumber, Box<str>)>,
 }
 
 impl Sockets {
-    fn remember(&self, caller: &Caller, socket: ConnectionId, channel: &str) {
+    fn remember(&self, caller: &Caller, socket: ConnectionId, app: AppNumber, channel: &str) {
         let login = caller.login;
         let mut inner = self.0.lock();
         if !inner.by_login.contains_key(&login) {
@@ -266,8 +268,9 @@ impl Sockets {
         // The user's own need not be kept: they follow from the user.
         let channels = &mut sockets[place].channels;
         let own = channel.starts_with(USER_CHANNEL);
-        if !own && !channels.iter().any(|known| **known == *channel) {
-            channels.push_back(channel.into());
+        let known = |(of, name): &(AppNumber, Box<str>)| *of == app && **name == *channel;
+        if !own && !channels.iter().any(known) {
+            channels.push_back((app, channel.into()));
         }
         if channels.len() > CHANNELS_PER_SOCKET_MAX {
             channels.pop_front();
@@ -318,10 +321,14 @@ impl Sockets {
         own.push(user_channel(user));
         own.retain(|channel| engine.has_subscribers(app, channel));
         for Admitted { socket, channels } in self.take(login) {
-            let shared = channels.iter().filter_map(|name| ChannelName::parse(name).ok());
-            let shared = shared.filter(|channel| engine.has_subscribers(app, channel));
-            for channel in own.iter().cloned().chain(shared) {
-                engine.disconnect(socket, app, &channel);
+            for channel in &own {
+                engine.disconnect(socket, app, channel);
+            }
+            for (app, name) in channels {
+                let channel = ChannelName::parse(&name).expect("it was one when it was signed");
+                if engine.has_subscribers(app, &channel) {
+                    engine.disconnect(socket, app, &channel);
+                }
             }
         }
     }
@@ -346,7 +353,7 @@ mod tests {
     fn the_newest_sockets_of_a_login_are_remembered_once() {
         let sockets = Sockets::default();
         for number in (0..25).chain(20..25) {
-            sockets.remember(&caller(1), socket(number), "private-user.1");
+            sockets.remember(&caller(1), socket(number), AppNumber(0), "private-user.1");
         }
         let kept = sockets.take(LoginId(1));
         let kept: Vec<_> = kept.iter().map(|admitted| admitted.socket).collect();
@@ -359,11 +366,15 @@ mod tests {
         let sockets = Sockets::default();
         let names: Vec<_> = (0..7).map(|id| format!("private-conversation.{id}")).collect();
         for name in names.iter().chain(&names[4..]) {
-            sockets.remember(&caller(1), socket(1), name);
-            sockets.remember(&caller(1), socket(1), "private-user.1");
+            sockets.remember(&caller(1), socket(1), AppNumber(0), name);
+            sockets.remember(&caller(1), socket(1), AppNumber(0), "private-user.1");
         }
         let kept = sockets.take(LoginId(1));
-        let kept: Vec<_> = kept[0].channels.iter().map(|name| name.to_string()).collect();
+        let kept: Vec<_> = kept[0]
+            .channels
+            .iter()
+            .map(|(_, name)| name.to_string())
+            .collect();
         assert_eq!(kept, names[3..]);
     }
 
@@ -371,7 +382,7 @@ mod tests {
     fn old_logins_make_room() {
         let sockets = Sockets::default();
         for login in 0..=LOGINS_MAX as i64 {
-            sockets.remember(&caller(login), socket(1), "private-user.1");
+            sockets.remember(&caller(login), socket(1), AppNumber(0), "private-user.1");
         }
         assert!(sockets.take(LoginId(0)).is_empty());
         assert_eq!(sockets.take(LoginId(1)).len(), 1);

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request};
 use chinwag_backends::SqlStore;
+use chinwag_backends::testing::store_in;
 use chinwag_engine::{
     App, AppOptions, Beginning, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed,
     KeyPair, Secret, WorkerNumber,
@@ -69,8 +70,7 @@ impl Server {
 
     pub(crate) async fn start_with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqlStore::open(&folder.path().join("chinwag.db")).await.unwrap();
-        let store = Arc::new(store);
+        let store = Arc::new(store_in(folder.path()).await);
         let engine = Arc::new(Engine::in_memory());
         let keys = KeyPair {
             key: "chinwag-key".to_owned(),
