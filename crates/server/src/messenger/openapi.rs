@@ -18,8 +18,6 @@ const ABSENT_OR_NULL: &[(&str, &str)] = &[
     ("Message", "reply_to"),
     ("Message", "forwarded_from"),
     ("Message", "edited_at"),
-    ("ChangedPolicies", "edit_window_s"),
-    ("ChangedPolicies", "delete_window_s"),
 ];
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(build);

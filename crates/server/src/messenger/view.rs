@@ -296,10 +296,12 @@ fn client_id<S: Serializer>(id: &Option<ClientId>, serializer: S) -> Result<S::O
 struct System<'a> {
     event: &'static str,
     actor_id: i64,
+    /// What it is about, by event; see docs/API.md.
+    #[schema(value_type = Object)]
     data: SystemData<'a>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum SystemData<'a> {
     Created { title: &'a str },
