@@ -707,19 +707,6 @@ export interface components {
             banned_by: number;
             user: components["schemas"]["User"];
         };
-        /** @description Policies that changed, with their new values. */
-        ChangedPolicies: {
-            /** Format: int64 */
-            delete_window_s?: number | null;
-            edit_history?: components["schemas"]["EditHistory"];
-            /** Format: int64 */
-            edit_window_s?: number | null;
-            history_for_new_members?: components["schemas"]["HistoryForNewMembers"];
-            info?: components["schemas"]["Who"];
-            invite?: components["schemas"]["Who"];
-            pin?: components["schemas"]["Who"];
-            post?: components["schemas"]["Who"];
-        };
         Changes: {
             conversation: components["schemas"]["Conversation"] | null;
             has_more: boolean;
@@ -1409,28 +1396,9 @@ export interface components {
         System: {
             /** Format: int64 */
             actor_id: number;
-            data: components["schemas"]["SystemData"];
+            /** @description What it is about, by event; see docs/API.md. */
+            data: Record<string, never>;
             event: string;
-        };
-        SystemData: {
-            title: string;
-        } | {
-            user_ids: number[];
-        } | {
-            /** Format: int64 */
-            message_id: number;
-            /** Format: int64 */
-            seq: number;
-        } | Record<string, never> | {
-            /** Format: int64 */
-            user_id: number;
-        } | {
-            /** Format: int64 */
-            new_owner_id?: number | null;
-        } | {
-            description?: string | null;
-        } | {
-            policies: components["schemas"]["ChangedPolicies"];
         };
         Transfer: {
             /** Format: int64 */
