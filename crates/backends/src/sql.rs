@@ -17,6 +17,7 @@ mod messages;
 mod migrations;
 mod my_states;
 mod notes;
+mod people;
 mod postgres;
 mod query;
 mod receipts;

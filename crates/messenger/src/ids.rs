@@ -40,7 +40,7 @@ pub struct InviteId(pub uuid::Uuid);
 pub struct ClientId(pub uuid::Uuid);
 
 /// Milliseconds since 1970 in UTC, by the server's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {

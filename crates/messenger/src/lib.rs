@@ -6,6 +6,7 @@
 
 mod account;
 mod attempts;
+mod contact;
 mod conversation;
 mod event;
 mod feed;
@@ -17,6 +18,7 @@ mod member;
 mod message;
 mod my_state;
 mod password;
+mod people;
 mod policy;
 mod receipt;
 mod settings;
@@ -28,6 +30,7 @@ mod token;
 pub use account::{
     Account, AccountKind, NewAccount, RegisterError, SearchPeopleError, ServerRole, Username, UsernameError,
 };
+pub use contact::{Blocked, Contact, ContactError};
 pub use conversation::{
     Conversation, ConversationKind, CreateGroupError, GroupWish, ListError, ListItem, OpenDirectError,
     Opened, Page,
@@ -36,7 +39,7 @@ pub use event::{Audience, Event, RemovalReason};
 pub use feed::{Feed, NoFeed};
 pub use ids::{ClientId, ConversationId, InviteId, LoginId, MessageId, Timestamp, UserId};
 pub use invite::{CreatedInvite, Invite, InviteError, InviteWish, JoinError, Joined, NewInvite};
-pub use login::{Caller, LogInError, LoggedIn, Login};
+pub use login::{Caller, Device, LogInError, LoggedIn, Login};
 pub use member::{
     AccessError, AddMembersError, Added, Ban, ListMembersError, Member, MemberError, MemberState, Role,
 };
@@ -45,6 +48,10 @@ pub use message::{
     ReactionSummary, SendError, Sent, SystemEvent, ThreadSummary,
 };
 pub use my_state::{DraftWish, KeptDraft, MyStateError, MyStateWish, Notify};
+pub use people::{
+    ChangeMeError, ChangePasswordError, Me, Openness, Privacy, PrivacyChange, ProfileChange,
+    SETTINGS_BYTES_MAX,
+};
 pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove};
 pub use receipt::{Advance, AdvanceError, Watermarks};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
@@ -72,6 +79,10 @@ pub struct Options {
     pub display_name_chars_max: usize,
     /// Longest description of a group.
     pub description_chars_max: usize,
+    /// Longest words about oneself.
+    pub bio_chars_max: usize,
+    /// Most devices one user is logged in on; the one that was not used for longest is logged out.
+    pub devices_max: usize,
     /// Most members of a group.
     pub group_members_max: usize,
     /// Most administrators of a group, the owner not counted.
@@ -109,6 +120,8 @@ impl Default for Options {
             title_chars_max: 128,
             display_name_chars_max: 64,
             description_chars_max: 512,
+            bio_chars_max: 280,
+            devices_max: 20,
             group_members_max: 1_024,
             group_admins_max: 50,
             groups_per_day_max: 20,

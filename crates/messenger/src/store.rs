@@ -12,12 +12,14 @@
 pub mod contract;
 mod groups;
 mod my_states;
+mod people;
 
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
 };
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
+pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 
 use crate::{
     Account, AccountKind, Advance, Changes, ClientId, Conversation, ConversationId, History, HistoryRange,
@@ -32,7 +34,19 @@ pub type Announce<T> = Box<dyn FnOnce(&T) + Send>;
 
 /// Everything that must last. SQLite is the reference.
 pub trait Store:
-    Accounts + Logins + Conversations + Groups + Invites + MyStates + Messages + Receipts + CatchUp + Send + Sync
+    Accounts
+    + Logins
+    + Conversations
+    + Groups
+    + Invites
+    + MyStates
+    + Messages
+    + Receipts
+    + CatchUp
+    + Profiles
+    + Contacts
+    + Send
+    + Sync
 {
 }
 
@@ -46,6 +60,8 @@ impl<T> Store for T where
         + Messages
         + Receipts
         + CatchUp
+        + Profiles
+        + Contacts
         + Send
         + Sync
 {
@@ -129,18 +145,21 @@ pub trait Accounts {
     async fn accounts_by_id(&self, ids: &[UserId]) -> Result<Vec<Account>, StoreError>;
     /// The account with this name, unless deleted.
     async fn credentials(&self, username: &Username) -> Result<Option<Credentials>, StoreError>;
-    /// Replaces the password and ends all logins, which are announced.
+    /// Replaces the password and ends all logins but the one to keep, which are announced.
     async fn set_password(
         &self,
         user: UserId,
         password_hash: String,
+        keep: Option<LoginId>,
         announce: Announce<Vec<LoginId>>,
     ) -> Result<(), StoreError>;
-    /// Accounts with a search key that begins with `prefix`, but not `except` or deleted ones, by username.
+    /// Accounts with a search key that begins with `prefix`, as far as they want to be found or `searcher` knows
+    /// them: contacts and people of its direct conversations first, then by username. Neither deleted ones nor
+    /// the searcher.
     async fn find_people(
         &self,
         prefix: &str,
-        except: UserId,
+        searcher: UserId,
         limit: usize,
     ) -> Result<Vec<Account>, StoreError>;
     /// Moves `last_seen_at` forward.
@@ -184,6 +203,10 @@ pub trait Logins {
     async fn login(&self, id: LoginId) -> Result<Option<StoredLogin>, StoreError>;
     /// Moves `last_used_at` forward.
     async fn used(&self, id: LoginId, at: Timestamp) -> Result<(), StoreError>;
+    /// The user's logins, last used first.
+    async fn logins_of(&self, user: UserId) -> Result<Vec<StoredLogin>, StoreError>;
+    /// Gives a login another secret; false when it has ended.
+    async fn renew_login(&self, id: LoginId, secret_hash: String, at: Timestamp) -> Result<bool, StoreError>;
     /// Ends the user's login, which is announced; nothing happens when it has ended already.
     async fn end_login(
         &self,

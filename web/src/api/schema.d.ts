@@ -149,6 +149,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Who relies on the cookie gets a new cookie, everybody else a new token. */
+        post: operations["post_auth_refresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/auth/register": {
         parameters: {
             query?: never;
@@ -165,6 +182,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/blocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_blocks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/blocks/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["put_blocks_user_id"];
+        post?: never;
+        delete: operations["delete_blocks_user_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/config": {
         parameters: {
             query?: never;
@@ -176,6 +225,39 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/contacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Also the people of direct conversations. */
+        get: operations["get_contacts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/contacts/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["put_contacts_user_id"];
+        post?: never;
+        delete: operations["delete_contacts_user_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -207,39 +289,7 @@ export interface paths {
         get: operations["get_conversations_id"];
         put?: never;
         post?: never;
-        delete: operations["delete_conversations_id"];
-        options?: never;
-        head?: never;
-        patch: operations["patch_conversations_id"];
-        trace?: never;
-    };
-    "/conversations/{id}/bans": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_conversations_id_bans"];
-        put?: never;
-        post?: never;
         delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/conversations/{id}/bans/{user_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete: operations["delete_conversations_id_bans_user_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -261,70 +311,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/conversations/{id}/clear": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["post_conversations_id_clear"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/conversations/{id}/invites": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_conversations_id_invites"];
-        put?: never;
-        post: operations["post_conversations_id_invites"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/conversations/{id}/leave": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["post_conversations_id_leave"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/conversations/{id}/me": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch: operations["patch_conversations_id_me"];
-        trace?: never;
-    };
     "/conversations/{id}/members": {
         parameters: {
             query?: never;
@@ -334,27 +320,11 @@ export interface paths {
         };
         get: operations["get_conversations_id_members"];
         put?: never;
-        post: operations["post_conversations_id_members"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
-        trace?: never;
-    };
-    "/conversations/{id}/members/{user_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete: operations["delete_conversations_id_members_user_id"];
-        options?: never;
-        head?: never;
-        patch: operations["patch_conversations_id_members_user_id"];
         trace?: never;
     };
     "/conversations/{id}/messages": {
@@ -389,22 +359,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/conversations/{id}/transfer": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["post_conversations_id_transfer"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/health": {
         parameters: {
             query?: never;
@@ -415,38 +369,6 @@ export interface paths {
         get: operations["get_health"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/invites/{token}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_invites_token"];
-        put?: never;
-        post?: never;
-        delete: operations["delete_invites_token"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/invites/{token}/join": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["post_invites_token_join"];
         delete?: never;
         options?: never;
         head?: never;
@@ -466,7 +388,87 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
+        patch: operations["patch_me"];
+        trace?: never;
+    };
+    "/me/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_me_devices"];
+        put?: never;
+        post?: never;
+        delete: operations["delete_me_devices"];
+        options?: never;
+        head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/me/devices/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["delete_me_devices_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_me_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/privacy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["patch_me_privacy"];
+        trace?: never;
+    };
+    "/me/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["patch_me_settings"];
         trace?: never;
     };
     "/messages/{id}": {
@@ -508,7 +510,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Unknown people are left out. */
+        /** People who are unknown, or do not show themselves to the caller, are left out. */
         get: operations["get_presence"];
         put?: never;
         post?: never;
@@ -635,14 +637,6 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description People after they were added. */
-        Added: {
-            added: components["schemas"]["ListedMember"][];
-            unchanged: number[];
-        };
-        Adding: {
-            user_ids: number[];
-        };
         App: {
             created_at: components["schemas"]["Moment"];
             id: string;
@@ -700,11 +694,9 @@ export interface components {
         Apps: {
             items: components["schemas"]["App"][];
         };
-        /** @description Somebody who may not come back. */
-        Ban: {
-            banned_at: components["schemas"]["Moment"];
-            /** Format: int64 */
-            banned_by: number;
+        /** @description Somebody whom the caller blocks. */
+        Blocked: {
+            created_at: components["schemas"]["Moment"];
             user: components["schemas"]["User"];
         };
         Changes: {
@@ -732,6 +724,12 @@ export interface components {
             setup_required: boolean;
             version: string;
         };
+        /** @description Somebody whom the caller knows. */
+        Contact: {
+            alias: string | null;
+            created_at: components["schemas"]["Moment"] | null;
+            user: components["schemas"]["User"];
+        };
         Conversation: {
             created_at: components["schemas"]["Moment"];
             /** Format: int64 */
@@ -751,9 +749,6 @@ export interface components {
             members_rev: number;
             /** Format: int64 */
             owner_id: number | null;
-            policies: components["schemas"]["Policies"];
-            /** Format: int64 */
-            settings_rev: number;
             state: string;
             title: string | null;
         };
@@ -762,38 +757,24 @@ export interface components {
          * @enum {string}
          */
         ConversationKind: "direct" | "group" | "self";
-        ConversationUpdate: {
-            description?: string | null;
-            policies?: components["schemas"]["PolicyWish"] | null;
-            purge_existing?: boolean | null;
-            title?: string | null;
-        };
         Credentials: {
             cookie?: boolean;
             device_name?: string | null;
             password: string;
             username: string;
         };
-        /** @description What somebody has begun to write. */
-        Draft: {
-            attachments: string[];
-            body: string;
-            /** Format: int64 */
-            reply_to: number | null;
-            updated_at: components["schemas"]["Moment"];
+        /** @description A login of the caller. */
+        Device: {
+            created_at: components["schemas"]["Moment"];
+            /** @description Whether it is the one that asks. */
+            current: boolean;
+            /** @description When it ends unless it is used before. */
+            expires_at: components["schemas"]["Moment"];
+            /** Format: uuid */
+            id: string;
+            last_used_at: components["schemas"]["Moment"];
+            name: string;
         };
-        DraftUpdate: {
-            attachments?: string[];
-            based_on?: string | null;
-            body?: string;
-            /** Format: int64 */
-            reply_to?: number | null;
-        };
-        /**
-         * @description What becomes of the words that an edit replaces.
-         * @enum {string}
-         */
-        EditHistory: "off" | "restricted" | "members";
         /** @description An app as the engine runs it. */
         EngineApp: {
             channels: number;
@@ -839,38 +820,6 @@ export interface components {
             /** Format: int64 */
             last_seq: number;
         };
-        /**
-         * @description What newcomers see of the past.
-         * @enum {string}
-         */
-        HistoryForNewMembers: "all" | "since_join";
-        /** @description An invite; its token only in the answer that creates it. */
-        Invite: {
-            /** Format: int64 */
-            conversation_id: number;
-            created_at: components["schemas"]["Moment"];
-            /** Format: int64 */
-            created_by: number;
-            expires_at: components["schemas"]["Moment"] | null;
-            /** Format: uuid */
-            id: string;
-            /** Format: int64 */
-            max_uses: number | null;
-            revoked_at: components["schemas"]["Moment"] | null;
-            token?: string;
-            /** Format: int64 */
-            uses: number;
-        };
-        /** @description What is behind an invite. */
-        InvitePreview: {
-            /** Format: int64 */
-            conversation_id: number;
-            description: string | null;
-            is_member: boolean;
-            /** Format: int32 */
-            member_count: number;
-            title: string | null;
-        };
         /** @description Items without more to come. */
         Items_ChangesOf: {
             items: (components["schemas"]["Outcome_Changes"] & {
@@ -899,23 +848,23 @@ export interface components {
             channel_name: string;
             socket_id: string;
         };
+        Keeping: {
+            /** @description What the caller calls them. */
+            alias?: string | null;
+        };
         /** @description Limits in force. Lengths count characters unless named otherwise. */
         Limits: {
+            bio_chars: number;
             body_bytes: number;
             body_chars: number;
-            conversations: number;
-            description_chars: number;
+            devices: number;
             display_name_chars: number;
-            group_admins: number;
             group_members: number;
-            groups_per_day: number;
-            /** Format: int64 */
-            invite_life_s: number;
-            invites: number;
             page_size: number;
             page_size_max: number;
             password_chars_min: number;
             receipts_members: number;
+            settings_bytes: number;
             title_chars: number;
         };
         ListItem: {
@@ -932,12 +881,34 @@ export interface components {
             unread_mentions: number;
         };
         /** @description A list that ends here, or goes on at the cursor. */
-        List_Ban: {
+        List_Blocked: {
             items: {
-                banned_at: components["schemas"]["Moment"];
-                /** Format: int64 */
-                banned_by: number;
+                created_at: components["schemas"]["Moment"];
                 user: components["schemas"]["User"];
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
+        List_Contact: {
+            items: {
+                alias?: string | null;
+                created_at?: components["schemas"]["Moment"] | null;
+                user: components["schemas"]["User"];
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
+        List_Device: {
+            items: {
+                created_at: components["schemas"]["Moment"];
+                /** @description Whether it is the one that asks. */
+                current: boolean;
+                /** @description When it ends unless it is used before. */
+                expires_at: components["schemas"]["Moment"];
+                /** Format: uuid */
+                id: string;
+                last_used_at: components["schemas"]["Moment"];
+                name: string;
             }[];
             next_cursor: string | null;
         };
@@ -959,26 +930,6 @@ export interface components {
             items: {
                 name: string;
                 subscribers: number;
-            }[];
-            next_cursor: string | null;
-        };
-        /** @description A list that ends here, or goes on at the cursor. */
-        List_Invite: {
-            items: {
-                /** Format: int64 */
-                conversation_id: number;
-                created_at: components["schemas"]["Moment"];
-                /** Format: int64 */
-                created_by: number;
-                expires_at?: components["schemas"]["Moment"] | null;
-                /** Format: uuid */
-                id: string;
-                /** Format: int64 */
-                max_uses?: number | null;
-                revoked_at?: components["schemas"]["Moment"] | null;
-                token?: string;
-                /** Format: int64 */
-                uses: number;
             }[];
             next_cursor: string | null;
         };
@@ -1030,10 +981,16 @@ export interface components {
         ManyChanges: {
             items: components["schemas"]["Since"][];
         };
+        /** @description The caller. */
         Me: components["schemas"]["User"] & {
+            bio: string;
             created_at: components["schemas"]["Moment"];
             locale: string;
+            privacy: components["schemas"]["Privacy"];
             server_role: components["schemas"]["ServerRole"];
+            /** @description What the user's clients keep there. */
+            settings: Record<string, never>;
+            timezone: string;
             /** Format: int64 */
             user_rev: number;
         };
@@ -1105,38 +1062,23 @@ export interface components {
          * @example 2026-03-12T14:05:09.120Z
          */
         Moment: string;
-        /** @description One's own part of a conversation. */
         My: {
             archived: boolean;
             /** Format: int64 */
             cleared_seq: number;
             /** Format: int64 */
             delivered_seq: number;
-            draft: components["schemas"]["Draft"] | null;
-            hidden_from_list: boolean;
             /** Format: int64 */
             history_from_seq: number;
             /** Format: int64 */
             joined_seq: number;
-            left_at: components["schemas"]["Moment"] | null;
             marked_unread: boolean;
             muted_until: components["schemas"]["Moment"] | null;
-            notify: components["schemas"]["Notify"];
             /** Format: int64 */
             pinned_order: number | null;
             role: components["schemas"]["Role"];
             /** Format: int64 */
             seen_seq: number;
-        };
-        MyUpdate: {
-            archived?: boolean | null;
-            draft?: components["schemas"]["DraftUpdate"] | null;
-            marked_unread?: boolean | null;
-            /** Format: date-time */
-            muted_until?: string | null;
-            notify?: components["schemas"]["Notify"] | null;
-            /** Format: int32 */
-            pinned_order?: number | null;
         };
         NewApp: {
             id: string;
@@ -1147,27 +1089,20 @@ export interface components {
             data: unknown;
             name: string;
         };
-        NewInvite: {
-            /** Format: int64 */
-            expires_in_s?: number | null;
-            /** Format: int64 */
-            max_uses?: number | null;
-        };
-        /**
-         * @description What somebody wants to be notified of.
-         * @enum {string}
-         */
-        Notify: "all" | "mentions" | "none";
         Opening: {
             kind: components["schemas"]["OpeningKind"];
             member_ids?: number[] | null;
-            policies?: components["schemas"]["PolicyWish"] | null;
             title?: string | null;
             /** Format: int64 */
             user_id?: number | null;
         };
         /** @enum {string} */
         OpeningKind: "direct" | "group";
+        /**
+         * @description For whom something is.
+         * @enum {string}
+         */
+        Openness: "everyone" | "contacts" | "nobody";
         /** @description What became of one item of many. */
         Outcome_Changes: {
             conversation?: components["schemas"]["Conversation"] | null;
@@ -1195,31 +1130,13 @@ export interface components {
             /** @description The code. */
             error: string;
         };
-        /** @description The policies of a conversation. */
-        Policies: {
-            /** Format: int64 */
-            delete_window_s: number | null;
-            edit_history: components["schemas"]["EditHistory"];
-            /** Format: int64 */
-            edit_window_s: number | null;
-            history_for_new_members: components["schemas"]["HistoryForNewMembers"];
-            info: components["schemas"]["Who"];
-            invite: components["schemas"]["Who"];
-            pin: components["schemas"]["Who"];
-            post: components["schemas"]["Who"];
+        PasswordChange: {
+            current_password: string;
+            password: string;
         };
-        /** @description Policies as a client wishes them; what is absent stays. */
-        PolicyWish: {
-            /** Format: int64 */
-            delete_window_s?: number | null;
-            edit_history?: components["schemas"]["EditHistory"] | null;
-            /** Format: int64 */
-            edit_window_s?: number | null;
-            history_for_new_members?: components["schemas"]["HistoryForNewMembers"] | null;
-            info?: components["schemas"]["Who"] | null;
-            invite?: components["schemas"]["Who"] | null;
-            pin?: components["schemas"]["Who"] | null;
-            post?: components["schemas"]["Who"] | null;
+        /** @description Somebody with what they tell about themselves. */
+        Person: components["schemas"]["User"] & {
+            bio: string;
         };
         /** @description Whether somebody is there. */
         PresenceOf: {
@@ -1233,15 +1150,28 @@ export interface components {
          * @enum {string}
          */
         PresenceState: "online" | "away" | "offline";
+        /** @description Who may see or do what. */
+        Privacy: {
+            discoverable: boolean;
+            last_seen: components["schemas"]["Openness"];
+            read_receipts: boolean;
+            typing: boolean;
+            who_can_add_me: components["schemas"]["Openness"];
+            who_can_dm: components["schemas"]["Openness"];
+        };
+        /** @description What is left out, or null, stays. */
+        PrivacyPatch: {
+            discoverable?: boolean | null;
+            last_seen?: components["schemas"]["Openness"] | null;
+            read_receipts?: boolean | null;
+            typing?: boolean | null;
+            who_can_add_me?: components["schemas"]["Openness"] | null;
+            who_can_dm?: components["schemas"]["Openness"] | null;
+        };
         /** @description A problem as it is written. */
         Problem: {
             /** @description Stable; for programs. */
             code: string;
-            /**
-             * Format: int64
-             * @description The new group to which the others were added.
-             */
-            conversation_id?: number;
             /** @description For developers. */
             detail: string;
             /** @description Which fields are at fault. */
@@ -1252,8 +1182,14 @@ export interface components {
             title: string;
             /** @description `/errors/` and the code. */
             type: string;
-            /** @description Who could not be added. */
-            user_ids?: number[];
+        };
+        /** @description What is left out, or null, stays. */
+        ProfilePatch: {
+            bio?: string | null;
+            display_name?: string | null;
+            locale?: string | null;
+            timezone?: string | null;
+            username?: string | null;
         };
         /** @description What was published, and for how many. */
         Published: {
@@ -1319,16 +1255,15 @@ export interface components {
          * @enum {string}
          */
         RegistrationMode: "open" | "closed";
+        /** @description A login with a new secret, which is left out when it went into a cookie. */
+        Renewed: {
+            token?: string;
+        };
         /**
          * @description What a member may do in a conversation.
          * @enum {string}
          */
         Role: "owner" | "admin" | "member";
-        RoleUpdate: {
-            role: components["schemas"]["RoleWish"];
-        };
-        /** @enum {string} */
-        RoleWish: "owner" | "admin" | "member";
         Rotation: {
             /** Format: int64 */
             keep_s?: number | null;
@@ -1396,13 +1331,18 @@ export interface components {
         System: {
             /** Format: int64 */
             actor_id: number;
-            /** @description What it is about, by event; see docs/API.md. */
-            data: Record<string, never>;
+            data: components["schemas"]["SystemData"];
             event: string;
         };
-        Transfer: {
+        SystemData: {
+            title: string;
+        } | {
+            user_ids: number[];
+        } | {
             /** Format: int64 */
-            user_id: number;
+            message_id: number;
+            /** Format: int64 */
+            seq: number;
         };
         User: {
             deleted: boolean;
@@ -1422,11 +1362,6 @@ export interface components {
             /** Format: int64 */
             conversation_id: number;
         };
-        /**
-         * @description Who may do something.
-         * @enum {string}
-         */
-        Who: "all" | "admins";
     };
     responses: {
         /** @description Why not */
@@ -1463,6 +1398,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Apps"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -1511,6 +1453,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["App"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -1589,6 +1538,13 @@ export interface operations {
                     "application/json": components["schemas"]["List_EngineChannel"];
                 };
             };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -1664,6 +1620,13 @@ export interface operations {
                     "application/json": components["schemas"]["List_EngineApp"];
                 };
             };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -1687,6 +1650,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Stats"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -1735,6 +1705,27 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    post_auth_refresh: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A new secret for the same login; the old one is void */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Renewed"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     post_auth_register: {
         parameters: {
             query?: never;
@@ -1760,6 +1751,76 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_blocks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Blocked"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_blocks_user_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Blocked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_blocks_user_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Not blocked any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_config: {
         parameters: {
             query?: never;
@@ -1778,14 +1839,98 @@ export interface operations {
                     "application/json": components["schemas"]["Config"];
                 };
             };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_contacts: {
+        parameters: {
+            query?: {
+                /** @description The beginning of a username, or of a word of a display name or alias. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By the name they are known by */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Contact"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_contacts_user_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Keeping"];
+            };
+        };
+        responses: {
+            /** @description Kept as contact */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_contacts_user_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No contact any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
     get_conversations: {
         parameters: {
             query?: {
-                /** @description Only what is in the archive, or only what is not. */
-                archived?: boolean;
                 limit?: number;
                 /** @description Where the page before ended. */
                 cursor?: string;
@@ -1796,7 +1941,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The caller's conversations: pinned ones, then by newest activity */
+            /** @description The caller's conversations, newest activity first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1804,6 +1949,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["List_ListItem"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -1862,94 +2014,8 @@ export interface operations {
                     "application/json": components["schemas"]["ListItem"];
                 };
             };
-            default: components["responses"]["Problem"];
-        };
-    };
-    delete_conversations_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Deleted for all, or for the caller */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    patch_conversations_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ConversationUpdate"];
-            };
-        };
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ListItem"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    get_conversations_id_bans: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Who is kept out */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["List_Ban"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    delete_conversations_id_bans_user_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-                user_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done */
-            204: {
+            /** @description The client has it, by its If-None-Match */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1982,99 +2048,8 @@ export interface operations {
                     "application/json": components["schemas"]["Changes"];
                 };
             };
-            default: components["responses"]["Problem"];
-        };
-    };
-    post_conversations_id_clear: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ListItem"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    get_conversations_id_invites: {
-        parameters: {
-            query?: {
-                limit?: number;
-                /** @description Where the page before ended. */
-                cursor?: string;
-            };
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Newest first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["List_Invite"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    post_conversations_id_invites: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewInvite"];
-            };
-        };
-        responses: {
-            /** @description Created; the token is told this once */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Invite"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    post_conversations_id_leave: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done */
-            204: {
+            /** @description The client has it, by its If-None-Match */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2083,7 +2058,7 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    patch_conversations_id_me: {
+    get_conversations_id_members: {
         parameters: {
             query?: never;
             header?: never;
@@ -2092,41 +2067,9 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["MyUpdate"];
-            };
-        };
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ListItem"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    get_conversations_id_members: {
-        parameters: {
-            query?: {
-                /** @description How a username, or a word of a display name, begins. */
-                q?: string;
-                limit?: number;
-                cursor?: string;
-            };
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
         requestBody?: never;
         responses: {
-            /** @description Members by id */
+            /** @description Its active members */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2135,79 +2078,8 @@ export interface operations {
                     "application/json": components["schemas"]["List_ListedMember"];
                 };
             };
-            default: components["responses"]["Problem"];
-        };
-    };
-    post_conversations_id_members: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Adding"];
-            };
-        };
-        responses: {
-            /** @description Who came, and who was there already */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Added"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    delete_conversations_id_members_user_id: {
-        parameters: {
-            query?: {
-                /** @description Keep the member from coming back. */
-                ban?: boolean;
-            };
-            header?: never;
-            path: {
-                id: number;
-                user_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    patch_conversations_id_members_user_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-                user_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RoleUpdate"];
-            };
-        };
-        responses: {
-            /** @description Done */
-            204: {
+            /** @description The client has it, by its If-None-Match */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2243,6 +2115,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["History"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -2306,31 +2185,6 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    post_conversations_id_transfer: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Transfer"];
-            };
-        };
-        responses: {
-            /** @description Done */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
     get_health: {
         parameters: {
             query?: never;
@@ -2349,82 +2203,12 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            default: components["responses"]["Problem"];
-        };
-    };
-    get_invites_token: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                token: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What is behind it */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InvitePreview"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    delete_invites_token: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The id of the invite */
-                token: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done */
-            204: {
+            /** @description The client has it, by its If-None-Match */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    post_invites_token_join: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                token: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description A member already */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ListItem"];
-                };
-            };
-            /** @description Joined */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ListItem"];
-                };
             };
             default: components["responses"]["Problem"];
         };
@@ -2437,6 +2221,180 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description The caller */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patch_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfilePatch"];
+            };
+        };
+        responses: {
+            /** @description The caller */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_me_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller's logins, last used first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Device"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_me_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All logins but this one have ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_me_devices_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The login has ended, and its sockets are closed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_me_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Changed; the caller's other logins have ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patch_me_privacy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PrivacyPatch"];
+            };
+        };
+        responses: {
+            /** @description The caller */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patch_me_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Fields to set; those that are null are taken out */
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
         responses: {
             /** @description The caller */
             200: {
@@ -2470,6 +2428,13 @@ export interface operations {
                     "application/json": components["schemas"]["Message"];
                 };
             };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -2490,6 +2455,13 @@ export interface operations {
                 content: {
                     "application/json": Record<string, never>;
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -2517,6 +2489,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Items_PresenceOf"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -2563,6 +2542,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["RealtimeConfig"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -2613,6 +2599,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SyncPage"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -2665,6 +2658,13 @@ export interface operations {
                     "application/json": components["schemas"]["List_User"];
                 };
             };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -2685,8 +2685,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["User"];
+                    "application/json": components["schemas"]["Person"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

@@ -4,7 +4,9 @@
 
 mod apps;
 mod contract;
+mod conventions;
 mod groups;
+mod people;
 mod realtime;
 mod refusals;
 mod shapes;
