@@ -5,14 +5,19 @@
 mod accounts;
 mod append;
 mod apps;
+mod archive;
 mod catch_up;
 mod conversations;
 mod entity;
+mod groups;
 mod heads;
+mod invites;
 mod list;
 mod logins;
 mod messages;
 mod migrations;
+mod my_states;
+mod notes;
 mod people;
 mod postgres;
 mod query;
@@ -26,5 +31,6 @@ mod tests;
 mod webhooks;
 mod writer;
 
+pub use archive::ArchiveError;
 pub use postgres::OpenError;
 pub use store::SqlStore;

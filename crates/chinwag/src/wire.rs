@@ -74,7 +74,7 @@ pub(crate) async fn quiet_messenger(config: &Config) -> anyhow::Result<(Arc<SqlS
 fn messenger_options(config: &Config) -> Options {
     Options {
         registration_open: config.registration_open,
-        ..Options::default()
+        ..config.limits.clone()
     }
 }
 
@@ -118,7 +118,7 @@ fn add_app(
 }
 
 /// Two servers on one data folder would each think themselves alone.
-fn lock(data_dir: &Path) -> anyhow::Result<File> {
+pub(crate) fn lock(data_dir: &Path) -> anyhow::Result<File> {
     let path = data_dir.join("lock");
     let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
     if file.try_lock().is_err() {
