@@ -5,6 +5,7 @@
 mod apps;
 mod contract;
 mod conventions;
+mod groups;
 mod people;
 mod realtime;
 mod refusals;
