@@ -6,6 +6,7 @@ mod accounts;
 mod append;
 mod apps;
 mod catch_up;
+mod changes;
 mod conversations;
 mod entity;
 mod heads;

@@ -7,6 +7,8 @@
 mod account;
 mod attempts;
 mod conversation;
+mod delete;
+mod edit;
 mod event;
 mod feed;
 mod ids;
@@ -15,6 +17,7 @@ mod login_cache;
 mod member;
 mod message;
 mod password;
+mod reaction;
 mod receipt;
 pub mod store;
 mod sync;
@@ -28,6 +31,8 @@ pub use conversation::{
     Conversation, ConversationKind, CreateGroupError, ListError, ListItem, OpenDirectError, Opened, Page,
     PostPolicy,
 };
+pub use delete::DeleteError;
+pub use edit::EditError;
 pub use event::{Audience, Event};
 pub use feed::{Feed, NoFeed};
 pub use ids::{ClientId, ConversationId, LoginId, MessageId, Timestamp, UserId};
@@ -37,6 +42,7 @@ pub use message::{
     Draft, History, HistoryError, HistoryRange, Mention, Message, MessageKind, MessageStatus, Quote,
     ReactionSummary, SendError, Sent, SystemEvent, ThreadSummary,
 };
+pub use reaction::ReactError;
 pub use receipt::{Advance, AdvanceError, Watermarks};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
@@ -62,6 +68,8 @@ pub struct Options {
     pub display_name_chars_max: usize,
     /// Most members of a group.
     pub group_members_max: usize,
+    /// Most different emojis under a message.
+    pub reactions_distinct_max: usize,
     /// Messages or list items in a page when the caller does not say.
     pub page_size: usize,
     /// Largest page a caller may ask for.
@@ -87,6 +95,7 @@ impl Default for Options {
             title_chars_max: 128,
             display_name_chars_max: 64,
             group_members_max: 1_024,
+            reactions_distinct_max: 20,
             page_size: 50,
             page_size_max: 100,
             receipts_members_max: 256,

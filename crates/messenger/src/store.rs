@@ -8,8 +8,14 @@
 //! after the commit, in commit order of each conversation, even when the one who asked has gone. It is not called
 //! when nothing was committed, except that [`Messages::append`] also calls it for a message sent again.
 
+mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
+
+pub use changes::{
+    DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
+    ReactRefusal, Reacted, Told,
+};
 
 use crate::{
     Account, AccountKind, Advance, Changes, ClientId, Conversation, ConversationId, History, HistoryRange,
@@ -23,9 +29,15 @@ use std::sync::Arc;
 pub type Announce<T> = Box<dyn FnOnce(&T) + Send>;
 
 /// Everything that must last. SQLite is the reference.
-pub trait Store: Accounts + Logins + Conversations + Messages + Receipts + CatchUp + Send + Sync {}
+pub trait Store:
+    Accounts + Logins + Conversations + Messages + MessageChanges + Receipts + CatchUp + Send + Sync
+{
+}
 
-impl<T: Accounts + Logins + Conversations + Messages + Receipts + CatchUp + Send + Sync> Store for T {}
+impl<T: Accounts + Logins + Conversations + Messages + MessageChanges + Receipts + CatchUp + Send + Sync>
+    Store for T
+{
+}
 
 /// The store could not do its work.
 #[derive(Debug, Clone, thiserror::Error)]
