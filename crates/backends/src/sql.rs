@@ -14,6 +14,7 @@ mod list;
 mod logins;
 mod messages;
 mod migrations;
+mod people;
 mod postgres;
 mod query;
 mod receipts;

@@ -3,7 +3,7 @@
 use crate::store::{GroupCreated, GroupRecord, StoreError};
 use crate::{
     AccessError, Account, Audience, Caller, ConversationId, Event, Feed, Member, MemberState, Message,
-    Messenger, StoreResult, Timestamp, UserId, text,
+    Messenger, Openness, StoreResult, Timestamp, UserId, text,
 };
 use std::sync::Arc;
 
@@ -105,6 +105,9 @@ pub enum OpenDirectError {
     /// No such account, or it was deleted.
     #[error("no such user")]
     UnknownUser,
+    /// It takes direct conversations only from contacts, or from nobody.
+    #[error("this person does not take messages from everybody")]
+    NotAllowed,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -151,6 +154,10 @@ impl Messenger {
         if known.first().is_none_or(|account| account.deleted_at.is_some()) {
             return Err(OpenDirectError::UnknownUser);
         }
+        let known = self.store.peers(caller.user).await?.contains(&peer) || peer == caller.user;
+        if !known && !self.lets_write(caller.user, peer).await? {
+            return Err(OpenDirectError::NotAllowed);
+        }
         let (feed, at) = (Arc::clone(&self.feed), Timestamp::now());
         let announce = move |opened: &crate::store::ConversationOpened| {
             announce_added(&*feed, opened.conversation, &opened.members, at);
@@ -165,6 +172,17 @@ impl Messenger {
             item,
             created: opened.created,
         })
+    }
+
+    /// Whether `peer` takes direct conversations from the user. Blocks do not count: refusing would tell of them.
+    async fn lets_write(&self, user: UserId, peer: UserId) -> StoreResult<bool> {
+        let privacy = self.privacy(&[peer]).await?;
+        let rule = privacy
+            .first()
+            .map_or(Openness::Nobody, |(_, privacy)| privacy.who_can_dm);
+        let is_contact =
+            rule == Openness::Contacts && !self.store.owners_of_contact(user, &[peer]).await?.is_empty();
+        Ok(rule.admits(is_contact))
     }
 
     /// A new group with the caller as owner. The others are members at once, and a system message says so.

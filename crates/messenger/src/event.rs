@@ -1,6 +1,6 @@
 //! What happened, for those who should hear of it at once.
 
-use crate::{Account, ConversationId, LoginId, Member, Message, MessageId, Timestamp, UserId};
+use crate::{ConversationId, LoginId, Me, Member, Message, MessageId, Timestamp, UserId};
 
 /// Who hears of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,29 @@ pub enum Event {
     /// The user's own account changed.
     MeUpdated {
         /// As it is now; its `user_rev` is the event's.
-        me: Account,
+        me: Box<Me>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The user keeps somebody as contact, under another name, or no longer.
+    ContactChanged {
+        /// Who.
+        user: UserId,
+        /// The alias, if there is one, of one who is a contact.
+        contact: Option<Option<String>>,
+        /// The owner's own change number.
+        user_rev: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// The user blocks somebody, or no longer.
+    BlockChanged {
+        /// Who.
+        user: UserId,
+        /// Whether.
+        blocked: bool,
+        /// The owner's own change number.
+        user_rev: u64,
         /// When.
         at: Timestamp,
     },

@@ -36,7 +36,7 @@ id!(
 pub struct ClientId(pub uuid::Uuid);
 
 /// Milliseconds since 1970 in UTC, by the server's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {

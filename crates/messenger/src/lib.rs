@@ -6,6 +6,7 @@
 
 mod account;
 mod attempts;
+mod contact;
 mod conversation;
 mod delete;
 mod edit;
@@ -17,6 +18,7 @@ mod login_cache;
 mod member;
 mod message;
 mod password;
+mod people;
 mod reaction;
 mod receipt;
 pub mod store;
@@ -27,6 +29,7 @@ mod token;
 pub use account::{
     Account, AccountKind, NewAccount, RegisterError, SearchPeopleError, ServerRole, Username, UsernameError,
 };
+pub use contact::{Blocked, Contact, ContactError};
 pub use conversation::{
     Conversation, ConversationKind, CreateGroupError, ListError, ListItem, OpenDirectError, Opened, Page,
     PostPolicy,
@@ -36,11 +39,15 @@ pub use edit::EditError;
 pub use event::{Audience, Event};
 pub use feed::{Feed, NoFeed};
 pub use ids::{ClientId, ConversationId, LoginId, MessageId, Timestamp, UserId};
-pub use login::{Caller, LogInError, LoggedIn, Login};
+pub use login::{Caller, Device, LogInError, LoggedIn, Login};
 pub use member::{AccessError, Member, MemberState, Role};
 pub use message::{
     Draft, History, HistoryError, HistoryRange, Mention, Message, MessageKind, MessageStatus, Quote,
     ReactionSummary, SendError, Sent, SystemEvent, ThreadSummary,
+};
+pub use people::{
+    ChangeMeError, ChangePasswordError, Me, Openness, Privacy, PrivacyChange, ProfileChange,
+    SETTINGS_BYTES_MAX,
 };
 pub use reaction::ReactError;
 pub use receipt::{Advance, AdvanceError, Watermarks};
@@ -66,6 +73,10 @@ pub struct Options {
     pub title_chars_max: usize,
     /// Longest display name.
     pub display_name_chars_max: usize,
+    /// Longest words about oneself.
+    pub bio_chars_max: usize,
+    /// Most devices one user is logged in on; the one that was not used for longest is logged out.
+    pub devices_max: usize,
     /// Most members of a group.
     pub group_members_max: usize,
     /// Most different emojis under a message.
@@ -94,6 +105,8 @@ impl Default for Options {
             body_bytes_max: 40 * 1024,
             title_chars_max: 128,
             display_name_chars_max: 64,
+            bio_chars_max: 280,
+            devices_max: 20,
             group_members_max: 1_024,
             reactions_distinct_max: 20,
             page_size: 50,

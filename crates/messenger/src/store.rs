@@ -11,6 +11,9 @@
 mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
+mod people;
+
+pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 
 pub use changes::{
     DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
@@ -30,12 +33,33 @@ pub type Announce<T> = Box<dyn FnOnce(&T) + Send>;
 
 /// Everything that must last. SQLite is the reference.
 pub trait Store:
-    Accounts + Logins + Conversations + Messages + MessageChanges + Receipts + CatchUp + Send + Sync
+    Accounts
+    + Logins
+    + Conversations
+    + Messages
+    + Receipts
+    + CatchUp
+    + Profiles
+    + Contacts
+    + MessageChanges
+    + Send
+    + Sync
 {
 }
 
-impl<T: Accounts + Logins + Conversations + Messages + MessageChanges + Receipts + CatchUp + Send + Sync>
-    Store for T
+impl<
+    T: Accounts
+        + Logins
+        + Conversations
+        + Messages
+        + Receipts
+        + CatchUp
+        + Profiles
+        + Contacts
+        + MessageChanges
+        + Send
+        + Sync,
+> Store for T
 {
 }
 
@@ -117,18 +141,21 @@ pub trait Accounts {
     async fn accounts_by_id(&self, ids: &[UserId]) -> Result<Vec<Account>, StoreError>;
     /// The account with this name, unless deleted.
     async fn credentials(&self, username: &Username) -> Result<Option<Credentials>, StoreError>;
-    /// Replaces the password and ends all logins, which are announced.
+    /// Replaces the password and ends all logins but the one to keep, which are announced.
     async fn set_password(
         &self,
         user: UserId,
         password_hash: String,
+        keep: Option<LoginId>,
         announce: Announce<Vec<LoginId>>,
     ) -> Result<(), StoreError>;
-    /// Accounts with a search key that begins with `prefix`, but not `except` or deleted ones, by username.
+    /// Accounts with a search key that begins with `prefix`, as far as they want to be found or `searcher` knows
+    /// them: contacts and people of its direct conversations first, then by username. Neither deleted ones nor
+    /// the searcher.
     async fn find_people(
         &self,
         prefix: &str,
-        except: UserId,
+        searcher: UserId,
         limit: usize,
     ) -> Result<Vec<Account>, StoreError>;
     /// Moves `last_seen_at` forward.
@@ -172,6 +199,10 @@ pub trait Logins {
     async fn login(&self, id: LoginId) -> Result<Option<StoredLogin>, StoreError>;
     /// Moves `last_used_at` forward.
     async fn used(&self, id: LoginId, at: Timestamp) -> Result<(), StoreError>;
+    /// The user's logins, last used first.
+    async fn logins_of(&self, user: UserId) -> Result<Vec<StoredLogin>, StoreError>;
+    /// Gives a login another secret; false when it has ended.
+    async fn renew_login(&self, id: LoginId, secret_hash: String, at: Timestamp) -> Result<bool, StoreError>;
     /// Ends the user's login, which is announced; nothing happens when it has ended already.
     async fn end_login(
         &self,

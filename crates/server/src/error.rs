@@ -13,8 +13,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
-    AccessError, CreateGroupError, DeleteError, EditError, HistoryError, ListError, LogInError,
-    OpenDirectError, ReactError, RegisterError, SearchPeopleError, SendError, SyncError, UsernameError,
+    AccessError, ChangeMeError, ChangePasswordError, ContactError, CreateGroupError, DeleteError, EditError,
+    HistoryError, ListError, LogInError, OpenDirectError, ReactError, RegisterError, SearchPeopleError,
+    SendError, SyncError, UsernameError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -390,6 +391,48 @@ impl From<LogInError> for Problem {
     }
 }
 
+impl From<ChangeMeError> for Problem {
+    fn from(error: ChangeMeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ChangeMeError::Username(error) => RegisterError::Username(error).into(),
+            ChangeMeError::UsernameTaken => RegisterError::UsernameTaken.into(),
+            ChangeMeError::DisplayNameInvalid => RegisterError::DisplayNameInvalid.into(),
+            ChangeMeError::BioTooLong => Self::field("bio", "bio_too_long", detail),
+            ChangeMeError::LocaleInvalid => Self::field("locale", "locale_invalid", detail),
+            ChangeMeError::TimezoneInvalid => Self::field("timezone", "timezone_invalid", detail),
+            ChangeMeError::SettingsTooLarge => Self::field("settings", "settings_too_large", detail),
+            ChangeMeError::SettingsChanged => conflict("settings_changed", "Other devices change them, too."),
+            ChangeMeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangePasswordError> for Problem {
+    fn from(error: ChangePasswordError) -> Self {
+        match error {
+            ChangePasswordError::Wrong => Self::field(
+                "current_password",
+                "password_wrong",
+                "This is not the present password.",
+            ),
+            ChangePasswordError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            ChangePasswordError::New(error) => error.into(),
+            ChangePasswordError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ContactError> for Problem {
+    fn from(error: ContactError) -> Self {
+        match error {
+            ContactError::UnknownUser => Self::not_found(),
+            ContactError::AliasTooLong => Self::field("alias", "alias_too_long", "The alias is too long."),
+            ContactError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<SearchPeopleError> for Problem {
     fn from(error: SearchPeopleError) -> Self {
         match error {
@@ -413,6 +456,10 @@ impl From<OpenDirectError> for Problem {
     fn from(error: OpenDirectError) -> Self {
         match error {
             OpenDirectError::UnknownUser => Self::not_found(),
+            OpenDirectError::NotAllowed => refused(
+                "dm_not_allowed",
+                "This person does not take messages from everybody.",
+            ),
             OpenDirectError::Store(error) => error.into(),
         }
     }

@@ -558,7 +558,7 @@ async fn a_server_whose_store_is_closed_is_not_ready() {
 }
 
 #[tokio::test]
-async fn every_route_of_the_api_is_in_the_document_and_nothing_else() {
+async fn every_route_of_the_api_is_in_the_document_and_wants_a_login_unless_it_says_so() {
     let server = Server::start().await;
     // axum tells its routes to nobody else.
     let told = format!("{:?}", server.router);
@@ -583,8 +583,22 @@ async fn every_route_of_the_api_is_in_the_document_and_nothing_else() {
         let allowed = answer.headers()["allow"].to_str().unwrap().to_ascii_lowercase();
         let mut allowed: Vec<_> = allowed.split(',').filter(|method| *method != "head").collect();
         allowed.sort_unstable();
-        let methods: Vec<_> = document[path].as_object().unwrap().keys().collect();
-        assert_eq!(allowed, methods, "{path}");
+        let operations = document[path].as_object().unwrap();
+        assert_eq!(allowed, operations.keys().collect::<Vec<_>>(), "{path}");
+        let uri = format!("/api/v1{}", path.replace(['{', '}'], ""));
+        for (method, operation) in operations {
+            // What needs no login says so.
+            if operation["security"] == json!([{}]) {
+                continue;
+            }
+            let method: Method = method.to_ascii_uppercase().parse().unwrap();
+            let answer = server.ask(method.clone(), &uri, None, None).await;
+            assert_eq!(
+                (answer.status, &answer.json["code"]),
+                (401, &json!("unauthenticated")),
+                "{method} {path}"
+            );
+        }
     }
     server.end().await;
 }

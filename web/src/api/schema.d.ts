@@ -149,6 +149,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Who relies on the cookie gets a new cookie, everybody else a new token. */
+        post: operations["post_auth_refresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/auth/register": {
         parameters: {
             query?: never;
@@ -165,6 +182,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/blocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_blocks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/blocks/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["put_blocks_user_id"];
+        post?: never;
+        delete: operations["delete_blocks_user_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/config": {
         parameters: {
             query?: never;
@@ -176,6 +225,39 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/contacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Also the people of direct conversations. */
+        get: operations["get_contacts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/contacts/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["put_contacts_user_id"];
+        post?: never;
+        delete: operations["delete_contacts_user_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -306,7 +388,87 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
+        patch: operations["patch_me"];
+        trace?: never;
+    };
+    "/me/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_me_devices"];
+        put?: never;
+        post?: never;
+        delete: operations["delete_me_devices"];
+        options?: never;
+        head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/me/devices/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["delete_me_devices_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_me_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/privacy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["patch_me_privacy"];
+        trace?: never;
+    };
+    "/me/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["patch_me_settings"];
         trace?: never;
     };
     "/messages/delete": {
@@ -380,7 +542,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Unknown people are left out. */
+        /** People who are unknown, or do not show themselves to the caller, are left out. */
         get: operations["get_presence"];
         put?: never;
         post?: never;
@@ -564,6 +726,11 @@ export interface components {
         Apps: {
             items: components["schemas"]["App"][];
         };
+        /** @description Somebody whom the caller blocks. */
+        Blocked: {
+            created_at: components["schemas"]["Moment"];
+            user: components["schemas"]["User"];
+        };
         Changes: {
             conversation: components["schemas"]["Conversation"] | null;
             has_more: boolean;
@@ -588,6 +755,12 @@ export interface components {
             /** @description Nobody has an account yet: the next one becomes the owner. */
             setup_required: boolean;
             version: string;
+        };
+        /** @description Somebody whom the caller knows. */
+        Contact: {
+            alias: string | null;
+            created_at: components["schemas"]["Moment"] | null;
+            user: components["schemas"]["User"];
         };
         Conversation: {
             created_at: components["schemas"]["Moment"];
@@ -625,6 +798,18 @@ export interface components {
         Deleting: {
             /** @description At most 100. */
             message_ids: number[];
+        };
+        /** @description A login of the caller. */
+        Device: {
+            created_at: components["schemas"]["Moment"];
+            /** @description Whether it is the one that asks. */
+            current: boolean;
+            /** @description When it ends unless it is used before. */
+            expires_at: components["schemas"]["Moment"];
+            /** Format: uuid */
+            id: string;
+            last_used_at: components["schemas"]["Moment"];
+            name: string;
         };
         Editing: {
             body: string;
@@ -702,16 +887,23 @@ export interface components {
             channel_name: string;
             socket_id: string;
         };
+        Keeping: {
+            /** @description What the caller calls them. */
+            alias?: string | null;
+        };
         /** @description Limits in force. Lengths count characters unless named otherwise. */
         Limits: {
+            bio_chars: number;
             body_bytes: number;
             body_chars: number;
+            devices: number;
             display_name_chars: number;
             group_members: number;
             page_size: number;
             page_size_max: number;
             password_chars_min: number;
             receipts_members: number;
+            settings_bytes: number;
             title_chars: number;
         };
         ListItem: {
@@ -726,6 +918,38 @@ export interface components {
             unread_count: number;
             /** Format: int32 */
             unread_mentions: number;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
+        List_Blocked: {
+            items: {
+                created_at: components["schemas"]["Moment"];
+                user: components["schemas"]["User"];
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
+        List_Contact: {
+            items: {
+                alias?: string | null;
+                created_at?: components["schemas"]["Moment"] | null;
+                user: components["schemas"]["User"];
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
+        List_Device: {
+            items: {
+                created_at: components["schemas"]["Moment"];
+                /** @description Whether it is the one that asks. */
+                current: boolean;
+                /** @description When it ends unless it is used before. */
+                expires_at: components["schemas"]["Moment"];
+                /** Format: uuid */
+                id: string;
+                last_used_at: components["schemas"]["Moment"];
+                name: string;
+            }[];
+            next_cursor: string | null;
         };
         /** @description A list that ends here, or goes on at the cursor. */
         List_EngineApp: {
@@ -796,10 +1020,16 @@ export interface components {
         ManyChanges: {
             items: components["schemas"]["Since"][];
         };
+        /** @description The caller. */
         Me: components["schemas"]["User"] & {
+            bio: string;
             created_at: components["schemas"]["Moment"];
             locale: string;
+            privacy: components["schemas"]["Privacy"];
             server_role: components["schemas"]["ServerRole"];
+            /** @description What the user's clients keep there. */
+            settings: Record<string, never>;
+            timezone: string;
             /** Format: int64 */
             user_rev: number;
         };
@@ -907,6 +1137,11 @@ export interface components {
         };
         /** @enum {string} */
         OpeningKind: "direct" | "group";
+        /**
+         * @description For whom something is.
+         * @enum {string}
+         */
+        Openness: "everyone" | "contacts" | "nobody";
         /** @description What became of one item of many. */
         Outcome_Changes: {
             conversation?: components["schemas"]["Conversation"] | null;
@@ -934,6 +1169,14 @@ export interface components {
             /** @description The code. */
             error: string;
         };
+        PasswordChange: {
+            current_password: string;
+            password: string;
+        };
+        /** @description Somebody with what they tell about themselves. */
+        Person: components["schemas"]["User"] & {
+            bio: string;
+        };
         /** @description Whether somebody is there. */
         PresenceOf: {
             last_seen_at: components["schemas"]["Moment"] | null;
@@ -946,6 +1189,24 @@ export interface components {
          * @enum {string}
          */
         PresenceState: "online" | "away" | "offline";
+        /** @description Who may see or do what. */
+        Privacy: {
+            discoverable: boolean;
+            last_seen: components["schemas"]["Openness"];
+            read_receipts: boolean;
+            typing: boolean;
+            who_can_add_me: components["schemas"]["Openness"];
+            who_can_dm: components["schemas"]["Openness"];
+        };
+        /** @description What is left out, or null, stays. */
+        PrivacyPatch: {
+            discoverable?: boolean | null;
+            last_seen?: components["schemas"]["Openness"] | null;
+            read_receipts?: boolean | null;
+            typing?: boolean | null;
+            who_can_add_me?: components["schemas"]["Openness"] | null;
+            who_can_dm?: components["schemas"]["Openness"] | null;
+        };
         /** @description A problem as it is written. */
         Problem: {
             /** @description Stable; for programs. */
@@ -960,6 +1221,14 @@ export interface components {
             title: string;
             /** @description `/errors/` and the code. */
             type: string;
+        };
+        /** @description What is left out, or null, stays. */
+        ProfilePatch: {
+            bio?: string | null;
+            display_name?: string | null;
+            locale?: string | null;
+            timezone?: string | null;
+            username?: string | null;
         };
         /** @description What was published, and for how many. */
         Published: {
@@ -1025,6 +1294,10 @@ export interface components {
          * @enum {string}
          */
         RegistrationMode: "open" | "closed";
+        /** @description A login with a new secret, which is left out when it went into a cookie. */
+        Renewed: {
+            token?: string;
+        };
         /**
          * @description What a member may do in a conversation.
          * @enum {string}
@@ -1165,6 +1438,13 @@ export interface operations {
                     "application/json": components["schemas"]["Apps"];
                 };
             };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -1212,6 +1492,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["App"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -1290,6 +1577,13 @@ export interface operations {
                     "application/json": components["schemas"]["List_EngineChannel"];
                 };
             };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -1365,6 +1659,13 @@ export interface operations {
                     "application/json": components["schemas"]["List_EngineApp"];
                 };
             };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -1388,6 +1689,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Stats"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -1436,6 +1744,27 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    post_auth_refresh: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A new secret for the same login; the old one is void */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Renewed"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     post_auth_register: {
         parameters: {
             query?: never;
@@ -1461,6 +1790,76 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_blocks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Blocked"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_blocks_user_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Blocked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_blocks_user_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Not blocked any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_config: {
         parameters: {
             query?: never;
@@ -1478,6 +1877,92 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Config"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_contacts: {
+        parameters: {
+            query?: {
+                /** @description The beginning of a username, or of a word of a display name or alias. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By the name they are known by */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Contact"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_contacts_user_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Keeping"];
+            };
+        };
+        responses: {
+            /** @description Kept as contact */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_contacts_user_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No contact any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -1503,6 +1988,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["List_ListItem"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -1561,6 +2053,13 @@ export interface operations {
                     "application/json": components["schemas"]["ListItem"];
                 };
             };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -1588,6 +2087,13 @@ export interface operations {
                     "application/json": components["schemas"]["Changes"];
                 };
             };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -1610,6 +2116,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["List_ListedMember"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -1641,6 +2154,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["History"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -1722,6 +2242,13 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -1733,6 +2260,180 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description The caller */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patch_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfilePatch"];
+            };
+        };
+        responses: {
+            /** @description The caller */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_me_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller's logins, last used first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Device"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_me_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All logins but this one have ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_me_devices_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The login has ended, and its sockets are closed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_me_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Changed; the caller's other logins have ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patch_me_privacy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PrivacyPatch"];
+            };
+        };
+        responses: {
+            /** @description The caller */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patch_me_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Fields to set; those that are null are taken out */
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
         responses: {
             /** @description The caller */
             200: {
@@ -1788,6 +2489,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Message"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -1919,6 +2627,13 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -1945,6 +2660,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Items_PresenceOf"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -1991,6 +2713,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["RealtimeConfig"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -2041,6 +2770,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SyncPage"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -2093,6 +2829,13 @@ export interface operations {
                     "application/json": components["schemas"]["List_User"];
                 };
             };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -2113,8 +2856,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["User"];
+                    "application/json": components["schemas"]["Person"];
                 };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

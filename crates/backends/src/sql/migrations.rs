@@ -34,6 +34,10 @@ impl MigratorTrait for Migrator {
                 name: "0015_messages",
                 sql: include_str!("migrations/0015_messages.sql"),
             }),
+            Box::new(Step {
+                name: "0025_people",
+                sql: include_str!("migrations/0025_people.sql"),
+            }),
         ]
     }
 }

@@ -4,6 +4,7 @@ pub mod catching_up;
 pub mod changes;
 pub mod conversations;
 pub mod people;
+pub mod profiles;
 pub mod receipts;
 pub mod sending;
 
@@ -27,6 +28,8 @@ macro_rules! store_contract {
             the_first_account_owns_the_server, a_name_is_given_out_once, people_are_found_by_their_names,
             a_login_lasts_until_it_is_ended, a_new_password_ends_all_logins, guessing_passwords_is_stopped,
             closed_registration_lets_in_the_first);
+        $crate::store_contract!($fresh, profiles:
+            ones_own_account_changes_in_numbered_steps, contacts_and_blocks_are_one_sided);
         $crate::store_contract!($fresh, conversations:
             two_people_have_one_direct_conversation, ones_own_notes_have_one_member,
             a_group_begins_with_notes_to_its_members, groups_refuse_what_does_not_fit,

@@ -1,15 +1,15 @@
-//! `/config`, `/health`, `/auth` and `/me`: the server, and one's own account on it.
+//! `/config`, `/health` and `/auth`: the server, and getting in and out.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chinwag_messenger::{LoggedIn, NewAccount};
+use chinwag_messenger::{LoggedIn, NewAccount, SETTINGS_BYTES_MAX};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::{self, By, Origin, Reads, Writes};
+use super::auth::{self, By, Origin, Writes};
 use super::extract::Body;
 use super::limits::Meter;
 use super::{MessengerApi, answer, ok, view};
@@ -43,6 +43,9 @@ struct Limits {
     body_bytes: usize,
     title_chars: usize,
     display_name_chars: usize,
+    bio_chars: usize,
+    settings_bytes: usize,
+    devices: usize,
     group_members: usize,
     page_size: usize,
     page_size_max: usize,
@@ -72,6 +75,9 @@ pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Respo
             body_bytes: options.body_bytes_max,
             title_chars: options.title_chars_max,
             display_name_chars: options.display_name_chars_max,
+            bio_chars: options.bio_chars_max,
+            settings_bytes: SETTINGS_BYTES_MAX,
+            devices: options.devices_max,
             group_members: options.group_members_max,
             page_size: options.page_size,
             page_size_max: options.page_size_max,
@@ -126,7 +132,7 @@ pub(super) async fn register(
         device_name: given.device_name.unwrap_or_default(),
     };
     let logged_in = api.messenger.register(new).await?;
-    welcome(StatusCode::CREATED, &logged_in, given.cookie, &origin)
+    welcome(&api, StatusCode::CREATED, &logged_in, given.cookie, &origin).await
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -157,21 +163,24 @@ pub(super) async fn log_in(
         .messenger
         .log_in(&given.username, &given.password, &device_name, &address)
         .await?;
-    welcome(StatusCode::OK, &logged_in, given.cookie, &origin)
+    welcome(&api, StatusCode::OK, &logged_in, given.cookie, &origin).await
 }
 
 /// Hands the secret over: in the body, or in a cookie that scripts cannot read.
-fn welcome(
+async fn welcome(
+    api: &MessengerApi,
     status: StatusCode,
     logged_in: &LoggedIn,
     cookie: bool,
     origin: &Origin,
 ) -> Result<Response, Problem> {
+    let me = api.messenger.me(logged_in.account.id).await?;
+    let me = me.ok_or_else(Problem::unauthenticated)?;
     let token = (!cookie).then(|| logged_in.token.reveal());
     let mut response = answer(
         status,
         &view::LoggedIn {
-            user: (&logged_in.account).into(),
+            user: (&me).into(),
             token,
         },
     )?;
@@ -197,20 +206,4 @@ pub(super) async fn log_out(
         auth::end_session(response.headers_mut(), &origin);
     }
     Ok(response)
-}
-
-#[utoipa::path(
-    get, path = "/me", tag = "me",
-    responses((status = 200, description = "The caller", body = view::Me)),
-)]
-pub(super) async fn me(
-    State(api): State<Arc<MessengerApi>>,
-    By { caller, .. }: By<Reads>,
-) -> Result<Response, Problem> {
-    let account = api
-        .messenger
-        .account(caller.user)
-        .await?
-        .ok_or_else(Problem::unauthenticated)?;
-    ok(&view::Me::from(&account))
 }

@@ -17,7 +17,7 @@ use super::view::{History, Message};
 use super::{MessengerApi, answer, ok};
 use crate::error::Problem;
 
-const IDEMPOTENT_REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
+pub(super) const IDEMPOTENT_REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

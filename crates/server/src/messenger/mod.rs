@@ -9,10 +9,14 @@ pub mod admin;
 pub mod apps;
 pub(crate) mod auth;
 mod changes;
+mod contacts;
+mod conventions;
 mod conversations;
+mod devices;
 pub(crate) mod extract;
 pub mod feed;
 pub(crate) mod limits;
+mod me;
 mod messages;
 pub mod openapi;
 mod people;
@@ -31,7 +35,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use chinwag_engine::{App, Engine};
@@ -45,6 +49,7 @@ use utoipa_axum::routes;
 
 use crate::error::{Problem, identify};
 use crate::laravel::ChannelRules;
+use conventions::Replays;
 use limits::Limiter;
 use presence::Presence;
 use realtime::Sockets;
@@ -90,6 +95,7 @@ pub struct MessengerApi {
     pub(crate) presence: Arc<Presence>,
     pub(crate) sockets: Sockets,
     pub(crate) limiter: Limiter,
+    replays: Replays,
     pub(crate) options: ApiOptions,
 }
 
@@ -110,6 +116,7 @@ impl MessengerApi {
             presence,
             sockets: Sockets::default(),
             limiter,
+            replays: Replays::default(),
             options,
         })
     }
@@ -136,7 +143,9 @@ pub fn router(api: Arc<MessengerApi>) -> Router {
     let routes = Router::new()
         .nest("/api/v1", v1)
         // What is nested does not answer for the bare prefix with a slash.
-        .route("/api/v1/", any(async || Problem::not_found()));
+        .route("/api/v1/", any(async || Problem::not_found()))
+        .layer(from_fn_with_state(api.clone(), conventions::once))
+        .layer(from_fn(conventions::tag));
     around(routes).layer(option_layer(cors)).with_state(api)
 }
 
@@ -150,7 +159,17 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(accounts::register))
         .routes(routes!(accounts::log_in))
         .routes(routes!(accounts::log_out))
-        .routes(routes!(accounts::me))
+        .routes(routes!(devices::renew))
+        .routes(routes!(me::show, me::change))
+        .routes(routes!(me::change_privacy))
+        .routes(routes!(me::change_settings))
+        .routes(routes!(me::change_password))
+        .routes(routes!(devices::list, devices::end_others))
+        .routes(routes!(devices::end))
+        .routes(routes!(contacts::list))
+        .routes(routes!(contacts::keep, contacts::forget))
+        .routes(routes!(contacts::blocks))
+        .routes(routes!(contacts::block, contacts::unblock))
         .routes(routes!(people::search))
         .routes(routes!(people::show))
         .routes(routes!(people::presence))

@@ -76,6 +76,10 @@ fn build() -> Value {
     for (path, operations) in object(&mut document["paths"]) {
         for (method, operation) in object(operations) {
             operation["operationId"] = operation_id(method, path).into();
+            if method == "get" {
+                operation["responses"]["304"] =
+                    json!({"description": "The client has it, by its If-None-Match"});
+            }
             operation["responses"]["default"] = json!({"$ref": "#/components/responses/Problem"});
         }
     }

@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 
 use super::auth::{By, Reads};
 use super::extract::{self, PathId, Query};
-use super::view::{Items, List, Moment, PresenceOf, PresenceState, User};
+use super::view::{Items, List, Moment, Person, PresenceOf, PresenceState, User};
 use super::{MessengerApi, ok};
 use crate::error::Problem;
 
@@ -53,7 +53,7 @@ pub(super) async fn search(
 #[utoipa::path(
     get, path = "/users/{id}", tag = "people",
     params(("id" = i64, Path)),
-    responses((status = 200, description = "A person", body = User)),
+    responses((status = 200, description = "A person", body = Person)),
 )]
 pub(super) async fn show(
     State(api): State<Arc<MessengerApi>>,
@@ -65,7 +65,11 @@ pub(super) async fn show(
         .account(UserId(id))
         .await?
         .ok_or_else(Problem::not_found)?;
-    ok(&User::from(&account))
+    let bio = api.messenger.bio(account.id).await?;
+    ok(&Person {
+        user: (&account).into(),
+        bio: &bio,
+    })
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -76,7 +80,7 @@ pub(super) struct Whose {
     user_ids: Option<String>,
 }
 
-/// Unknown people are left out.
+/// People who are unknown, or do not show themselves to the caller, are left out.
 #[utoipa::path(
     get, path = "/presence", tag = "people",
     params(Whose),
@@ -84,11 +88,13 @@ pub(super) struct Whose {
 )]
 pub(super) async fn presence(
     State(api): State<Arc<MessengerApi>>,
-    _: By<Reads>,
+    By { caller, .. }: By<Reads>,
     Query(given): Query<Whose>,
 ) -> Result<Response, Problem> {
     let ids = user_ids(given.user_ids.as_deref().unwrap_or_default())?;
-    let accounts = api.messenger.accounts_by_id(&ids).await?;
+    let mut accounts = api.messenger.accounts_by_id(&ids).await?;
+    let shown = api.messenger.shown_to(caller.user, &ids).await?;
+    accounts.retain(|account| shown.contains(&account.id));
     let items = accounts
         .iter()
         .map(|account| {

@@ -143,7 +143,7 @@ async fn announce(api: &MessengerApi, change: Change) {
     if let Err(error) = api.messenger.saw(change.user, change.last_seen).await {
         warn!(%error, "It could not be written down when somebody was last seen");
     }
-    let peers = match api.messenger.peers(change.user).await {
+    let peers = match api.messenger.watchers(change.user).await {
         Ok(peers) => peers,
         Err(error) => {
             warn!(%error, "A change of presence was told to nobody");

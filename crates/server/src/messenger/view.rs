@@ -1,20 +1,21 @@
 //! The JSON shapes of the REST API and of its events, all in one place; see `docs/API.md`.
 
 mod event;
+mod people;
 mod words;
 
 pub(super) use event::Event;
-pub(super) use words::PresenceState;
+pub(super) use people::{Blocked, Contact, Device, Me, Person, Renewed};
+pub(super) use words::{OpennessWord, PresenceState};
 
 use chinwag_messenger as domain;
 use chinwag_messenger::{
-    AccountKind, ClientId, ConversationKind, MessageKind, MessageStatus, Role, ServerRole, SystemEvent,
-    Timestamp, UserId,
+    AccountKind, ClientId, ConversationKind, MessageKind, MessageStatus, Role, SystemEvent, Timestamp, UserId,
 };
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use words::{ConversationWord, RoleWord, ServerRoleWord, UserKind};
+use words::{ConversationWord, RoleWord, UserKind};
 
 /// A moment, in RFC 3339 with milliseconds.
 #[derive(Debug, Clone, Copy, ToSchema)]
@@ -72,32 +73,6 @@ impl<'a> From<&'a domain::Account> for User<'a> {
                 AccountKind::Bot => UserKind::Bot,
             },
             deleted: account.deleted_at.is_some(),
-        }
-    }
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Me<'a> {
-    #[serde(flatten)]
-    user: User<'a>,
-    server_role: ServerRoleWord,
-    locale: &'a str,
-    user_rev: u64,
-    created_at: Moment,
-}
-
-impl<'a> From<&'a domain::Account> for Me<'a> {
-    fn from(account: &'a domain::Account) -> Self {
-        Self {
-            user: account.into(),
-            server_role: match account.server_role {
-                ServerRole::Owner => ServerRoleWord::Owner,
-                ServerRole::Admin => ServerRoleWord::Admin,
-                ServerRole::Member => ServerRoleWord::Member,
-            },
-            locale: &account.locale,
-            user_rev: account.user_rev,
-            created_at: Moment(account.created_at),
         }
     }
 }
@@ -599,7 +574,7 @@ impl<'a> SyncPage<'a> {
             cursor: &page.cursor,
             server_time: Moment(now),
             user: SyncUser {
-                rev: page.me.user_rev,
+                rev: page.me.account.user_rev,
                 me: (&page.me).into(),
             },
             items: page.items.iter().map(ListItem::from).collect(),

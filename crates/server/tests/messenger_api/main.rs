@@ -5,6 +5,8 @@
 mod apps;
 mod changes;
 mod contract;
+mod conventions;
+mod people;
 mod realtime;
 mod refusals;
 mod shapes;

@@ -30,6 +30,7 @@ async fn the_configuration_tells_whether_an_owner_is_missing() {
             "setup_required": setup_required, "registration": "open",
             "limits": {
                 "body_chars": 10000, "body_bytes": 40960, "title_chars": 128, "display_name_chars": 64,
+                "bio_chars": 280, "settings_bytes": 16384, "devices": 20,
                 "group_members": 1024, "page_size": 50, "page_size_max": 100, "receipts_members": 256,
                 "password_chars_min": 8,
             },
@@ -59,7 +60,11 @@ async fn an_account_is_registered_logged_in_and_out() {
     let me = json!({
         "id": id, "username": "sam", "display_name": "sam", "kind": "human", "deleted": false,
         "server_role": "owner", "locale": "en", "user_rev": answer.json["user"]["user_rev"],
-        "created_at": "<time>",
+        "created_at": "<time>", "bio": "", "timezone": "UTC", "settings": {},
+        "privacy": {
+            "last_seen": "everyone", "read_receipts": true, "typing": true, "who_can_dm": "everyone",
+            "who_can_add_me": "everyone", "discoverable": true,
+        },
     });
     answer.check(201, &json!({"user": me, "token": token}));
 
@@ -91,6 +96,8 @@ async fn people_are_found_and_shown() {
     let server = Server::start().await;
     let (sam, anna) = (server.person("sam").await, server.person("anna").await);
     let shown = user(&anna, "anna");
+    let mut with_bio = shown.clone();
+    with_bio["bio"] = json!("");
     let found = json!({"items": [shown], "next_cursor": null});
     server
         .get("/users?q=ann")
@@ -115,7 +122,7 @@ async fn people_are_found_and_shown() {
         .by(&sam)
         .send()
         .await
-        .check(200, &shown);
+        .check(200, &with_bio);
     let presence = server
         .get(&format!("/presence?user_ids={},{},77", anna.id, sam.id))
         .by(&sam)

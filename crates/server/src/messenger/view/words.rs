@@ -1,6 +1,7 @@
 //! Words of the API that are one of a few.
 
-use serde::Serialize;
+use chinwag_messenger::Openness;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Person or program.
@@ -54,4 +55,34 @@ pub(in crate::messenger) enum PresenceState {
     )]
     Away,
     Offline,
+}
+
+/// For whom something is.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Openness)]
+pub(in crate::messenger) enum OpennessWord {
+    Everyone,
+    Contacts,
+    Nobody,
+}
+
+impl OpennessWord {
+    pub(in crate::messenger) fn meant(self) -> Openness {
+        match self {
+            Self::Everyone => Openness::Everyone,
+            Self::Contacts => Openness::Contacts,
+            Self::Nobody => Openness::Nobody,
+        }
+    }
+}
+
+impl From<Openness> for OpennessWord {
+    fn from(openness: Openness) -> Self {
+        match openness {
+            Openness::Everyone => Self::Everyone,
+            Openness::Contacts => Self::Contacts,
+            Openness::Nobody => Self::Nobody,
+        }
+    }
 }

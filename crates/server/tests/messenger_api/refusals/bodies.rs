@@ -144,7 +144,7 @@ async fn unknown_routes_and_methods_are_problems_too() {
         (Method::DELETE, "/conversations/1", "GET,HEAD"),
         (Method::PUT, "/conversations", "GET,HEAD,POST"),
         (Method::GET, "/auth/login", "POST"),
-        (Method::PATCH, "/me", "GET,HEAD"),
+        (Method::PUT, "/me", "GET,HEAD,PATCH"),
     ];
     for (method, path, allow) in allowed {
         let answer = server.ask(method, path).send().await;
