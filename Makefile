@@ -51,6 +51,7 @@ check: web/dist/index.html
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	cd web && $(NPM) run lint
 	$(MAKE) test
+	scripts/instructions
 
 ## bench: measure the release build against what the kernel costs, and against the rival if there is one
 bench: build

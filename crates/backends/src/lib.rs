@@ -4,4 +4,4 @@ mod sql;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use sql::{OpenError, SqlStore};
+pub use sql::{ArchiveError, OpenError, SqlStore};

@@ -5,6 +5,7 @@
 mod accounts;
 mod append;
 mod apps;
+mod archive;
 mod catch_up;
 mod changes;
 mod conversations;
@@ -27,5 +28,6 @@ mod tests;
 mod webhooks;
 mod writer;
 
+pub use archive::ArchiveError;
 pub use postgres::OpenError;
 pub use store::SqlStore;

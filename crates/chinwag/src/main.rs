@@ -1,6 +1,7 @@
 //! A private messenger and the realtime engine under it, in one binary. This file is the command line.
 
 mod app;
+mod archive;
 mod config;
 mod laravel_env;
 mod secrets;
@@ -18,6 +19,7 @@ use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::archive::Archive;
 use crate::config::{Config, Sources};
 
 /// A private messenger and the realtime engine under it.
@@ -56,6 +58,16 @@ enum Command {
     },
     /// Measure this server on this machine: cost of a delivery, memory of a connection, latencies, messages a second.
     Bench(chinwag_bench::Plan),
+    /// Write everything the store holds into one file, which `import` reads into any other store.
+    Export {
+        /// The file, which must not exist yet.
+        file: PathBuf,
+    },
+    /// Read what `export` wrote into this store, which must be empty; no server may run on it.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
     /// Add and list people, and set passwords.
     #[command(subcommand)]
     User(user::UserCommand),
@@ -107,6 +119,8 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             print(&laravel_env::block(&config?, url.as_deref())?);
             Ok(())
         }
+        Some(Command::Export { file }) => archive::run(&config?, &Archive::Export(file)),
+        Some(Command::Import { file }) => archive::run(&config?, &Archive::Import(file)),
         Some(Command::App(command)) => {
             let config = config?;
             let runtime = tokio::runtime::Builder::new_current_thread()

@@ -112,6 +112,14 @@ for (const given of ['ws', '/ws/', '/a/b']) {
   });
 }
 
+test('(5) elsewhere than under /app a WebSocket is refused with 404', withSockets({}, async ({ tcp }) => {
+  for (const path of ['/nowhere', '/', '/app', '/app/', `/app/${APP.key}/more`, `/ws/app/${APP.key}`]) {
+    const socket = await tcp();
+    socket.write(handshake(path));
+    await socket.receives(/^HTTP\/1\.1 404 /);
+  }
+}));
+
 test('(6) TLS: the same port serves wss and https when a certificate is given', async (t) => {
   const { cert, key, ca } = await certificate(t);
   const environment = asChinwag({ CHINWAG_TLS_CERTIFICATE: cert, CHINWAG_TLS_KEY: key });
