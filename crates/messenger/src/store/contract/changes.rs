@@ -59,7 +59,7 @@ pub async fn an_edit_replaces_the_words_everywhere(store: Arc<dyn Store>) {
         .changes(&bob, id, reply.rev, 10)
         .await
         .expect("changes");
-    assert_eq!(changes.messages, [edited.clone()]);
+    assert_eq!(changes.messages, std::slice::from_ref(&edited));
 
     // The same words again are no change, and what was sent under the key is still known.
     assert_eq!(
