@@ -16,6 +16,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chinwag_engine::{AppOptions, ClientEvents, MessageRate, Pings, Secret};
+use chinwag_messenger::Options;
 
 pub(crate) use apps::FileApp;
 use chinwag_server::laravel::ChannelRule;
@@ -39,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) name: String,
     /// May people register.
     pub(crate) registration_open: bool,
+    /// What the messenger allows in numbers.
+    pub(crate) limits: Options,
     /// Is there a proxy to believe.
     pub(crate) trust_proxy: bool,
     /// Files of certificate and key.
@@ -505,6 +508,7 @@ impl Reader {
             },
             name: self.text("name"),
             registration_open: self.one_of("registration", &[("open", true), ("closed", false)]),
+            limits: self.limits(),
             trust_proxy: self.flag("trust_proxy"),
             tls,
             cors_origins,
@@ -525,6 +529,22 @@ impl Reader {
             app,
             cache_ttl_ms: self.positive("app.cache_ttl_s") as u64 * 1_000,
             notices: Vec::new(),
+        }
+    }
+}
+
+impl Reader {
+    fn limits(&mut self) -> Options {
+        Options {
+            title_chars_max: self.positive("limits.title_chars"),
+            description_chars_max: self.positive("limits.description_chars"),
+            group_members_max: self.positive("limits.group_members"),
+            group_admins_max: self.positive("limits.group_admins"),
+            groups_per_day_max: self.positive("limits.groups_per_day"),
+            conversations_max: self.positive("limits.conversations"),
+            invites_max: self.positive("limits.invites"),
+            invite_life_s: self.positive("limits.invite_life_s") as u64,
+            ..Options::default()
         }
     }
 }

@@ -292,6 +292,12 @@ impl Engine {
         self.node.disconnect(connection, app, channel);
     }
 
+    /// Closes the connection, wherever on this node it lives and if it is subscribed to the channel, in a way that
+    /// its client comes back at once; then it is asked anew what it may listen to.
+    pub fn renew(&self, connection: ConnectionId, app: AppNumber, channel: &ChannelName) {
+        self.node.renew(connection, app, channel);
+    }
+
     /// Closes all connections of the user, on every node, in a way that its clients do not come back by
     /// themselves. The connections know whose they are; each protocol has its own ways to tell.
     pub async fn disconnect_user(&self, app: AppNumber, user: UserId) -> Result<(), BrokerError> {

@@ -305,11 +305,7 @@ impl Messenger {
         if query.chars().count() > 200 {
             return Err(SearchPeopleError::QueryTooLong);
         }
-        let name = text::name(query.trim().trim_start_matches('@'));
-        let prefix = text::folded(&name)
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ");
+        let prefix = text::prefix(query);
         if prefix.is_empty() {
             return Err(SearchPeopleError::EmptyQuery);
         }

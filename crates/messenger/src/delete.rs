@@ -13,6 +13,9 @@ pub enum DeleteError {
     /// One of them is not the caller's to delete.
     #[error("this message is not yours to delete")]
     NotAllowed,
+    /// Too late.
+    #[error("it is too late to delete this message")]
+    WindowClosed,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -23,6 +26,7 @@ impl From<DeleteRefusal> for DeleteError {
         match refusal {
             DeleteRefusal::NotFound => Self::NotFound,
             DeleteRefusal::NotAllowed => Self::NotAllowed,
+            DeleteRefusal::WindowClosed => Self::WindowClosed,
         }
     }
 }

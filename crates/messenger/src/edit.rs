@@ -19,6 +19,9 @@ pub enum EditError {
     /// It is a tombstone.
     #[error("the message was deleted")]
     Deleted,
+    /// The conversation allows no edits.
+    #[error("messages are not edited here")]
+    Disabled,
     /// Too late.
     #[error("it is too late to edit this message")]
     WindowClosed,
@@ -43,6 +46,7 @@ impl From<EditRefusal> for EditError {
             EditRefusal::NotAuthor => Self::NotAuthor,
             EditRefusal::NotEditable => Self::NotEditable,
             EditRefusal::Deleted => Self::Deleted,
+            EditRefusal::Disabled => Self::Disabled,
             EditRefusal::WindowClosed => Self::WindowClosed,
             EditRefusal::Stale => Self::Stale,
         }

@@ -1,6 +1,19 @@
 //! What happened, for those who should hear of it at once.
 
-use crate::{ConversationId, LoginId, Me, Member, Message, MessageId, Timestamp, UserId};
+use crate::{
+    ConversationId, LoginId, Me, Member, MemberState, Message, MessageId, SettingsChange, Timestamp, UserId,
+};
+
+/// Why a conversation went from somebody's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemovalReason {
+    /// The user left.
+    Left,
+    /// Somebody removed the user.
+    Removed,
+    /// It is no more.
+    Deleted,
+}
 
 /// Who hears of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +84,8 @@ pub enum Event {
         added: Vec<Member>,
         /// Who went.
         removed: Vec<UserId>,
+        /// Whose role changed.
+        updated: Vec<Member>,
         /// How many there are now.
         member_count: u32,
         /// The note about it in the conversation.
@@ -80,6 +95,52 @@ pub enum Event {
     ConversationAdded {
         /// Which.
         conversation: ConversationId,
+        /// The user's own change number.
+        user_rev: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// A conversation went from the user's list.
+    ConversationRemoved {
+        /// Which.
+        conversation: ConversationId,
+        /// Whose list.
+        user: UserId,
+        /// The user's own change number.
+        user_rev: u64,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: RemovalReason,
+    },
+    /// Settings of a conversation changed.
+    ConversationUpdated {
+        /// Which.
+        conversation: ConversationId,
+        /// The change's number.
+        rev: u64,
+        /// When.
+        at: Timestamp,
+        /// The new values.
+        changed: SettingsChange,
+        /// The note about it in the conversation.
+        message: Option<Message>,
+    },
+    /// A conversation was deleted for all.
+    ConversationDeleted {
+        /// Which.
+        conversation: ConversationId,
+        /// The change's number, its last one.
+        rev: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// The user's private part of a conversation changed.
+    MemberStateChanged {
+        /// As it is now.
+        my: MemberState,
+        /// Whether the conversation is out of the list.
+        hidden: bool,
         /// The user's own change number.
         user_rev: u64,
         /// When.

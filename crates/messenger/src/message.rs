@@ -3,7 +3,7 @@
 use crate::store::{AppendRefusal, Appended, NewMessage, StoreError};
 use crate::{
     AccessError, Audience, Caller, ClientId, ConversationId, Event, Feed, MessageId, Messenger, Options,
-    Timestamp, UserId, text,
+    PolicyChange, Timestamp, UserId, text,
 };
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -33,6 +33,38 @@ pub enum SystemEvent {
     MembersAdded {
         /// Who.
         users: Vec<UserId>,
+    },
+    /// The author came by an invite.
+    MemberJoined,
+    /// Somebody was removed.
+    MemberRemoved {
+        /// Who.
+        user: UserId,
+    },
+    /// The author left.
+    MemberLeft {
+        /// Who has the group now, if the author had it.
+        new_owner: Option<UserId>,
+    },
+    /// The group was given to another member.
+    OwnerChanged {
+        /// To whom.
+        user: UserId,
+    },
+    /// The group has another title.
+    TitleChanged {
+        /// The new one.
+        title: String,
+    },
+    /// The group has another description, or none any more.
+    DescriptionChanged {
+        /// The new one.
+        description: Option<String>,
+    },
+    /// Policies changed.
+    PolicyChanged {
+        /// The new values.
+        policies: PolicyChange,
     },
     /// A message was pinned.
     Pinned {

@@ -11,8 +11,15 @@
 mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
+mod groups;
+mod my_states;
 mod people;
 
+pub use groups::{
+    Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
+    StepKind,
+};
+pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 
 pub use changes::{
@@ -22,8 +29,8 @@ pub use changes::{
 
 use crate::{
     Account, AccountKind, Advance, Changes, ClientId, Conversation, ConversationId, History, HistoryRange,
-    ListItem, Login, LoginId, Member, MemberState, Message, MessageId, ServerRole, Timestamp, UserId,
-    Username,
+    ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole, Timestamp,
+    UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -36,6 +43,9 @@ pub trait Store:
     Accounts
     + Logins
     + Conversations
+    + Groups
+    + Invites
+    + MyStates
     + Messages
     + Receipts
     + CatchUp
@@ -47,10 +57,13 @@ pub trait Store:
 {
 }
 
-impl<
+impl<T> Store for T where
     T: Accounts
         + Logins
         + Conversations
+        + Groups
+        + Invites
+        + MyStates
         + Messages
         + Receipts
         + CatchUp
@@ -58,8 +71,7 @@ impl<
         + Contacts
         + MessageChanges
         + Send
-        + Sync,
-> Store for T
+        + Sync
 {
 }
 
@@ -221,6 +233,12 @@ pub struct GroupRecord {
     pub creator: UserId,
     /// The others, without repetition, all existing.
     pub others: Vec<UserId>,
+    /// What it allows whom.
+    pub policies: Policies,
+    /// Most groups the creator may have created within 24 hours, this one included.
+    pub per_day_max: usize,
+    /// Most conversations the creator may be in, this one included.
+    pub conversations_max: usize,
     /// When.
     pub at: Timestamp,
 }
@@ -249,6 +267,38 @@ pub struct GroupCreated {
     pub added: Option<(Message, Vec<Member>)>,
 }
 
+/// Why a group was not created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupRefusal {
+    /// The creator has created too many lately; when there is room again.
+    TooManyToday {
+        /// Seconds until then.
+        retry_after_s: u64,
+    },
+    /// The creator is in too many conversations.
+    TooManyConversations,
+}
+
+/// Which part of somebody's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListQuery {
+    /// Only what is in the archive, or only what is not.
+    pub archived: Option<bool>,
+    /// After this place.
+    pub after: Option<ListPlace>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A place in somebody's list: pinned conversations come first, by their order, then the others by activity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListPlace {
+    /// Among the pinned ones.
+    Pinned(i64, ConversationId),
+    /// Among the others.
+    Active(Timestamp, ConversationId),
+}
+
 /// Conversations and their members.
 #[async_trait]
 pub trait Conversations {
@@ -267,17 +317,16 @@ pub trait Conversations {
         &self,
         record: GroupRecord,
         announce: Announce<GroupCreated>,
-    ) -> Result<GroupCreated, StoreError>;
-    /// The viewer's conversations from the newest activity down, after the given place. Members and their
+    ) -> Result<Result<GroupCreated, GroupRefusal>, StoreError>;
+    /// The viewer's conversations, pinned ones first, then from the newest activity down. Members and their
     /// watermarks are left out above `receipts_members_max` members.
     async fn list(
         &self,
         viewer: UserId,
-        after: Option<(Timestamp, ConversationId)>,
-        limit: usize,
+        query: ListQuery,
         receipts_members_max: usize,
     ) -> Result<Vec<ListItem>, StoreError>;
-    /// One of them; `None` when the viewer is not an active member.
+    /// One of them, or one that is hidden or was left; `None` when the viewer never was a member.
     async fn list_item(
         &self,
         viewer: UserId,
@@ -290,8 +339,6 @@ pub trait Conversations {
         user: UserId,
         id: ConversationId,
     ) -> Result<Option<(Conversation, MemberState)>, StoreError>;
-    /// The active members by id.
-    async fn members(&self, id: ConversationId) -> Result<Vec<Member>, StoreError>;
     /// The ids of the active members, ascending.
     async fn member_ids(&self, id: ConversationId) -> Result<Vec<UserId>, StoreError>;
     /// The other person of each of the user's direct conversations, ascending.
@@ -358,7 +405,8 @@ pub trait Messages {
         new: NewMessage,
         announce: Announce<Appended>,
     ) -> Result<Result<Appended, AppendRefusal>, StoreError>;
-    /// A page of what the reader may see, ascending by seq; `None` when it is not an active member.
+    /// A page of what the reader may see, ascending by seq; `None` when it never was a member. Who left sees
+    /// what there was then.
     async fn history(
         &self,
         reader: UserId,
@@ -467,7 +515,7 @@ pub trait CatchUp {
         receipts_members_max: usize,
     ) -> Result<Option<Touched>, StoreError>;
     /// What changed in a conversation after a rev; more than `changes_max` pending, or a rev that never was,
-    /// resets. `None` when the reader is not an active member.
+    /// resets. Who left learns what there was to know then. `None` when the reader never was a member.
     async fn changes(
         &self,
         reader: UserId,

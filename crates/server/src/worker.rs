@@ -320,7 +320,14 @@ impl Worker {
                     app,
                     channel,
                 }) => {
-                    self.disconnect(now, connection, app, &channel);
+                    self.close_subscribed(now, connection, app, &channel, Input::Disconnect);
+                }
+                Item::Engine(Inboxed::Renew {
+                    connection,
+                    app,
+                    channel,
+                }) => {
+                    self.close_subscribed(now, connection, app, &channel, Input::Renew);
                 }
                 Item::Engine(Inboxed::DisconnectUser { app, user }) => self.disconnect_user(now, app, &user),
                 Item::Engine(Inboxed::CloseApp(app)) => self.close_app(now, app),
@@ -354,7 +361,14 @@ impl Worker {
         }
     }
 
-    fn disconnect(&self, now: Millis, id: ConnectionId, app: AppNumber, channel: &ChannelName) {
+    fn close_subscribed(
+        &self,
+        now: Millis,
+        id: ConnectionId,
+        app: AppNumber,
+        channel: &ChannelName,
+        order: Input<'_>,
+    ) {
         let connection = {
             let (hub, connections) = (self.hub.borrow(), self.connections.borrow());
             let found = hub
@@ -363,7 +377,7 @@ impl Worker {
             found.map(|slot| connections[slot.0 as usize].clone())
         };
         if let Some(connection) = connection {
-            connection.input(now, Input::Disconnect, &self.options);
+            connection.input(now, order, &self.options);
             connection.flush();
             self.arm(&connection);
         }

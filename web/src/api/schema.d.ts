@@ -289,7 +289,39 @@ export interface paths {
         get: operations["get_conversations_id"];
         put?: never;
         post?: never;
+        delete: operations["delete_conversations_id"];
+        options?: never;
+        head?: never;
+        patch: operations["patch_conversations_id"];
+        trace?: never;
+    };
+    "/conversations/{id}/bans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_conversations_id_bans"];
+        put?: never;
+        post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{id}/bans/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["delete_conversations_id_bans_user_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -311,6 +343,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/conversations/{id}/clear": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_conversations_id_clear"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{id}/invites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_conversations_id_invites"];
+        put?: never;
+        post: operations["post_conversations_id_invites"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{id}/leave": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_conversations_id_leave"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{id}/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["patch_conversations_id_me"];
+        trace?: never;
+    };
     "/conversations/{id}/members": {
         parameters: {
             query?: never;
@@ -320,11 +416,27 @@ export interface paths {
         };
         get: operations["get_conversations_id_members"];
         put?: never;
-        post?: never;
+        post: operations["post_conversations_id_members"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/conversations/{id}/members/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["delete_conversations_id_members_user_id"];
+        options?: never;
+        head?: never;
+        patch: operations["patch_conversations_id_members_user_id"];
         trace?: never;
     };
     "/conversations/{id}/messages": {
@@ -359,6 +471,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/conversations/{id}/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_conversations_id_transfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -369,6 +497,38 @@ export interface paths {
         get: operations["get_health"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/invites/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_invites_token"];
+        put?: never;
+        post?: never;
+        delete: operations["delete_invites_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/invites/{token}/join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_invites_token_join"];
         delete?: never;
         options?: never;
         head?: never;
@@ -669,6 +829,14 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description People after they were added. */
+        Added: {
+            added: components["schemas"]["ListedMember"][];
+            unchanged: number[];
+        };
+        Adding: {
+            user_ids: number[];
+        };
         App: {
             created_at: components["schemas"]["Moment"];
             id: string;
@@ -726,6 +894,13 @@ export interface components {
         Apps: {
             items: components["schemas"]["App"][];
         };
+        /** @description Somebody who may not come back. */
+        Ban: {
+            banned_at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            banned_by: number;
+            user: components["schemas"]["User"];
+        };
         /** @description Somebody whom the caller blocks. */
         Blocked: {
             created_at: components["schemas"]["Moment"];
@@ -781,6 +956,9 @@ export interface components {
             members_rev: number;
             /** Format: int64 */
             owner_id: number | null;
+            policies: components["schemas"]["Policies"];
+            /** Format: int64 */
+            settings_rev: number;
             state: string;
             title: string | null;
         };
@@ -789,6 +967,12 @@ export interface components {
          * @enum {string}
          */
         ConversationKind: "direct" | "group" | "self";
+        ConversationUpdate: {
+            description?: string | null;
+            policies?: components["schemas"]["PolicyWish"] | null;
+            purge_existing?: boolean | null;
+            title?: string | null;
+        };
         Credentials: {
             cookie?: boolean;
             device_name?: string | null;
@@ -811,6 +995,26 @@ export interface components {
             last_used_at: components["schemas"]["Moment"];
             name: string;
         };
+        /** @description What somebody has begun to write. */
+        Draft: {
+            attachments: string[];
+            body: string;
+            /** Format: int64 */
+            reply_to: number | null;
+            updated_at: components["schemas"]["Moment"];
+        };
+        DraftUpdate: {
+            attachments?: string[];
+            based_on?: string | null;
+            body?: string;
+            /** Format: int64 */
+            reply_to?: number | null;
+        };
+        /**
+         * @description What becomes of the words that an edit replaces.
+         * @enum {string}
+         */
+        EditHistory: "off" | "restricted" | "members";
         Editing: {
             body: string;
         };
@@ -859,6 +1063,38 @@ export interface components {
             /** Format: int64 */
             last_seq: number;
         };
+        /**
+         * @description What newcomers see of the past.
+         * @enum {string}
+         */
+        HistoryForNewMembers: "all" | "since_join";
+        /** @description An invite; its token only in the answer that creates it. */
+        Invite: {
+            /** Format: int64 */
+            conversation_id: number;
+            created_at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            created_by: number;
+            expires_at: components["schemas"]["Moment"] | null;
+            /** Format: uuid */
+            id: string;
+            /** Format: int64 */
+            max_uses: number | null;
+            revoked_at: components["schemas"]["Moment"] | null;
+            token?: string;
+            /** Format: int64 */
+            uses: number;
+        };
+        /** @description What is behind an invite. */
+        InvitePreview: {
+            /** Format: int64 */
+            conversation_id: number;
+            description: string | null;
+            is_member: boolean;
+            /** Format: int32 */
+            member_count: number;
+            title: string | null;
+        };
         /** @description Items without more to come. */
         Items_ChangesOf: {
             items: (components["schemas"]["Outcome_Changes"] & {
@@ -896,9 +1132,16 @@ export interface components {
             bio_chars: number;
             body_bytes: number;
             body_chars: number;
+            conversations: number;
+            description_chars: number;
             devices: number;
             display_name_chars: number;
+            group_admins: number;
             group_members: number;
+            groups_per_day: number;
+            /** Format: int64 */
+            invite_life_s: number;
+            invites: number;
             page_size: number;
             page_size_max: number;
             password_chars_min: number;
@@ -918,6 +1161,16 @@ export interface components {
             unread_count: number;
             /** Format: int32 */
             unread_mentions: number;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
+        List_Ban: {
+            items: {
+                banned_at: components["schemas"]["Moment"];
+                /** Format: int64 */
+                banned_by: number;
+                user: components["schemas"]["User"];
+            }[];
+            next_cursor: string | null;
         };
         /** @description A list that ends here, or goes on at the cursor. */
         List_Blocked: {
@@ -969,6 +1222,26 @@ export interface components {
             items: {
                 name: string;
                 subscribers: number;
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
+        List_Invite: {
+            items: {
+                /** Format: int64 */
+                conversation_id: number;
+                created_at: components["schemas"]["Moment"];
+                /** Format: int64 */
+                created_by: number;
+                expires_at?: components["schemas"]["Moment"] | null;
+                /** Format: uuid */
+                id: string;
+                /** Format: int64 */
+                max_uses?: number | null;
+                revoked_at?: components["schemas"]["Moment"] | null;
+                token?: string;
+                /** Format: int64 */
+                uses: number;
             }[];
             next_cursor: string | null;
         };
@@ -1101,23 +1374,38 @@ export interface components {
          * @example 2026-03-12T14:05:09.120Z
          */
         Moment: string;
+        /** @description One's own part of a conversation. */
         My: {
             archived: boolean;
             /** Format: int64 */
             cleared_seq: number;
             /** Format: int64 */
             delivered_seq: number;
+            draft: components["schemas"]["Draft"] | null;
+            hidden_from_list: boolean;
             /** Format: int64 */
             history_from_seq: number;
             /** Format: int64 */
             joined_seq: number;
+            left_at: components["schemas"]["Moment"] | null;
             marked_unread: boolean;
             muted_until: components["schemas"]["Moment"] | null;
+            notify: components["schemas"]["Notify"];
             /** Format: int64 */
             pinned_order: number | null;
             role: components["schemas"]["Role"];
             /** Format: int64 */
             seen_seq: number;
+        };
+        MyUpdate: {
+            archived?: boolean | null;
+            draft?: components["schemas"]["DraftUpdate"] | null;
+            marked_unread?: boolean | null;
+            /** Format: date-time */
+            muted_until?: string | null;
+            notify?: components["schemas"]["Notify"] | null;
+            /** Format: int32 */
+            pinned_order?: number | null;
         };
         NewApp: {
             id: string;
@@ -1128,9 +1416,21 @@ export interface components {
             data: unknown;
             name: string;
         };
+        NewInvite: {
+            /** Format: int64 */
+            expires_in_s?: number | null;
+            /** Format: int64 */
+            max_uses?: number | null;
+        };
+        /**
+         * @description What somebody wants to be notified of.
+         * @enum {string}
+         */
+        Notify: "all" | "mentions" | "none";
         Opening: {
             kind: components["schemas"]["OpeningKind"];
             member_ids?: number[] | null;
+            policies?: components["schemas"]["PolicyWish"] | null;
             title?: string | null;
             /** Format: int64 */
             user_id?: number | null;
@@ -1177,6 +1477,32 @@ export interface components {
         Person: components["schemas"]["User"] & {
             bio: string;
         };
+        /** @description The policies of a conversation. */
+        Policies: {
+            /** Format: int64 */
+            delete_window_s: number | null;
+            edit_history: components["schemas"]["EditHistory"];
+            /** Format: int64 */
+            edit_window_s: number | null;
+            history_for_new_members: components["schemas"]["HistoryForNewMembers"];
+            info: components["schemas"]["Who"];
+            invite: components["schemas"]["Who"];
+            pin: components["schemas"]["Who"];
+            post: components["schemas"]["Who"];
+        };
+        /** @description Policies as a client wishes them; what is absent stays. */
+        PolicyWish: {
+            /** Format: int64 */
+            delete_window_s?: number | null;
+            edit_history?: components["schemas"]["EditHistory"] | null;
+            /** Format: int64 */
+            edit_window_s?: number | null;
+            history_for_new_members?: components["schemas"]["HistoryForNewMembers"] | null;
+            info?: components["schemas"]["Who"] | null;
+            invite?: components["schemas"]["Who"] | null;
+            pin?: components["schemas"]["Who"] | null;
+            post?: components["schemas"]["Who"] | null;
+        };
         /** @description Whether somebody is there. */
         PresenceOf: {
             last_seen_at: components["schemas"]["Moment"] | null;
@@ -1211,6 +1537,11 @@ export interface components {
         Problem: {
             /** @description Stable; for programs. */
             code: string;
+            /**
+             * Format: int64
+             * @description The new group to which the others were added.
+             */
+            conversation_id?: number;
             /** @description For developers. */
             detail: string;
             /** @description Which fields are at fault. */
@@ -1221,6 +1552,8 @@ export interface components {
             title: string;
             /** @description `/errors/` and the code. */
             type: string;
+            /** @description Who could not be added. */
+            user_ids?: number[];
         };
         /** @description What is left out, or null, stays. */
         ProfilePatch: {
@@ -1303,6 +1636,11 @@ export interface components {
          * @enum {string}
          */
         Role: "owner" | "admin" | "member";
+        RoleUpdate: {
+            role: components["schemas"]["RoleWish"];
+        };
+        /** @enum {string} */
+        RoleWish: "owner" | "admin" | "member";
         Rotation: {
             /** Format: int64 */
             keep_s?: number | null;
@@ -1370,18 +1708,13 @@ export interface components {
         System: {
             /** Format: int64 */
             actor_id: number;
-            data: components["schemas"]["SystemData"];
+            /** @description What it is about, by event; see docs/API.md. */
+            data: Record<string, never>;
             event: string;
         };
-        SystemData: {
-            title: string;
-        } | {
-            user_ids: number[];
-        } | {
+        Transfer: {
             /** Format: int64 */
-            message_id: number;
-            /** Format: int64 */
-            seq: number;
+            user_id: number;
         };
         User: {
             deleted: boolean;
@@ -1401,6 +1734,11 @@ export interface components {
             /** Format: int64 */
             conversation_id: number;
         };
+        /**
+         * @description Who may do something.
+         * @enum {string}
+         */
+        Who: "all" | "admins";
     };
     responses: {
         /** @description Why not */
@@ -1970,6 +2308,8 @@ export interface operations {
     get_conversations: {
         parameters: {
             query?: {
+                /** @description Only what is in the archive, or only what is not. */
+                archived?: boolean;
                 limit?: number;
                 /** @description Where the page before ended. */
                 cursor?: string;
@@ -1980,7 +2320,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The caller's conversations, newest activity first */
+            /** @description The caller's conversations: pinned ones, then by newest activity */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2063,6 +2403,106 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    delete_conversations_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted for all, or for the caller */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patch_conversations_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationUpdate"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListItem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_conversations_id_bans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who is kept out */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Ban"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_conversations_id_bans_user_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_conversations_id_changes: {
         parameters: {
             query?: {
@@ -2097,7 +2537,7 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    get_conversations_id_members: {
+    post_conversations_id_clear: {
         parameters: {
             query?: never;
             header?: never;
@@ -2108,7 +2548,144 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Its active members */
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListItem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_conversations_id_invites: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Invite"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_conversations_id_invites: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewInvite"];
+            };
+        };
+        responses: {
+            /** @description Created; the token is told this once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invite"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_conversations_id_leave: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patch_conversations_id_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MyUpdate"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListItem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_conversations_id_members: {
+        parameters: {
+            query?: {
+                /** @description How a username, or a word of a display name, begins. */
+                q?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Members by id */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2119,6 +2696,84 @@ export interface operations {
             };
             /** @description The client has it, by its If-None-Match */
             304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_conversations_id_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Adding"];
+            };
+        };
+        responses: {
+            /** @description Who came, and who was there already */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Added"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_conversations_id_members_user_id: {
+        parameters: {
+            query?: {
+                /** @description Keep the member from coming back. */
+                ban?: boolean;
+            };
+            header?: never;
+            path: {
+                id: number;
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patch_conversations_id_members_user_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleUpdate"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2224,6 +2879,31 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    post_conversations_id_transfer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Transfer"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_health: {
         parameters: {
             query?: never;
@@ -2248,6 +2928,90 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_invites_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is behind it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitePreview"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_invites_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the invite */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_invites_token_join: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A member already */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListItem"];
+                };
+            };
+            /** @description Joined */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListItem"];
+                };
             };
             default: components["responses"]["Problem"];
         };

@@ -168,10 +168,11 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
   function onEvent(name: RealtimeEvent, data: unknown): void {
     switch (name) {
       case 'message.created':
-      case 'members.changed': {
+      case 'members.changed':
+      case 'conversation.updated': {
         const event = { ...(data as ConversationEvent), name }
         store.applyEvent(event)
-        if (name === 'members.changed') void sync.repair(event.conversation_id).catch(() => {})
+        if (name !== 'message.created') void sync.repair(event.conversation_id).catch(() => {})
         break
       }
       case 'message.updated':
@@ -190,6 +191,10 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
           .catch(() => {})
         break
       }
+      case 'conversation.deleted':
+      case 'conversation.removed':
+        store.removeItem((data as { conversation_id: number }).conversation_id)
+        break
       case 'me.updated':
         store.applyMe((data as { me: Me }).me)
         break

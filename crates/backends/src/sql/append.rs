@@ -6,9 +6,7 @@ use super::query::{execute, larger, places, query, row_places};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
 use super::writer::Group;
 use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage};
-use chinwag_messenger::{
-    ClientId, Message, MessageId, MessageKind, PostPolicy, Quote, Role, Timestamp, UserId,
-};
+use chinwag_messenger::{ClientId, Message, MessageId, MessageKind, Quote, Timestamp, UserId};
 use sea_orm::{DatabaseTransaction, DbErr, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -120,7 +118,7 @@ fn check(
 ) -> Result<Option<Quote>, AppendRefusal> {
     let head = heads.find(new.conversation.0).ok_or(AppendRefusal::NotFound)?;
     let member = head.members.get(&new.author).ok_or(AppendRefusal::NotFound)?;
-    if head.post == PostPolicy::Admins && member.role == Role::Member {
+    if !head.post.includes(member.role) {
         return Err(AppendRefusal::PostingRestricted);
     }
     let Some(answered) = new.reply_to else {
@@ -147,7 +145,8 @@ async fn mark_past_members(
         if !matches!(outcome, Some(Err(AppendRefusal::NotFound))) {
             continue;
         }
-        let sql = "SELECT 1 FROM member WHERE conversation_id = ? AND user_id = ?";
+        let sql = "SELECT 1 FROM member m JOIN conversation c ON c.id = m.conversation_id \
+             WHERE m.conversation_id = ? AND m.user_id = ? AND c.deleted_at IS NULL";
         let past = query(tx, sql, vec![new.conversation.0.into(), new.author.0.into()]).await?;
         if !past.is_empty() {
             *outcome = Some(Err(AppendRefusal::NotAMember));

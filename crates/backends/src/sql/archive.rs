@@ -41,6 +41,8 @@ const TABLES: &[(&str, &[&str])] = &[
     ("conversation", &["id"]),
     ("member", &["conversation_id", "user_id"]),
     ("message", &["id"]),
+    ("ban", &["conversation_id", "user_id"]),
+    ("invite", &["id"]),
     ("message_version", &["message_id", "version"]),
     ("reaction", &["message_id", "user_id", "emoji"]),
     ("mention", &["conversation_id", "seq", "user_id"]),

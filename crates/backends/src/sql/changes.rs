@@ -1,6 +1,7 @@
 //! Changes of stored messages: edits, deletions, reactions. Each is a job of its own under the conversation's next
 //! rev, which it stamps on every row it touches.
 
+use super::conversations::standing;
 use super::heads::HeadMember;
 use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
@@ -11,13 +12,10 @@ use chinwag_messenger::store::{
     ReactRecord, ReactRefusal, Reacted, StoreError, Told,
 };
 use chinwag_messenger::{
-    ConversationId, ConversationKind, Message, MessageId, PostPolicy, ReactionSummary, Role, UserId,
+    ConversationId, ConversationKind, Message, MessageId, Policies, ReactionSummary, Role, Timestamp, UserId,
 };
 use sea_orm::{DbErr, Value};
 use std::collections::BTreeMap;
-
-/// How long after it was sent a message can be edited.
-const EDIT_WINDOW_MS: i64 = 48 * 60 * 60 * 1_000;
 
 /// People named in the summary of a reaction.
 const NAMED_MAX: usize = 3;
@@ -96,6 +94,19 @@ async fn subject(
     Ok(member.map(|member| (message, member)))
 }
 
+/// What the conversation of somebody who is in it allows.
+async fn policies(group: &Group, user: UserId, id: ConversationId) -> Result<Policies, DbErr> {
+    let standing = standing(&group.tx, user, id).await?;
+    let (conversation, _) = standing.ok_or_else(|| corrupt("a member who vanished"))?;
+    Ok(conversation.policies)
+}
+
+/// Whether so many seconds have passed since the message was stored; without a number they never have.
+fn is_past(message: &Message, window_s: Option<u64>, now: Timestamp) -> bool {
+    let age_ms = u64::try_from(now.0 - message.created_at.0).unwrap_or(0);
+    window_s.is_some_and(|window_s| age_ms > window_s.saturating_mul(1_000))
+}
+
 /// Takes the conversation's next rev.
 async fn next_rev(group: &mut Group, conversation: i64) -> Result<u64, DbErr> {
     group.dirty = true;
@@ -142,6 +153,9 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
     let Some((mut message, _)) = subject(group, edit.editor, edit.message).await? else {
         return Ok(Err(EditRefusal::NotFound));
     };
+    let edit_window_s = policies(group, edit.editor, message.conversation)
+        .await?
+        .edit_window_s;
     let refusal = if message.is_system() {
         Some(EditRefusal::NotEditable)
     } else if message.author != edit.editor {
@@ -150,7 +164,9 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
         Some(EditRefusal::Deleted)
     } else if message.forwarded_from.is_some() {
         Some(EditRefusal::NotEditable)
-    } else if edit.at.0 - message.created_at.0 > EDIT_WINDOW_MS {
+    } else if edit_window_s == Some(0) {
+        Some(EditRefusal::Disabled)
+    } else if is_past(&message, edit_window_s, edit.at) {
         Some(EditRefusal::WindowClosed)
     } else if edit.if_rev.is_some_and(|rev| rev != message.rev) {
         Some(EditRefusal::Stale)
@@ -201,6 +217,15 @@ async fn delete_all(
         let own = message.author == record.by;
         if message.is_system() || (!own && !may_delete(group, &message, member).await?) {
             return Ok(Err(DeleteRefusal::NotAllowed));
+        }
+        let by_role = member.role != Role::Member;
+        if !by_role && message.deleted_at.is_none() {
+            let window_s = policies(group, record.by, message.conversation)
+                .await?
+                .delete_window_s;
+            if is_past(&message, window_s, record.at) {
+                return Ok(Err(DeleteRefusal::WindowClosed));
+            }
         }
         if message.deleted_at.is_none() {
             let items = living.entry(message.conversation.0).or_default();
@@ -258,7 +283,7 @@ async fn react(group: &mut Group, record: ReactRecord) -> Result<Result<Reacted,
     };
     let conversation = message.conversation.0;
     let post = group.heads.find(conversation).map(|head| head.post);
-    if post == Some(PostPolicy::Admins) && member.role == Role::Member {
+    if post.is_some_and(|post| !post.includes(member.role)) {
         return Ok(Err(ReactRefusal::PostingRestricted));
     }
     if message.is_system() {

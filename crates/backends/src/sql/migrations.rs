@@ -31,6 +31,10 @@ impl MigratorTrait for Migrator {
                 sql: include_str!("migrations/0004_statistics.sql"),
             }),
             Box::new(Step {
+                name: "0010_groups",
+                sql: include_str!("migrations/0010_groups.sql"),
+            }),
+            Box::new(Step {
                 name: "0015_messages",
                 sql: include_str!("migrations/0015_messages.sql"),
             }),

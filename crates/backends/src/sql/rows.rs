@@ -1,12 +1,13 @@
 //! Rows as the messenger's types.
 
 use super::entity::account;
+use super::notes::read_note;
 use chinwag_messenger::{
-    Account, AccountKind, ClientId, Conversation, ConversationId, ConversationKind, MemberState, Mention,
-    Message, MessageId, MessageKind, PostPolicy, Quote, ReactionSummary, Role, ServerRole, SystemEvent,
-    ThreadSummary, Timestamp, UserId, Username,
+    Account, AccountKind, ClientId, Conversation, ConversationId, ConversationKind, EditHistory, KeptDraft,
+    MemberState, Mention, Message, MessageId, MessageKind, Newcomers, Notify, Policies, Quote,
+    ReactionSummary, Role, ServerRole, ThreadSummary, Timestamp, UserId, Username, Who,
 };
-use sea_orm::{DbErr, QueryResult, TryGetable};
+use sea_orm::{DbErr, QueryResult, TryGetable, Value};
 use serde_json::{Value as Json, json};
 
 /// Reads the columns of a row one after the other.
@@ -29,6 +30,15 @@ impl<'r> Columns<'r> {
     pub(super) fn count(&mut self) -> Result<u64, DbErr> {
         let value: i64 = self.take()?;
         u64::try_from(value).map_err(|_| corrupt("a negative number"))
+    }
+
+    /// The same, or nothing.
+    pub(super) fn maybe_count(&mut self) -> Result<Option<u64>, DbErr> {
+        let value: Option<i64> = self.take()?;
+        value
+            .map(u64::try_from)
+            .transpose()
+            .map_err(|_| corrupt("a negative number"))
     }
 
     pub(super) fn time(&mut self) -> Result<Option<Timestamp>, DbErr> {
@@ -101,7 +111,8 @@ pub(super) fn server_role_number(role: ServerRole) -> i64 {
 }
 
 pub(super) const CONVERSATION: &str = "c.id, c.kind, c.title, c.description, c.owner_id, c.created_by, \
-     c.created_at, c.last_seq, c.last_rev, c.members_rev, c.last_activity_at, c.member_count, c.post";
+     c.created_at, c.last_seq, c.last_rev, c.members_rev, c.last_activity_at, c.member_count, c.settings_rev, \
+     c.edit_history, c.edit_window_s, c.delete_window_s, c.post, c.invite, c.info, c.pin, c.newcomers";
 
 pub(super) fn conversation(columns: &mut Columns<'_>) -> Result<Conversation, DbErr> {
     Ok(Conversation {
@@ -117,7 +128,8 @@ pub(super) fn conversation(columns: &mut Columns<'_>) -> Result<Conversation, Db
         members_rev: columns.count()?,
         last_activity_at: Timestamp(columns.take()?),
         member_count: columns.count()? as u32,
-        post: post_policy(columns.take()?),
+        settings_rev: columns.count()?,
+        policies: policies(columns)?,
     })
 }
 
@@ -138,17 +150,59 @@ pub(super) fn conversation_kind_number(kind: ConversationKind) -> i64 {
     }
 }
 
-pub(super) fn post_policy(number: i64) -> PostPolicy {
-    if number == 1 {
-        PostPolicy::Admins
-    } else {
-        PostPolicy::All
-    }
+fn policies(columns: &mut Columns<'_>) -> Result<Policies, DbErr> {
+    Ok(Policies {
+        edit_history: match columns.take::<i64>()? {
+            2 => EditHistory::Members,
+            1 => EditHistory::Restricted,
+            _ => EditHistory::Off,
+        },
+        edit_window_s: seconds(columns)?,
+        delete_window_s: seconds(columns)?,
+        post: who(columns.take()?),
+        invite: who(columns.take()?),
+        info: who(columns.take()?),
+        pin: who(columns.take()?),
+        newcomers: match columns.take::<i64>()? {
+            1 => Newcomers::SinceJoin,
+            _ => Newcomers::SeeAll,
+        },
+    })
+}
+
+fn seconds(columns: &mut Columns<'_>) -> Result<Option<u64>, DbErr> {
+    let seconds = columns.take::<Option<i64>>()?;
+    Ok(seconds.and_then(|seconds| u64::try_from(seconds).ok()))
+}
+
+pub(super) fn who(number: i64) -> Who {
+    if number == 1 { Who::Admins } else { Who::All }
+}
+
+/// The columns `edit_history` to `newcomers`, in the order of [`CONVERSATION`].
+pub(super) fn policy_values(policies: &Policies) -> [Value; 8] {
+    let seconds = |seconds: Option<u64>| Value::from(seconds.map(|seconds| seconds as i64));
+    let who = |who| Value::from(i64::from(who == Who::Admins));
+    let edit_history: i64 = match policies.edit_history {
+        EditHistory::Off => 0,
+        EditHistory::Restricted => 1,
+        EditHistory::Members => 2,
+    };
+    [
+        edit_history.into(),
+        seconds(policies.edit_window_s),
+        seconds(policies.delete_window_s),
+        who(policies.post),
+        who(policies.invite),
+        who(policies.info),
+        who(policies.pin),
+        i64::from(policies.newcomers == Newcomers::SinceJoin).into(),
+    ]
 }
 
 pub(super) const MEMBER: &str = "m.conversation_id, m.user_id, m.role, m.joined_at, m.joined_seq, \
      m.history_from_seq, m.left_at, m.delivered_seq, m.seen_seq, m.cleared_seq, m.muted_until, m.archived, \
-     m.pinned_order, m.marked_unread";
+     m.pinned_order, m.marked_unread, m.left_seq, m.left_rev, m.notify, m.hidden_seq, m.draft, m.draft_at";
 
 pub(super) fn member_state(columns: &mut Columns<'_>) -> Result<MemberState, DbErr> {
     Ok(MemberState {
@@ -166,7 +220,42 @@ pub(super) fn member_state(columns: &mut Columns<'_>) -> Result<MemberState, DbE
         archived: columns.take()?,
         pinned_order: columns.take()?,
         marked_unread: columns.take()?,
+        left_seq: columns.maybe_count()?,
+        left_rev: columns.maybe_count()?,
+        notify: match columns.take::<i64>()? {
+            2 => Notify::Nothing,
+            1 => Notify::Mentions,
+            _ => Notify::All,
+        },
+        hidden_seq: columns.maybe_count()?,
+        draft: draft(columns.take()?, columns.time()?)?,
     })
+}
+
+fn draft(text: Option<String>, at: Option<Timestamp>) -> Result<Option<KeptDraft>, DbErr> {
+    let (Some(text), Some(updated_at)) = (text, at) else {
+        return Ok(None);
+    };
+    let read = || {
+        let draft: Json = serde_json::from_str(&text).ok()?;
+        let attachments = draft.get("attachments")?.as_array()?.iter();
+        let attachments = attachments.map(|id| uuid::Uuid::try_parse(id.as_str()?).ok());
+        Some(KeptDraft {
+            body: draft.get("body")?.as_str()?.to_owned(),
+            reply_to: draft.get("reply_to")?.as_i64().map(MessageId),
+            attachments: attachments.collect::<Option<_>>()?,
+            updated_at,
+        })
+    };
+    read()
+        .map(Some)
+        .ok_or_else(|| corrupt("a draft that cannot be read"))
+}
+
+pub(super) fn write_draft(draft: &KeptDraft) -> String {
+    let attachments: Vec<String> = draft.attachments.iter().map(ToString::to_string).collect();
+    let reply_to = draft.reply_to.map(|id| id.0);
+    json!({"body": draft.body, "reply_to": reply_to, "attachments": attachments}).to_string()
 }
 
 pub(super) fn role(number: i64) -> Role {
@@ -315,42 +404,4 @@ pub(super) fn client_id(bytes: Option<Vec<u8>>) -> Result<Option<ClientId>, DbEr
         .map(read)
         .transpose()
         .map_err(|_| corrupt("a key of a message that is no UUID"))
-}
-
-/// What a system message tells, as it is stored.
-pub(super) fn write_note(note: &SystemEvent) -> String {
-    let note = match note {
-        SystemEvent::Created { title } => json!({"event": "created", "title": title}),
-        SystemEvent::MembersAdded { users } => {
-            let ids: Vec<i64> = users.iter().map(|user| user.0).collect();
-            json!({"event": "members_added", "users": ids})
-        }
-        SystemEvent::Pinned { message, seq } => {
-            json!({"event": "pinned", "message": message.0, "seq": seq})
-        }
-    };
-    note.to_string()
-}
-
-fn read_note(text: &str) -> Result<SystemEvent, DbErr> {
-    let read = || {
-        let note: Json = serde_json::from_str(text).ok()?;
-        match note.get("event")?.as_str()? {
-            "created" => Some(SystemEvent::Created {
-                title: note.get("title")?.as_str()?.to_owned(),
-            }),
-            "members_added" => {
-                let ids = note.get("users")?.as_array()?.iter();
-                Some(SystemEvent::MembersAdded {
-                    users: ids.filter_map(Json::as_i64).map(UserId).collect(),
-                })
-            }
-            "pinned" => Some(SystemEvent::Pinned {
-                message: MessageId(note.get("message")?.as_i64()?),
-                seq: note.get("seq")?.as_u64()?,
-            }),
-            _ => None,
-        }
-    };
-    read().ok_or_else(|| corrupt("a note of an unknown kind"))
 }

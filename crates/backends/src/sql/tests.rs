@@ -194,7 +194,11 @@ async fn a_full_disk_is_told_and_recovered_from() {
         "{refused:?}"
     );
     // Jobs of the other kind fail alike, and reading goes on.
-    let group = messenger.create_group(&caller, &"x".repeat(128), &[]).await;
+    let wish = chinwag_messenger::GroupWish {
+        title: "x".repeat(128),
+        ..Default::default()
+    };
+    let group = messenger.create_group(&caller, wish).await;
     assert!(
         group.is_ok() || format!("{group:?}").contains("Full"),
         "{group:?}"

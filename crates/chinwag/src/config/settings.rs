@@ -333,6 +333,54 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: "false",
         help: "Whether a connection that sends more is closed, and not only refused.",
     },
+    Setting {
+        key: "limits.title_chars",
+        reverb: "",
+        default: "128",
+        help: "Longest title of a group, in characters.",
+    },
+    Setting {
+        key: "limits.description_chars",
+        reverb: "",
+        default: "512",
+        help: "Longest description of a group, in characters.",
+    },
+    Setting {
+        key: "limits.group_members",
+        reverb: "",
+        default: "1024",
+        help: "Most members of a group.",
+    },
+    Setting {
+        key: "limits.group_admins",
+        reverb: "",
+        default: "50",
+        help: "Most administrators of a group beside its owner.",
+    },
+    Setting {
+        key: "limits.groups_per_day",
+        reverb: "",
+        default: "20",
+        help: "Most groups one user may create within 24 hours.",
+    },
+    Setting {
+        key: "limits.conversations",
+        reverb: "",
+        default: "5000",
+        help: "Most conversations one user may create or join.",
+    },
+    Setting {
+        key: "limits.invites",
+        reverb: "",
+        default: "100",
+        help: "Most invites of one group that still let people in.",
+    },
+    Setting {
+        key: "limits.invite_life_s",
+        reverb: "",
+        default: "604800",
+        help: "Seconds an invite lasts when its creator does not say.",
+    },
 ];
 
 /// How another server's value becomes ours.

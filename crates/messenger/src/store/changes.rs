@@ -72,6 +72,8 @@ pub enum EditRefusal {
     NotEditable,
     /// It is a tombstone.
     Deleted,
+    /// The conversation allows no edits.
+    Disabled,
     /// Too late.
     WindowClosed,
     /// It has changed since that rev.
@@ -109,6 +111,8 @@ pub enum DeleteRefusal {
     NotFound,
     /// One of them is not the caller's to delete.
     NotAllowed,
+    /// Too late for its author.
+    WindowClosed,
 }
 
 /// An emoji to be put under a message, or taken away.

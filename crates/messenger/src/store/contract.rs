@@ -3,6 +3,7 @@
 pub mod catching_up;
 pub mod changes;
 pub mod conversations;
+pub mod groups;
 pub mod people;
 pub mod profiles;
 pub mod receipts;
@@ -10,8 +11,8 @@ pub mod sending;
 
 use super::{AccountRecord, Admission, Store};
 use crate::{
-    AccountKind, Audience, Caller, ClientId, ConversationId, Draft, Event, Feed, ListItem, LoginId,
-    Messenger, Options, Sent, Timestamp, UserId, Username, text,
+    AccountKind, Audience, Caller, ClientId, ConversationId, Draft, Event, Feed, GroupWish, ListItem,
+    LoginId, Messenger, Options, PolicyChange, Sent, Timestamp, UserId, Username, text,
 };
 use parking_lot::Mutex;
 use std::any::Any;
@@ -34,6 +35,13 @@ macro_rules! store_contract {
             two_people_have_one_direct_conversation, ones_own_notes_have_one_member,
             a_group_begins_with_notes_to_its_members, groups_refuse_what_does_not_fit,
             the_list_pages_through_everything_newest_first, strangers_see_nothing);
+        $crate::store_contract!($fresh, groups:
+            settings_change_with_a_note_each, policies_are_for_those_who_may, people_are_added_and_removed,
+            who_left_sees_what_there_was_then, newcomers_see_what_the_policy_says,
+            an_owner_is_followed_by_the_oldest, roles_are_given_by_the_owner, direct_conversations_keep_both,
+            a_deleted_group_is_gone_for_all, invites_let_people_in, invites_end, bans_keep_people_out,
+            private_parts_are_private, a_cleared_conversation_begins_anew, pinned_conversations_come_first,
+            members_are_found_and_paged, limits_of_groups_hold, changing_at_once_keeps_the_invariants);
         $crate::store_contract!($fresh, sending:
             sending_again_yields_the_same_message, a_key_stands_for_one_message,
             numbers_are_dense_and_told_in_order, replies_quote_what_they_answer,
@@ -139,7 +147,7 @@ impl World {
     pub(super) async fn group(&self, owner: &Caller, others: &[Caller]) -> ConversationId {
         let others: Vec<UserId> = others.iter().map(|caller| caller.user).collect();
         self.messenger
-            .create_group(owner, "Group", &others)
+            .create_group(owner, wish("Group", &others))
             .await
             .expect("created")
             .conversation
@@ -166,6 +174,14 @@ impl World {
     }
 }
 
+pub(super) fn wish(title: &str, members: &[UserId]) -> GroupWish {
+    GroupWish {
+        title: title.to_owned(),
+        members: members.to_vec(),
+        policies: PolicyChange::default(),
+    }
+}
+
 pub(super) fn draft(words: &str) -> Draft {
     Draft {
         client_id: ClientId(uuid::Uuid::new_v4()),
@@ -189,6 +205,12 @@ pub(super) fn rev_of(event: &Event) -> Option<(ConversationId, u64)> {
             conversation, rev, ..
         }
         | Event::Noop {
+            conversation, rev, ..
+        }
+        | Event::ConversationUpdated {
+            conversation, rev, ..
+        }
+        | Event::ConversationDeleted {
             conversation, rev, ..
         } => Some((*conversation, *rev)),
         _ => None,

@@ -74,6 +74,18 @@ pub(super) enum Whose {
     },
 }
 
+/// Every name that a channel of the conversation can have.
+pub(super) fn conversation_channels(id: ConversationId) -> Vec<ChannelName> {
+    let id = id.to_string();
+    let names = PREFIXES.iter().flat_map(|(prefix, _)| {
+        let id = id.as_str();
+        CONVERSATION_PATTERNS
+            .iter()
+            .map(move |pattern| format!("{prefix}{}", pattern.replace("{id}", id)))
+    });
+    names.filter_map(|name| ChannelName::parse(&name).ok()).collect()
+}
+
 /// What the prefix asks for, and the name behind it; `None` for public channels.
 pub(super) fn guarded(channel: &str) -> Option<(Guarded, &str)> {
     PREFIXES

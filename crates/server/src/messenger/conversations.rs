@@ -5,19 +5,32 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chinwag_messenger::{ConversationId, UserId};
+use chinwag_messenger::{ConversationId, GroupWish, UserId};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{By, Reads, Writes};
-use super::extract::{self, Body, PathId, Query};
-use super::view::{List, ListItem, ListedMember};
+use super::extract::{self, Body, Object, PathId, Query};
+use super::settings::PolicyWish;
+use super::view::{List, ListItem};
 use super::{MessengerApi, answer, ok};
 use crate::error::Problem;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
+    #[param(value_type = Option<u64>)]
+    pub(super) limit: Option<String>,
+    /// Where the page before ended.
+    pub(super) cursor: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Only what is in the archive, or only what is not.
+    #[param(value_type = Option<bool>)]
+    archived: Option<String>,
     #[param(value_type = Option<u64>)]
     limit: Option<String>,
     /// Where the page before ended.
@@ -26,18 +39,19 @@ pub(super) struct PageQuery {
 
 #[utoipa::path(
     get, path = "/conversations", tag = "conversations",
-    params(PageQuery),
-    responses((status = 200, description = "The caller's conversations, newest activity first", body = List<ListItem>)),
+    params(ListQuery),
+    responses((status = 200, description = "The caller's conversations: pinned ones, then by newest activity", body = List<ListItem>)),
 )]
 pub(super) async fn list(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
-    Query(given): Query<PageQuery>,
+    Query(given): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let limit = extract::limit(given.limit.as_deref())?;
+    let archived = extract::flag("archived", given.archived.as_deref())?;
     let page = api
         .messenger
-        .conversations(&caller, given.cursor.as_deref(), limit)
+        .conversations(&caller, archived, given.cursor.as_deref(), limit)
         .await?;
     ok(&List {
         items: page.items.iter().map(ListItem::from).collect(),
@@ -51,6 +65,8 @@ pub(super) struct Opening {
     user_id: Option<i64>,
     title: Option<String>,
     member_ids: Option<Vec<i64>>,
+    #[schema(value_type = Option<PolicyWish>)]
+    policies: Option<Object<PolicyWish>>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -85,14 +101,14 @@ pub(super) async fn open(
             answer(status, &ListItem::from(&opened.item))
         }
         Kind::Group => {
-            let title = given.title.unwrap_or_default();
-            let members: Vec<_> = given
-                .member_ids
-                .unwrap_or_default()
-                .into_iter()
-                .map(UserId)
-                .collect();
-            let item = api.messenger.create_group(&caller, &title, &members).await?;
+            let policies = given.policies.map(|Object(wish)| wish.change()).transpose()?;
+            let members = given.member_ids.unwrap_or_default();
+            let wish = GroupWish {
+                title: given.title.unwrap_or_default(),
+                members: members.into_iter().map(UserId).collect(),
+                policies: policies.unwrap_or_default(),
+            };
+            let item = api.messenger.create_group(&caller, wish).await?;
             answer(StatusCode::CREATED, &ListItem::from(&item))
         }
     }
@@ -110,18 +126,4 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let item = api.messenger.conversation(&caller, ConversationId(id)).await?;
     ok(&ListItem::from(&item))
-}
-
-#[utoipa::path(
-    get, path = "/conversations/{id}/members", tag = "conversations",
-    params(("id" = i64, Path)),
-    responses((status = 200, description = "Its active members", body = List<ListedMember>)),
-)]
-pub(super) async fn members(
-    State(api): State<Arc<MessengerApi>>,
-    By { caller, .. }: By<Reads>,
-    PathId(id): PathId,
-) -> Result<Response, Problem> {
-    let members = api.messenger.members(&caller, ConversationId(id)).await?;
-    ok(&List::whole(members.iter().map(ListedMember::from).collect()))
 }

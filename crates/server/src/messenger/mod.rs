@@ -15,14 +15,17 @@ mod conversations;
 mod devices;
 pub(crate) mod extract;
 pub mod feed;
+mod invites;
 pub(crate) mod limits;
 mod me;
+mod members;
 mod messages;
 pub mod openapi;
 mod people;
 pub mod presence;
 pub(crate) mod realtime;
 mod receipts;
+mod settings;
 mod sync;
 pub(crate) mod view;
 
@@ -174,8 +177,18 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(people::show))
         .routes(routes!(people::presence))
         .routes(routes!(conversations::list, conversations::open))
-        .routes(routes!(conversations::show))
-        .routes(routes!(conversations::members))
+        .routes(routes!(conversations::show, settings::update, settings::delete))
+        .routes(routes!(settings::update_mine))
+        .routes(routes!(settings::clear))
+        .routes(routes!(members::leave))
+        .routes(routes!(members::list, members::add))
+        .routes(routes!(members::set_role, members::remove))
+        .routes(routes!(members::transfer))
+        .routes(routes!(members::bans))
+        .routes(routes!(members::lift_ban))
+        .routes(routes!(invites::list, invites::create))
+        .routes(routes!(invites::preview, invites::revoke))
+        .routes(routes!(invites::join))
         .routes(routes!(receipts::read_all))
         .routes(routes!(messages::list, messages::send))
         .routes(routes!(sync::changes))

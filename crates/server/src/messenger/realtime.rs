@@ -139,7 +139,7 @@ pub(crate) fn sign(
     channel_data: Option<String>,
 ) -> Grant {
     // Before the client can use the signature, or a log-out in between would miss the socket.
-    api.sockets.remember(caller.login, socket, app.number, channel);
+    api.sockets.remember(caller, socket, app.number, channel);
     let keys = &app.keys[0];
     let name = socket.to_string();
     let auth = sign_channel(&keys.key, &keys.secret, &name, channel, channel_data.as_deref());
@@ -230,8 +230,14 @@ pub(crate) struct Sockets(Mutex<SocketsInner>);
 
 #[derive(Default)]
 struct SocketsInner {
-    by_login: HashMap<LoginId, VecDeque<Admitted>>,
+    by_login: HashMap<LoginId, Held>,
     order: VecDeque<LoginId>,
+}
+
+/// What is held for one login.
+struct Held {
+    user: UserId,
+    sockets: VecDeque<Admitted>,
 }
 
 /// A socket, and channels that several users may be on that it was let onto.
@@ -242,12 +248,17 @@ struct Admitted {
 }
 
 impl Sockets {
-    fn remember(&self, login: LoginId, socket: ConnectionId, app: AppNumber, channel: &str) {
+    fn remember(&self, caller: &Caller, socket: ConnectionId, app: AppNumber, channel: &str) {
+        let login = caller.login;
         let mut inner = self.0.lock();
         if !inner.by_login.contains_key(&login) {
             inner.order.push_back(login);
         }
-        let sockets = inner.by_login.entry(login).or_default();
+        let held = inner.by_login.entry(login).or_insert_with(|| Held {
+            user: caller.user,
+            sockets: VecDeque::new(),
+        });
+        let sockets = &mut held.sockets;
         let known = sockets.iter().position(|known| known.socket == socket);
         let place = known.unwrap_or(sockets.len());
         if known.is_none() {
@@ -275,7 +286,31 @@ impl Sockets {
     }
 
     fn take(&self, login: LoginId) -> VecDeque<Admitted> {
-        self.0.lock().by_login.remove(&login).unwrap_or_default()
+        let held = self.0.lock().by_login.remove(&login);
+        held.map(|held| held.sockets).unwrap_or_default()
+    }
+
+    fn of(&self, user: UserId) -> Vec<ConnectionId> {
+        let inner = self.0.lock();
+        let held = inner.by_login.values().filter(|held| held.user == user);
+        held.flat_map(|held| &held.sockets)
+            .map(|admitted| admitted.socket)
+            .collect()
+    }
+
+    /// Has the user's sockets that listen to a channel of the conversation come back without it: the user is a
+    /// member no more.
+    pub(crate) fn expel(&self, user: UserId, id: ConversationId, app: AppNumber, engine: &Engine) {
+        let mut channels = crate::laravel::conversation_channels(id);
+        channels.retain(|channel| engine.has_subscribers(app, channel));
+        if channels.is_empty() {
+            return;
+        }
+        for socket in self.of(user) {
+            for channel in &channels {
+                engine.renew(socket, app, channel);
+            }
+        }
     }
 
     /// Closes the sockets of a login that has ended. Only those that listen to a channel of the user's own, or to one
@@ -303,6 +338,13 @@ impl Sockets {
 mod tests {
     use super::*;
 
+    fn caller(login: i64) -> Caller {
+        Caller {
+            user: UserId(7),
+            login: LoginId(login),
+        }
+    }
+
     fn socket(number: usize) -> ConnectionId {
         format!("1.{number}").parse().unwrap()
     }
@@ -311,7 +353,7 @@ mod tests {
     fn the_newest_sockets_of_a_login_are_remembered_once() {
         let sockets = Sockets::default();
         for number in (0..25).chain(20..25) {
-            sockets.remember(LoginId(1), socket(number), AppNumber(0), "private-user.1");
+            sockets.remember(&caller(1), socket(number), AppNumber(0), "private-user.1");
         }
         let kept = sockets.take(LoginId(1));
         let kept: Vec<_> = kept.iter().map(|admitted| admitted.socket).collect();
@@ -324,8 +366,8 @@ mod tests {
         let sockets = Sockets::default();
         let names: Vec<_> = (0..7).map(|id| format!("private-conversation.{id}")).collect();
         for name in names.iter().chain(&names[4..]) {
-            sockets.remember(LoginId(1), socket(1), AppNumber(0), name);
-            sockets.remember(LoginId(1), socket(1), AppNumber(0), "private-user.1");
+            sockets.remember(&caller(1), socket(1), AppNumber(0), name);
+            sockets.remember(&caller(1), socket(1), AppNumber(0), "private-user.1");
         }
         let kept = sockets.take(LoginId(1));
         let kept: Vec<_> = kept[0]
@@ -340,7 +382,7 @@ mod tests {
     fn old_logins_make_room() {
         let sockets = Sockets::default();
         for login in 0..=LOGINS_MAX as i64 {
-            sockets.remember(LoginId(login), socket(1), AppNumber(0), "private-user.1");
+            sockets.remember(&caller(login), socket(1), AppNumber(0), "private-user.1");
         }
         assert!(sockets.take(LoginId(0)).is_empty());
         assert_eq!(sockets.take(LoginId(1)).len(), 1);

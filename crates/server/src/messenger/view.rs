@@ -1,10 +1,15 @@
 //! The JSON shapes of the REST API and of its events, all in one place; see `docs/API.md`.
 
 mod event;
+mod groups;
 mod people;
 mod words;
 
 pub(super) use event::Event;
+pub(super) use groups::{
+    Added, Ban, ChangedPolicies, Draft, EditHistoryWord, Invite, InvitePreview, NewcomersWord, NotifyWord,
+    Policies, WhoWord,
+};
 pub(super) use people::{Blocked, Contact, Device, Me, Person, Renewed};
 pub(super) use words::{OpennessWord, PresenceState};
 
@@ -266,15 +271,22 @@ fn client_id<S: Serializer>(id: &Option<ClientId>, serializer: S) -> Result<S::O
 struct System<'a> {
     event: &'static str,
     actor_id: i64,
+    /// What it is about, by event; see docs/API.md.
+    #[schema(value_type = Object)]
     data: SystemData<'a>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum SystemData<'a> {
     Created { title: &'a str },
     MembersAdded { user_ids: Vec<i64> },
     Pinned { message_id: i64, seq: u64 },
+    Nothing {},
+    Person { user_id: i64 },
+    Left { new_owner_id: Option<i64> },
+    Description { description: Option<&'a str> },
+    Policies { policies: ChangedPolicies },
 }
 
 impl<'a> System<'a> {
@@ -292,6 +304,28 @@ impl<'a> System<'a> {
                 SystemData::Pinned {
                     message_id: message.0,
                     seq: *seq,
+                },
+            ),
+            SystemEvent::MemberJoined => ("member_joined", SystemData::Nothing {}),
+            SystemEvent::MemberRemoved { user } => ("member_removed", SystemData::Person { user_id: user.0 }),
+            SystemEvent::MemberLeft { new_owner } => (
+                "member_left",
+                SystemData::Left {
+                    new_owner_id: new_owner.map(|user| user.0),
+                },
+            ),
+            SystemEvent::OwnerChanged { user } => ("owner_changed", SystemData::Person { user_id: user.0 }),
+            SystemEvent::TitleChanged { title } => ("title_changed", SystemData::Created { title }),
+            SystemEvent::DescriptionChanged { description } => (
+                "description_changed",
+                SystemData::Description {
+                    description: description.as_deref(),
+                },
+            ),
+            SystemEvent::PolicyChanged { policies } => (
+                "policy_changed",
+                SystemData::Policies {
+                    policies: policies.into(),
                 },
             ),
         };
@@ -338,8 +372,10 @@ pub(super) struct Conversation<'a> {
     last_seq: u64,
     last_rev: u64,
     members_rev: u64,
+    settings_rev: u64,
     last_activity_at: Moment,
     member_count: u32,
+    policies: Policies,
     state: &'static str,
 }
 
@@ -360,8 +396,10 @@ impl<'a> From<&'a domain::Conversation> for Conversation<'a> {
             last_seq: conversation.last_seq,
             last_rev: conversation.last_rev,
             members_rev: conversation.members_rev,
+            settings_rev: conversation.settings_rev,
             last_activity_at: Moment(conversation.last_activity_at),
             member_count: conversation.member_count,
+            policies: (&conversation.policies).into(),
             state: "active",
         }
     }
@@ -414,8 +452,9 @@ impl<'a> From<&'a domain::Member> for ListedMember<'a> {
     }
 }
 
+/// One's own part of a conversation.
 #[derive(Debug, Serialize, ToSchema)]
-struct My {
+pub(super) struct My {
     role: RoleWord,
     joined_seq: u64,
     delivered_seq: u64,
@@ -426,10 +465,14 @@ struct My {
     archived: bool,
     pinned_order: Option<i64>,
     marked_unread: bool,
+    notify: NotifyWord,
+    hidden_from_list: bool,
+    draft: Option<Draft>,
+    left_at: Option<Moment>,
 }
 
-impl From<&domain::MemberState> for My {
-    fn from(state: &domain::MemberState) -> Self {
+impl My {
+    fn new(state: &domain::MemberState, hidden_from_list: bool) -> Self {
         Self {
             role: role(state.role),
             joined_seq: state.joined_seq,
@@ -441,6 +484,10 @@ impl From<&domain::MemberState> for My {
             archived: state.archived,
             pinned_order: state.pinned_order,
             marked_unread: state.marked_unread,
+            notify: state.notify.into(),
+            hidden_from_list,
+            draft: state.draft.as_ref().map(Draft::from),
+            left_at: state.left_at.map(Moment),
         }
     }
 }
@@ -468,7 +515,7 @@ impl<'a> From<&'a domain::ListItem> for ListItem<'a> {
     fn from(item: &'a domain::ListItem) -> Self {
         Self {
             conversation: (&item.conversation).into(),
-            my: (&item.my).into(),
+            my: My::new(&item.my, item.my.hidden(item.conversation.last_seq)),
             unread_count: item.unread_count,
             unread_mentions: item.unread_mentions,
             unread_capped: item.unread_capped,

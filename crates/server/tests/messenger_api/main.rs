@@ -6,6 +6,7 @@ mod apps;
 mod changes;
 mod contract;
 mod conventions;
+mod groups;
 mod people;
 mod realtime;
 mod refusals;

@@ -8,6 +8,13 @@ fn user(person: &Person, username: &str) -> Value {
     json!({"id": person.id, "username": username, "display_name": name(username), "kind": "human", "deleted": false})
 }
 
+pub(crate) fn usual_policies() -> Value {
+    json!({
+        "edit_history": "off", "edit_window_s": 172_800, "delete_window_s": null, "post": "all",
+        "invite": "admins", "info": "admins", "pin": "admins", "history_for_new_members": "all",
+    })
+}
+
 fn text_message(of: &Value, overrides: &Value) -> Value {
     let mut message = json!({
         "id": of["id"], "conversation_id": of["conversation_id"], "client_id": of["client_id"],
@@ -29,9 +36,11 @@ async fn the_configuration_tells_whether_an_owner_is_missing() {
             "name": "Chinwag", "version": env!("CARGO_PKG_VERSION"), "api_version": 1,
             "setup_required": setup_required, "registration": "open",
             "limits": {
-                "body_chars": 10000, "body_bytes": 40960, "title_chars": 128, "display_name_chars": 64,
-                "bio_chars": 280, "settings_bytes": 16384, "devices": 20,
-                "group_members": 1024, "page_size": 50, "page_size_max": 100, "receipts_members": 256,
+                "body_chars": 10000, "body_bytes": 40960, "title_chars": 128, "description_chars": 512,
+                "display_name_chars": 64, "bio_chars": 280, "settings_bytes": 16384, "devices": 20,
+                "group_members": 1024, "group_admins": 50, "groups_per_day": 20, "conversations": 5000,
+                "invites": 100, "invite_life_s": 604_800, "page_size": 50, "page_size_max": 100,
+                "receipts_members": 256,
                 "password_chars_min": 8,
             },
         })
@@ -154,12 +163,13 @@ async fn a_direct_conversation_is_opened_once() {
         "conversation": {
             "id": conversation["id"], "kind": "direct", "title": null, "description": null, "owner_id": null,
             "created_by": sam.id, "created_at": "<time>", "last_seq": 0, "last_rev": conversation["last_rev"],
-            "members_rev": conversation["members_rev"], "last_activity_at": "<time>", "member_count": 2,
-            "state": "active",
+            "members_rev": conversation["members_rev"], "settings_rev": 0, "last_activity_at": "<time>",
+            "member_count": 2, "policies": usual_policies(), "state": "active",
         },
         "my": {
             "role": "member", "joined_seq": 0, "delivered_seq": 0, "seen_seq": 0, "history_from_seq": 1,
             "cleared_seq": 0, "muted_until": null, "archived": false, "pinned_order": null, "marked_unread": false,
+            "notify": "all", "hidden_from_list": false, "draft": null, "left_at": null,
         },
         "unread_count": 0, "unread_mentions": 0, "unread_capped": false, "last_message": null,
         "peer": user(&anna, "anna"),
@@ -226,8 +236,8 @@ async fn a_group_begins_with_notes_about_itself() {
         json!({
             "id": conversation["id"], "kind": "group", "title": "The band", "description": null,
             "owner_id": sam.id, "created_by": sam.id, "created_at": "<time>", "last_seq": 2, "last_rev": 2,
-            "members_rev": conversation["members_rev"], "last_activity_at": "<time>", "member_count": 2,
-            "state": "active",
+            "members_rev": conversation["members_rev"], "settings_rev": 0, "last_activity_at": "<time>",
+            "member_count": 2, "policies": usual_policies(), "state": "active",
         })
     );
     assert_eq!(answer.json["my"]["role"], "owner");

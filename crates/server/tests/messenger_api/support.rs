@@ -146,6 +146,25 @@ impl Server {
             .body("application/json", body.to_string())
     }
 
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Ask<'_> {
+        self.ask(Method::PATCH, path)
+            .body("application/json", body.to_string())
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Ask<'_> {
+        self.ask(Method::DELETE, path)
+    }
+
+    /// The id of a new group.
+    pub(crate) async fn group(&self, by: &Person, others: &[&Person]) -> i64 {
+        let ids: Vec<i64> = others.iter().map(|other| other.id).collect();
+        let given = json!({"kind": "group", "title": "Group", "member_ids": ids});
+        let answer = self.post("/conversations", &given).by(by).send().await;
+        answer.json["conversation"]["id"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("{}", answer.text))
+    }
+
     /// A new account, logged in.
     pub(crate) async fn person(&self, username: &str) -> Person {
         let given =
@@ -348,6 +367,7 @@ pub(crate) enum Heard {
         data: Value,
     },
     Closed(ConnectionId),
+    Renewed(ConnectionId),
 }
 
 /// Stands in for a worker thread and its sockets.
@@ -403,6 +423,7 @@ impl Worker {
     pub(crate) async fn hear(&mut self) -> Heard {
         match self.next().await {
             Inboxed::Disconnect { connection, .. } => Heard::Closed(connection),
+            Inboxed::Renew { connection, .. } => Heard::Renewed(connection),
             Inboxed::Delivery(delivery) => event(&delivery),
             order @ Inboxed::DisconnectUser { .. } => panic!("{order:?}"),
             Inboxed::CloseApp(app) => unreachable!("nobody closes {app:?}"),
@@ -416,7 +437,7 @@ impl Worker {
                 assert_eq!((name.as_str(), channel), (expected, whose.channel()), "{data}");
                 data
             }
-            closed @ Heard::Closed(_) => panic!("{closed:?} instead of {expected}"),
+            closed @ (Heard::Closed(_) | Heard::Renewed(_)) => panic!("{closed:?} instead of {expected}"),
         }
     }
 

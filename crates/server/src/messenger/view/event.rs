@@ -2,9 +2,10 @@
 //! every receiver, so nothing in them depends on who looks.
 
 use chinwag_messenger as domain;
+use chinwag_messenger::RemovalReason;
 use serde::Serialize;
 
-use super::{Me, Member, Message, Moment, PresenceOf, Reaction};
+use super::{ChangedPolicies, Me, Member, Message, Moment, My, PresenceOf, Reaction};
 
 /// An event with its envelope.
 #[derive(Debug, Serialize)]
@@ -57,6 +58,7 @@ pub(in crate::messenger) enum Event<'a> {
         at: Moment,
         added: Vec<Member<'a>>,
         removed: Vec<i64>,
+        updated: Vec<Member<'a>>,
         member_count: u32,
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<Message<'a>>,
@@ -66,6 +68,40 @@ pub(in crate::messenger) enum Event<'a> {
         user_rev: u64,
         at: Moment,
         conversation_id: i64,
+    },
+    ConversationRemoved {
+        v: u8,
+        user_rev: u64,
+        at: Moment,
+        conversation_id: i64,
+        reason: &'static str,
+    },
+    ConversationUpdated {
+        v: u8,
+        conversation_id: i64,
+        rev: u64,
+        at: Moment,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        description: Option<Option<&'a str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        policies: Option<ChangedPolicies>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<Message<'a>>,
+    },
+    ConversationDeleted {
+        v: u8,
+        conversation_id: i64,
+        rev: u64,
+        at: Moment,
+    },
+    MemberStateChanged {
+        v: u8,
+        user_rev: u64,
+        at: Moment,
+        conversation_id: i64,
+        my: My,
     },
     MeUpdated {
         v: u8,
@@ -193,6 +229,7 @@ impl<'a> Event<'a> {
                 at,
                 added,
                 removed,
+                updated,
                 member_count,
                 message,
             } => Self::MembersChanged {
@@ -202,6 +239,7 @@ impl<'a> Event<'a> {
                 at: Moment(*at),
                 added: added.iter().map(Member::from).collect(),
                 removed: removed.iter().map(|id| id.0).collect(),
+                updated: updated.iter().map(Member::from).collect(),
                 member_count: *member_count,
                 message: message.as_ref().map(Message::from),
             },
@@ -214,6 +252,61 @@ impl<'a> Event<'a> {
                 user_rev: *user_rev,
                 at: Moment(*at),
                 conversation_id: conversation.0,
+            },
+            domain::Event::ConversationRemoved {
+                conversation,
+                user_rev,
+                at,
+                reason,
+                ..
+            } => Self::ConversationRemoved {
+                v: V,
+                user_rev: *user_rev,
+                at: Moment(*at),
+                conversation_id: conversation.0,
+                reason: match reason {
+                    RemovalReason::Left => "left",
+                    RemovalReason::Removed => "removed",
+                    RemovalReason::Deleted => "deleted",
+                },
+            },
+            domain::Event::ConversationUpdated {
+                conversation,
+                rev,
+                at,
+                changed,
+                message,
+            } => Self::ConversationUpdated {
+                v: V,
+                conversation_id: conversation.0,
+                rev: *rev,
+                at: Moment(*at),
+                title: changed.title.as_deref(),
+                description: changed.description.as_ref().map(Option::as_deref),
+                policies: (!changed.policies.is_empty()).then(|| (&changed.policies).into()),
+                message: message.as_ref().map(Message::from),
+            },
+            domain::Event::ConversationDeleted {
+                conversation,
+                rev,
+                at,
+            } => Self::ConversationDeleted {
+                v: V,
+                conversation_id: conversation.0,
+                rev: *rev,
+                at: Moment(*at),
+            },
+            domain::Event::MemberStateChanged {
+                my,
+                hidden,
+                user_rev,
+                at,
+            } => Self::MemberStateChanged {
+                v: V,
+                user_rev: *user_rev,
+                at: Moment(*at),
+                conversation_id: my.conversation.0,
+                my: My::new(my, *hidden),
             },
             domain::Event::MeUpdated { me, at } => Self::MeUpdated {
                 v: V,
@@ -293,6 +386,10 @@ impl<'a> Event<'a> {
             Self::Noop { .. } => "conversation.noop",
             Self::MembersChanged { .. } => "members.changed",
             Self::ConversationAdded { .. } => "conversation.added",
+            Self::ConversationRemoved { .. } => "conversation.removed",
+            Self::ConversationUpdated { .. } => "conversation.updated",
+            Self::ConversationDeleted { .. } => "conversation.deleted",
+            Self::MemberStateChanged { .. } => "member_state.changed",
             Self::MeUpdated { .. } => "me.updated",
             Self::ContactChanged { .. } => "contact.changed",
             Self::BlockChanged { .. } => "block.changed",

@@ -141,7 +141,7 @@ async fn unknown_routes_and_methods_are_problems_too() {
         refused(&server.get(path).send().await, 404, "not_found", None);
     }
     let allowed = [
-        (Method::DELETE, "/conversations/1", "GET,HEAD"),
+        (Method::PUT, "/conversations/1", "GET,HEAD,PATCH,DELETE"),
         (Method::PUT, "/conversations", "GET,HEAD,POST"),
         (Method::GET, "/auth/login", "POST"),
         (Method::PUT, "/me", "GET,HEAD,PATCH"),
