@@ -7,6 +7,7 @@ mod append;
 mod apps;
 mod archive;
 mod catch_up;
+mod changes;
 mod conversations;
 mod entity;
 mod groups;

@@ -1,6 +1,8 @@
 //! What happened, for those who should hear of it at once.
 
-use crate::{ConversationId, LoginId, Me, Member, MemberState, Message, SettingsChange, Timestamp, UserId};
+use crate::{
+    ConversationId, LoginId, Me, Member, MemberState, Message, MessageId, SettingsChange, Timestamp, UserId,
+};
 
 /// Why a conversation went from somebody's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,48 @@ pub enum Event {
     MessageCreated {
         /// As stored; its `rev` is the event's.
         message: Message,
+    },
+    /// A message has other words.
+    MessageUpdated {
+        /// As it is now; its `rev` is the event's.
+        message: Message,
+        /// When.
+        at: Timestamp,
+    },
+    /// Messages became tombstones.
+    MessagesDeleted {
+        /// Where.
+        conversation: ConversationId,
+        /// The change's number.
+        rev: u64,
+        /// When.
+        at: Timestamp,
+        /// Which, with their places.
+        items: Vec<(MessageId, u64)>,
+        /// By whom.
+        by: UserId,
+    },
+    /// Somebody put an emoji under a message or took it away.
+    ReactionChanged {
+        /// As it is now; its `rev` is the event's.
+        message: Message,
+        /// When.
+        at: Timestamp,
+        /// Who.
+        user: UserId,
+        /// The emoji.
+        emoji: String,
+        /// Put there, or taken away.
+        added: bool,
+    },
+    /// Something changed that these members do not see.
+    Noop {
+        /// Where.
+        conversation: ConversationId,
+        /// The change's number.
+        rev: u64,
+        /// When.
+        at: Timestamp,
     },
     /// People came or went.
     MembersChanged {

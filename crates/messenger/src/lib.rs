@@ -8,6 +8,8 @@ mod account;
 mod attempts;
 mod contact;
 mod conversation;
+mod delete;
+mod edit;
 mod event;
 mod feed;
 mod ids;
@@ -20,6 +22,7 @@ mod my_state;
 mod password;
 mod people;
 mod policy;
+mod reaction;
 mod receipt;
 mod settings;
 pub mod store;
@@ -35,6 +38,8 @@ pub use conversation::{
     Conversation, ConversationKind, CreateGroupError, GroupWish, ListError, ListItem, OpenDirectError,
     Opened, Page,
 };
+pub use delete::DeleteError;
+pub use edit::EditError;
 pub use event::{Audience, Event, RemovalReason};
 pub use feed::{Feed, NoFeed};
 pub use ids::{ClientId, ConversationId, InviteId, LoginId, MessageId, Timestamp, UserId};
@@ -53,6 +58,7 @@ pub use people::{
     SETTINGS_BYTES_MAX,
 };
 pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove};
+pub use reaction::ReactError;
 pub use receipt::{Advance, AdvanceError, Watermarks};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};
@@ -95,6 +101,8 @@ pub struct Options {
     pub invites_max: usize,
     /// Seconds an invite lasts when its creator does not say.
     pub invite_life_s: u64,
+    /// Most different emojis under a message.
+    pub reactions_distinct_max: usize,
     /// Messages or list items in a page when the caller does not say.
     pub page_size: usize,
     /// Largest page a caller may ask for.
@@ -128,6 +136,7 @@ impl Default for Options {
             conversations_max: 5_000,
             invites_max: 100,
             invite_life_s: 7 * 24 * 60 * 60,
+            reactions_distinct_max: 20,
             page_size: 50,
             page_size_max: 100,
             receipts_members_max: 256,

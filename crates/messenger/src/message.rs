@@ -397,15 +397,18 @@ impl Messenger {
             .store
             .history(caller.user, conversation, range, limit)
             .await?;
-        page.ok_or(HistoryError::NotFound)
+        let mut page = page.ok_or(HistoryError::NotFound)?;
+        self.add_own_reactions(caller.user, &mut page.messages).await?;
+        Ok(page)
     }
 
     /// One message.
     pub async fn message(&self, caller: &Caller, id: MessageId) -> Result<Message, AccessError> {
-        self.store
-            .message(caller.user, id)
-            .await?
-            .ok_or(AccessError::NotFound)
+        let message = self.store.message(caller.user, id).await?;
+        let mut message = message.ok_or(AccessError::NotFound)?;
+        self.add_own_reactions(caller.user, std::slice::from_mut(&mut message))
+            .await?;
+        Ok(message)
     }
 }
 

@@ -8,6 +8,7 @@
 //! after the commit, in commit order of each conversation, even when the one who asked has gone. It is not called
 //! when nothing was committed, except that [`Messages::append`] also calls it for a message sent again.
 
+mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
 mod groups;
@@ -20,6 +21,11 @@ pub use groups::{
 };
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
+
+pub use changes::{
+    DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
+    ReactRefusal, Reacted, Told,
+};
 
 use crate::{
     Account, AccountKind, Advance, Changes, ClientId, Conversation, ConversationId, History, HistoryRange,
@@ -45,6 +51,7 @@ pub trait Store:
     + CatchUp
     + Profiles
     + Contacts
+    + MessageChanges
     + Send
     + Sync
 {
@@ -62,6 +69,7 @@ impl<T> Store for T where
         + CatchUp
         + Profiles
         + Contacts
+        + MessageChanges
         + Send
         + Sync
 {

@@ -96,7 +96,9 @@ impl Messenger {
             .store
             .changes(caller.user, conversation, after_rev, limit, changes_max)
             .await?;
-        changes.ok_or(AccessError::NotFound)
+        let mut changes = changes.ok_or(AccessError::NotFound)?;
+        self.add_own_reactions(caller.user, &mut changes.messages).await?;
+        Ok(changes)
     }
 }
 

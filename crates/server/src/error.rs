@@ -14,9 +14,9 @@ use axum::response::{IntoResponse, Response};
 use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
     AccessError, AddMembersError, ChangeMeError, ChangePasswordError, ContactError, ConversationId,
-    CreateGroupError, DeleteConversationError, HistoryError, InviteError, JoinError, ListError,
-    ListMembersError, LogInError, MemberError, MyStateError, OpenDirectError, RegisterError,
-    SearchPeopleError, SendError, SyncError, UpdateError, UserId, UsernameError,
+    CreateGroupError, DeleteConversationError, DeleteError, EditError, HistoryError, InviteError, JoinError,
+    ListError, ListMembersError, LogInError, MemberError, MyStateError, OpenDirectError, ReactError,
+    RegisterError, SearchPeopleError, SendError, SyncError, UpdateError, UserId, UsernameError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -179,6 +179,15 @@ impl Problem {
         }
     }
 
+    /// It has changed since the caller looked.
+    pub fn stale_revision() -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "stale_revision",
+            "The message has changed meanwhile.",
+        )
+    }
+
     /// A fault of the server's own, which the log explains.
     pub fn internal() -> Self {
         Self::new(
@@ -224,6 +233,7 @@ impl Problem {
             405 => "This cannot be done here",
             409 => "This conflicts with what is stored",
             410 => "This is over",
+            412 => "It has changed",
             413 => "The request is too large",
             415 => "The body has the wrong type",
             422 => "Some fields are not valid",
@@ -362,6 +372,10 @@ fn cursor_invalid() -> Problem {
         "cursor_invalid",
         "The cursor is not one this server gave out.",
     )
+}
+
+fn message_deleted() -> Problem {
+    conflict("message_deleted", "The message was deleted.")
 }
 
 fn conflict(code: &'static str, detail: &'static str) -> Problem {
@@ -691,6 +705,56 @@ impl From<SendError> for Problem {
                 conflict("client_id_conflict", "The client_id belongs to another message.")
             }
             SendError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EditError> for Problem {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::NotFound => Self::not_found(),
+            EditError::NotAuthor => refused("not_author", "Only its author edits a message."),
+            EditError::NotEditable => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not_editable",
+                "This message cannot be edited.",
+            ),
+            EditError::Deleted => message_deleted(),
+            EditError::Disabled => refused("editing_disabled", "Messages are not edited here."),
+            EditError::WindowClosed => refused("edit_window_closed", "It is too late to edit this message."),
+            EditError::Stale => Self::stale_revision(),
+            EditError::Empty => Self::field("body", "empty_message", "Nothing would be left of the message."),
+            EditError::BodyTooLong => Self::field("body", "body_too_long", "The message is too long."),
+            EditError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeleteError> for Problem {
+    fn from(error: DeleteError) -> Self {
+        match error {
+            DeleteError::NotFound => Self::not_found(),
+            DeleteError::NotAllowed => refused("not_allowed", "This message is not yours to delete."),
+            DeleteError::WindowClosed => {
+                refused("delete_window_closed", "It is too late to delete this message.")
+            }
+            DeleteError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReactError> for Problem {
+    fn from(error: ReactError) -> Self {
+        match error {
+            ReactError::NotFound => Self::not_found(),
+            ReactError::EmojiInvalid => Self::field("emoji", "emoji_invalid", "This is not a single emoji."),
+            ReactError::NotAllowed => refused("not_allowed", "This message takes no reactions."),
+            ReactError::PostingRestricted => {
+                refused("posting_restricted", "Only administrators may post here.")
+            }
+            ReactError::Deleted => message_deleted(),
+            ReactError::TooMany => conflict("too_many_reactions", "There are too many different reactions."),
+            ReactError::Store(error) => error.into(),
         }
     }
 }

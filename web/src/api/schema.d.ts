@@ -631,6 +631,22 @@ export interface paths {
         patch: operations["patch_me_settings"];
         trace?: never;
     };
+    "/messages/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_messages_delete"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/messages/{id}": {
         parameters: {
             query?: never;
@@ -641,7 +657,23 @@ export interface paths {
         get: operations["get_messages_id"];
         put?: never;
         post?: never;
-        delete?: never;
+        delete: operations["delete_messages_id"];
+        options?: never;
+        head?: never;
+        patch: operations["patch_messages_id"];
+        trace?: never;
+    };
+    "/messages/{id}/reactions/{emoji}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["put_messages_id_reactions_emoji"];
+        post?: never;
+        delete: operations["delete_messages_id_reactions_emoji"];
         options?: never;
         head?: never;
         patch?: never;
@@ -947,6 +979,10 @@ export interface components {
             password: string;
             username: string;
         };
+        Deleting: {
+            /** @description At most 100. */
+            message_ids: number[];
+        };
         /** @description A login of the caller. */
         Device: {
             created_at: components["schemas"]["Moment"];
@@ -979,6 +1015,9 @@ export interface components {
          * @enum {string}
          */
         EditHistory: "off" | "restricted" | "members";
+        Editing: {
+            body: string;
+        };
         /** @description An app as the engine runs it. */
         EngineApp: {
             channels: number;
@@ -3172,6 +3211,29 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    post_messages_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Deleting"];
+            };
+        };
+        responses: {
+            /** @description All deleted for everyone, those of one conversation under one rev */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_messages_id: {
         parameters: {
             query?: never;
@@ -3194,6 +3256,115 @@ export interface operations {
             };
             /** @description The client has it, by its If-None-Match */
             304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_messages_id: {
+        parameters: {
+            query?: {
+                /** @description `everyone`, which is the default. */
+                for?: string;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted for everyone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patch_messages_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The rev one has seen, quoted */
+                "If-Match"?: string | null;
+            };
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Editing"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_messages_id_reactions_emoji: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+                emoji: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was there */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description Put under the message */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_messages_id_reactions_emoji: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+                emoji: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No longer there */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -175,6 +175,14 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
         if (name !== 'message.created') void sync.repair(event.conversation_id).catch(() => {})
         break
       }
+      case 'message.updated':
+      case 'message.deleted':
+      case 'reaction.changed':
+      case 'conversation.noop': {
+        const { conversation_id } = data as { conversation_id: number }
+        void sync.repair(conversation_id).catch(() => {})
+        break
+      }
       case 'conversation.added': {
         const { conversation_id } = data as { conversation_id: number }
         void sync

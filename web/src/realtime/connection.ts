@@ -7,6 +7,10 @@ import { reconnectDelay_ms } from '@/lib/backoff'
 
 const events = [
   'message.created',
+  'message.updated',
+  'message.deleted',
+  'reaction.changed',
+  'conversation.noop',
   'members.changed',
   'conversation.added',
   'conversation.updated',

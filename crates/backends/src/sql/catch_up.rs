@@ -207,7 +207,19 @@ async fn changes(
         ];
         let mut found = messages(tx, filter, values).await?;
         has_more = found.len() > limit;
-        found.truncate(limit);
+        if has_more {
+            // What shares a rev comes together, or the rest of it would be taken for known.
+            let next = found[limit].rev;
+            found.truncate(limit);
+            let whole = found.iter().take_while(|message| message.rev < next).count();
+            if whole > 0 {
+                found.truncate(whole);
+            } else {
+                let filter = "m.conversation_id = ? AND m.rev = ? AND m.seq >= ? ORDER BY m.seq";
+                found = messages(tx, filter, vec![id.0.into(), (next as i64).into(), first.into()]).await?;
+                has_more = next < last_rev;
+            }
+        }
         found
     };
     let upto_rev = match messages.last() {

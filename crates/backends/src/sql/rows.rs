@@ -373,6 +373,18 @@ pub(super) fn read_participants(text: Option<String>) -> Result<Vec<UserId>, DbE
     Ok(ids.into_iter().map(UserId).collect())
 }
 
+/// Reactions as they are stored; nothing when there are none.
+pub(super) fn write_reactions(reactions: &[ReactionSummary]) -> Option<String> {
+    let rows: Vec<(&str, u32, Vec<i64>)> = reactions
+        .iter()
+        .map(|one| {
+            let users = one.users.iter().map(|user| user.0).collect();
+            (one.emoji.as_str(), one.count, users)
+        })
+        .collect();
+    (!rows.is_empty()).then(|| json!(rows).to_string())
+}
+
 pub(super) fn read_reactions(text: Option<String>) -> Result<Vec<ReactionSummary>, DbErr> {
     let Some(text) = text else { return Ok(Vec::new()) };
     let rows: Vec<(String, u32, Vec<i64>)> =

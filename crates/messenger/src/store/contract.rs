@@ -1,6 +1,7 @@
 //! What every store keeps, as tests. A store runs them all with [`crate::store_contract`].
 
 pub mod catching_up;
+pub mod changes;
 pub mod conversations;
 pub mod groups;
 pub mod people;
@@ -45,6 +46,9 @@ macro_rules! store_contract {
             sending_again_yields_the_same_message, a_key_stands_for_one_message,
             numbers_are_dense_and_told_in_order, replies_quote_what_they_answer,
             history_comes_in_pages, telling_does_not_need_the_sender);
+        $crate::store_contract!($fresh, changes:
+            an_edit_replaces_the_words_everywhere, a_deleted_message_leaves_a_tombstone, reactions_add_up,
+            concurrent_changes_keep_the_revs_dense);
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
             sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
@@ -191,7 +195,16 @@ pub(super) fn draft(words: &str) -> Draft {
 pub(super) fn rev_of(event: &Event) -> Option<(ConversationId, u64)> {
     match event {
         Event::MessageCreated { message } => Some((message.conversation, message.rev)),
+        Event::MessageUpdated { message, .. } | Event::ReactionChanged { message, .. } => {
+            Some((message.conversation, message.rev))
+        }
         Event::MembersChanged {
+            conversation, rev, ..
+        }
+        | Event::MessagesDeleted {
+            conversation, rev, ..
+        }
+        | Event::Noop {
             conversation, rev, ..
         }
         | Event::ConversationUpdated {

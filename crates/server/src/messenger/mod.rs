@@ -8,6 +8,7 @@ mod accounts;
 pub mod admin;
 pub mod apps;
 pub(crate) mod auth;
+mod changes;
 mod contacts;
 mod conventions;
 mod conversations;
@@ -191,7 +192,9 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(receipts::read_all))
         .routes(routes!(messages::list, messages::send))
         .routes(routes!(sync::changes))
-        .routes(routes!(messages::show))
+        .routes(routes!(messages::show, changes::edit, changes::delete))
+        .routes(routes!(changes::delete_many))
+        .routes(routes!(changes::react, changes::unreact))
         .routes(routes!(receipts::advance))
         .routes(routes!(sync::page))
         .routes(routes!(sync::changes_of_many))

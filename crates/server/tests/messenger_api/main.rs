@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod apps;
+mod changes;
 mod contract;
 mod conventions;
 mod groups;

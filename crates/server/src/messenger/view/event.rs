@@ -5,7 +5,7 @@ use chinwag_messenger as domain;
 use chinwag_messenger::RemovalReason;
 use serde::Serialize;
 
-use super::{ChangedPolicies, Me, Member, Message, Moment, My, PresenceOf};
+use super::{ChangedPolicies, Me, Member, Message, Moment, My, PresenceOf, Reaction};
 
 /// An event with its envelope.
 #[derive(Debug, Serialize)]
@@ -17,6 +17,39 @@ pub(in crate::messenger) enum Event<'a> {
         rev: u64,
         at: Moment,
         message: Message<'a>,
+    },
+    MessageUpdated {
+        v: u8,
+        conversation_id: i64,
+        rev: u64,
+        at: Moment,
+        message: Message<'a>,
+    },
+    MessagesDeleted {
+        v: u8,
+        conversation_id: i64,
+        rev: u64,
+        at: Moment,
+        items: Vec<Place>,
+        deleted_by: i64,
+    },
+    ReactionChanged {
+        v: u8,
+        conversation_id: i64,
+        rev: u64,
+        at: Moment,
+        message_id: i64,
+        seq: u64,
+        user_id: i64,
+        emoji: &'a str,
+        added: bool,
+        summary: Vec<Reaction<'a>>,
+    },
+    Noop {
+        v: u8,
+        conversation_id: i64,
+        rev: u64,
+        at: Moment,
     },
     MembersChanged {
         v: u8,
@@ -117,6 +150,13 @@ pub(in crate::messenger) struct Receipt {
     unread_mentions: Option<u32>,
 }
 
+/// A message without what it says.
+#[derive(Debug, Serialize)]
+pub(in crate::messenger) struct Place {
+    id: i64,
+    seq: u64,
+}
+
 /// The version of the envelope.
 const V: u8 = 1;
 
@@ -130,6 +170,58 @@ impl<'a> Event<'a> {
                 rev: message.rev,
                 at: Moment(message.created_at),
                 message: message.into(),
+            },
+            domain::Event::MessageUpdated { message, at } => Self::MessageUpdated {
+                v: V,
+                conversation_id: message.conversation.0,
+                rev: message.rev,
+                at: Moment(*at),
+                message: message.into(),
+            },
+            domain::Event::MessagesDeleted {
+                conversation,
+                rev,
+                at,
+                items,
+                by,
+            } => Self::MessagesDeleted {
+                v: V,
+                conversation_id: conversation.0,
+                rev: *rev,
+                at: Moment(*at),
+                items: items
+                    .iter()
+                    .map(|(id, seq)| Place { id: id.0, seq: *seq })
+                    .collect(),
+                deleted_by: by.0,
+            },
+            domain::Event::ReactionChanged {
+                message,
+                at,
+                user,
+                emoji,
+                added,
+            } => Self::ReactionChanged {
+                v: V,
+                conversation_id: message.conversation.0,
+                rev: message.rev,
+                at: Moment(*at),
+                message_id: message.id.0,
+                seq: message.seq,
+                user_id: user.0,
+                emoji,
+                added: *added,
+                summary: message.reactions.iter().map(Reaction::from).collect(),
+            },
+            domain::Event::Noop {
+                conversation,
+                rev,
+                at,
+            } => Self::Noop {
+                v: V,
+                conversation_id: conversation.0,
+                rev: *rev,
+                at: Moment(*at),
             },
             domain::Event::MembersChanged {
                 conversation,
@@ -288,6 +380,10 @@ impl<'a> Event<'a> {
     pub(in crate::messenger) fn name(&self) -> &'static str {
         match self {
             Self::MessageCreated { .. } => "message.created",
+            Self::MessageUpdated { .. } => "message.updated",
+            Self::MessagesDeleted { .. } => "message.deleted",
+            Self::ReactionChanged { .. } => "reaction.changed",
+            Self::Noop { .. } => "conversation.noop",
             Self::MembersChanged { .. } => "members.changed",
             Self::ConversationAdded { .. } => "conversation.added",
             Self::ConversationRemoved { .. } => "conversation.removed",
