@@ -1,6 +1,6 @@
-//! Edits: other words for a message. The old ones are gone.
+//! Edits: other words for a message. The old ones are gone, unless the conversation keeps them.
 
-use crate::store::{EditRecord, EditRefusal, Edited, StoreError};
+use crate::store::{EditRecord, EditRefusal, Edited, StoreError, Version, VersionsRefusal};
 use crate::{Caller, Event, Message, MessageId, Messenger, Timestamp, text};
 use std::sync::Arc;
 
@@ -53,7 +53,35 @@ impl From<EditRefusal> for EditError {
     }
 }
 
+/// Why old words are not shown.
+#[derive(Debug, thiserror::Error)]
+pub enum VersionsError {
+    /// None, or none the caller may know of.
+    #[error("no such message")]
+    NotFound,
+    /// They are for the author and administrators only.
+    #[error("what this message said before is not shown to you")]
+    NotAllowed,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<VersionsRefusal> for VersionsError {
+    fn from(refusal: VersionsRefusal) -> Self {
+        match refusal {
+            VersionsRefusal::NotFound => Self::NotFound,
+            VersionsRefusal::NotAllowed => Self::NotAllowed,
+        }
+    }
+}
+
 impl Messenger {
+    /// What a message said before its edits, oldest first; nothing where the conversation keeps no history.
+    pub async fn versions(&self, caller: &Caller, id: MessageId) -> Result<Vec<Version>, VersionsError> {
+        Ok(self.store.versions(caller.user, id).await??)
+    }
+
     /// Replaces the words of one of the caller's messages; with `if_rev` only while nothing else has changed it.
     pub async fn edit(
         &self,

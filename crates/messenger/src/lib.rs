@@ -39,7 +39,7 @@ pub use conversation::{
     Opened, Page,
 };
 pub use delete::DeleteError;
-pub use edit::EditError;
+pub use edit::{EditError, VersionsError};
 pub use event::{Audience, Event, RemovalReason};
 pub use feed::{Feed, NoFeed};
 pub use ids::{ClientId, ConversationId, InviteId, LoginId, MessageId, Timestamp, UserId};

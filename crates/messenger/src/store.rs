@@ -24,7 +24,7 @@ pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 
 pub use changes::{
     DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
-    ReactRefusal, Reacted, Told,
+    ReactRefusal, Reacted, Told, VERSIONS_MAX, Version, VersionsRefusal,
 };
 
 use crate::{

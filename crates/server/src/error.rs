@@ -17,6 +17,7 @@ use chinwag_messenger::{
     CreateGroupError, DeleteConversationError, DeleteError, EditError, HistoryError, InviteError, JoinError,
     ListError, ListMembersError, LogInError, MemberError, MyStateError, OpenDirectError, ReactError,
     RegisterError, SearchPeopleError, SendError, SyncError, UpdateError, UserId, UsernameError,
+    VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -739,6 +740,19 @@ impl From<DeleteError> for Problem {
                 refused("delete_window_closed", "It is too late to delete this message.")
             }
             DeleteError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<VersionsError> for Problem {
+    fn from(error: VersionsError) -> Self {
+        match error {
+            VersionsError::NotFound => Self::not_found(),
+            VersionsError::NotAllowed => refused(
+                "not_allowed",
+                "What it said before is for its author and administrators.",
+            ),
+            VersionsError::Store(error) => error.into(),
         }
     }
 }

@@ -679,6 +679,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/messages/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_messages_id_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -1270,6 +1286,20 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A list that ends here, or goes on at the cursor. */
+        List_MessageVersion: {
+            items: {
+                body: string;
+                /** Format: date-time */
+                replaced_at: string;
+                /**
+                 * Format: int64
+                 * @description Counts from 1.
+                 */
+                version: number;
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
         List_User: {
             items: {
                 deleted: boolean;
@@ -1367,6 +1397,17 @@ export interface components {
             system?: components["schemas"]["System"];
             /** Format: int64 */
             thread_root_id: number | null;
+        };
+        /** @description What a message said before. */
+        MessageVersion: {
+            body: string;
+            /** Format: date-time */
+            replaced_at: string;
+            /**
+             * Format: int64
+             * @description Counts from 1.
+             */
+            version: number;
         };
         /**
          * Format: date-time
@@ -3365,6 +3406,36 @@ export interface operations {
         responses: {
             /** @description No longer there */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_messages_id_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it said before, oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_MessageVersion"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };

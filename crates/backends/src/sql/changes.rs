@@ -3,18 +3,20 @@
 
 use super::conversations::standing;
 use super::heads::HeadMember;
+use super::messages::visible_from;
 use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
 use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
     Announce, DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges,
-    ReactRecord, ReactRefusal, Reacted, StoreError, Told,
+    ReactRecord, ReactRefusal, Reacted, StoreError, Told, VERSIONS_MAX, Version, VersionsRefusal,
 };
 use chinwag_messenger::{
-    ConversationId, ConversationKind, Message, MessageId, Policies, ReactionSummary, Role, Timestamp, UserId,
+    ConversationId, ConversationKind, EditHistory, Message, MessageId, Policies, ReactionSummary, Role,
+    Timestamp, UserId,
 };
-use sea_orm::{DbErr, Value};
+use sea_orm::{ConnectionTrait, DbErr, Value};
 use std::collections::BTreeMap;
 
 /// People named in the summary of a reaction.
@@ -50,6 +52,15 @@ impl MessageChanges for SqlStore {
         self.writer
             .run(Some(announce), move |group| Box::pin(react(group, record)))
             .await
+    }
+
+    async fn versions(
+        &self,
+        reader: UserId,
+        message: MessageId,
+    ) -> Result<Result<Vec<Version>, VersionsRefusal>, StoreError> {
+        let tx = self.snapshot().await?;
+        versions(&tx, reader, message).await.map_err(store_error)
     }
 
     async fn own_reactions(
@@ -153,9 +164,11 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
     let Some((mut message, _)) = subject(group, edit.editor, edit.message).await? else {
         return Ok(Err(EditRefusal::NotFound));
     };
-    let edit_window_s = policies(group, edit.editor, message.conversation)
-        .await?
-        .edit_window_s;
+    let Policies {
+        edit_window_s,
+        edit_history,
+        ..
+    } = policies(group, edit.editor, message.conversation).await?;
     let refusal = if message.is_system() {
         Some(EditRefusal::NotEditable)
     } else if message.author != edit.editor {
@@ -185,6 +198,9 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
     }
     let conversation = message.conversation.0;
     message.rev = next_rev(group, conversation).await?;
+    if edit_history != EditHistory::Off {
+        keep_version(group, &message, edit.at).await?;
+    }
     message.body = edit.body;
     message.edited_at = Some(edit.at);
     message.edit_count += 1;
@@ -203,6 +219,71 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
         changed: true,
         told,
     }))
+}
+
+/// Keeps what the message says now, and of too many versions all but the oldest ones after the first.
+async fn keep_version(group: &Group, message: &Message, at: Timestamp) -> Result<(), DbErr> {
+    let sql = "SELECT COUNT(*), COALESCE(MIN(version), 0), COALESCE(MAX(version), 0) FROM message_version \
+               WHERE message_id = ?";
+    let row = query(&group.tx, sql, vec![message.id.0.into()]).await?.pop();
+    let row = row.ok_or_else(|| corrupt("a count without a row"))?;
+    let mut columns = Columns::of(&row);
+    let (kept, first, last): (i64, i64, i64) = (columns.take()?, columns.take()?, columns.take()?);
+    if kept >= VERSIONS_MAX as i64 {
+        let sql = "DELETE FROM message_version WHERE message_id = ? AND version = \
+                   (SELECT MIN(version) FROM message_version WHERE message_id = ? AND version > ?)";
+        let values = vec![message.id.0.into(), message.id.0.into(), first.into()];
+        execute(&group.tx, sql, values).await?;
+    }
+    let sql = format!(
+        "INSERT INTO message_version (message_id, version, body, replaced_at) VALUES {}",
+        row_places(1, 4)
+    );
+    let values = vec![
+        message.id.0.into(),
+        (last + 1).into(),
+        message.body.clone().into(),
+        at.0.into(),
+    ];
+    execute(&group.tx, sql, values).await.map(drop)
+}
+
+async fn versions(
+    connection: &impl ConnectionTrait,
+    reader: UserId,
+    id: MessageId,
+) -> Result<Result<Vec<Version>, VersionsRefusal>, DbErr> {
+    let sql = "SELECT conversation_id, seq, author_id FROM message WHERE id = ?";
+    let Some(row) = query(connection, sql, vec![id.0.into()]).await?.pop() else {
+        return Ok(Err(VersionsRefusal::NotFound));
+    };
+    let mut columns = Columns::of(&row);
+    let conversation = ConversationId(columns.take()?);
+    let (seq, author): (i64, i64) = (columns.take()?, columns.take()?);
+    let Some((head, member)) = standing(connection, reader, conversation).await? else {
+        return Ok(Err(VersionsRefusal::NotFound));
+    };
+    if member.left_at.is_some() || (seq as u64) < visible_from(&member) {
+        return Ok(Err(VersionsRefusal::NotFound));
+    }
+    let privileged =
+        author == reader.0 || (head.kind == ConversationKind::Group && member.role != Role::Member);
+    match head.policies.edit_history {
+        EditHistory::Off => return Ok(Ok(Vec::new())),
+        EditHistory::Restricted if !privileged => return Ok(Err(VersionsRefusal::NotAllowed)),
+        EditHistory::Restricted | EditHistory::Members => {}
+    }
+    let sql = "SELECT version, body, replaced_at FROM message_version WHERE message_id = ? ORDER BY version";
+    let mut kept = Vec::new();
+    for row in query(connection, sql, vec![id.0.into()]).await? {
+        let mut columns = Columns::of(&row);
+        kept.push(Version {
+            number: columns.take::<i64>()? as u64,
+            body: columns.take()?,
+            replaced_at: Timestamp(columns.take()?),
+        });
+    }
+    Ok(Ok(kept))
 }
 
 async fn delete_all(
@@ -245,8 +326,10 @@ async fn delete_all(
         let mut values: Vec<Value> = vec![record.at.0.into(), record.by.0.into(), (rev as i64).into()];
         values.extend(ids());
         execute(&group.tx, sql, values).await?;
-        let sql = format!("DELETE FROM reaction WHERE message_id IN ({in_list})");
-        execute(&group.tx, sql, ids().collect()).await?;
+        for table in ["reaction", "message_version"] {
+            let sql = format!("DELETE FROM {table} WHERE message_id IN ({in_list})");
+            execute(&group.tx, sql, ids().collect()).await?;
+        }
         let head = group.heads.find(conversation);
         deleted.push(DeletedIn {
             conversation: ConversationId(conversation),

@@ -80,6 +80,26 @@ pub enum EditRefusal {
     Stale,
 }
 
+/// What an edited message said before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Counts from 1, the oldest that was kept; never given out twice.
+    pub number: u64,
+    /// The words.
+    pub body: String,
+    /// When others took their place.
+    pub replaced_at: Timestamp,
+}
+
+/// Why old words are not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VersionsRefusal {
+    /// None that the reader sees.
+    NotFound,
+    /// They are for the author and administrators only.
+    NotAllowed,
+}
+
 /// Messages to be deleted for everyone.
 #[derive(Debug, Clone)]
 pub struct DeleteRecord {
@@ -158,10 +178,14 @@ pub enum ReactRefusal {
     TooMany,
 }
 
+/// Most versions of a message that are kept.
+pub const VERSIONS_MAX: u64 = 50;
+
 /// Changes of stored messages. Each raises the conversation's rev by one and stamps it on all rows it touched.
 #[async_trait]
 pub trait MessageChanges {
-    /// Replaces the words. What they were is gone; the same words again change nothing.
+    /// Replaces the words. What they were is gone, unless the conversation's policy keeps it; the same words again
+    /// change nothing.
     async fn edit(
         &self,
         edit: EditRecord,
@@ -180,6 +204,13 @@ pub trait MessageChanges {
         record: ReactRecord,
         announce: Announce<Result<Reacted, ReactRefusal>>,
     ) -> Result<Result<Reacted, ReactRefusal>, StoreError>;
+    /// What the message said before, oldest first, as far as the conversation's policy shows it to the reader.
+    /// At most [`VERSIONS_MAX`] are kept: beyond, the oldest go, but for the first.
+    async fn versions(
+        &self,
+        reader: UserId,
+        message: MessageId,
+    ) -> Result<Result<Vec<Version>, VersionsRefusal>, StoreError>;
     /// The user's own emojis under these messages.
     async fn own_reactions(
         &self,

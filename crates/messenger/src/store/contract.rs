@@ -47,7 +47,7 @@ macro_rules! store_contract {
             numbers_are_dense_and_told_in_order, replies_quote_what_they_answer,
             history_comes_in_pages, telling_does_not_need_the_sender);
         $crate::store_contract!($fresh, changes:
-            an_edit_replaces_the_words_everywhere, a_deleted_message_leaves_a_tombstone, reactions_add_up,
+            an_edit_replaces_the_words_everywhere, old_words_are_kept_where_the_conversation_says_so, a_deleted_message_leaves_a_tombstone, reactions_add_up,
             concurrent_changes_keep_the_revs_dense);
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,

@@ -9,12 +9,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::MessageId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::auth::{By, Writes};
+use super::auth::{By, Reads, Writes};
 use super::extract::{self, Body, PathId, Query};
-use super::view::Message;
+use super::view::{List, Message, Moment};
 use super::{MessengerApi, answer, ok};
 use crate::error::Problem;
 
@@ -45,6 +45,35 @@ pub(super) async fn edit(
         .edit(&caller, MessageId(id), &given.body, rev)
         .await?;
     ok(&Message::from(&message))
+}
+
+/// What a message said before.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MessageVersion {
+    /// Counts from 1.
+    version: u64,
+    body: String,
+    #[schema(value_type = String, format = DateTime)]
+    replaced_at: Moment,
+}
+
+#[utoipa::path(
+    get, path = "/messages/{id}/versions", tag = "messages",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "What it said before, oldest first", body = List<MessageVersion>)),
+)]
+pub(super) async fn versions(
+    State(api): State<Arc<MessengerApi>>,
+    By { caller, .. }: By<Reads>,
+    PathId(id): PathId,
+) -> Result<Response, Problem> {
+    let versions = api.messenger.versions(&caller, MessageId(id)).await?;
+    let items = versions.into_iter().map(|version| MessageVersion {
+        version: version.number,
+        body: version.body,
+        replaced_at: Moment(version.replaced_at),
+    });
+    ok(&List::whole(items.collect()))
 }
 
 /// The rev in `If-Match: "1044"`; `*` is any.

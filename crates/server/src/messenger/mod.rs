@@ -193,6 +193,7 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(messages::list, messages::send))
         .routes(routes!(sync::changes))
         .routes(routes!(messages::show, changes::edit, changes::delete))
+        .routes(routes!(changes::versions))
         .routes(routes!(changes::delete_many))
         .routes(routes!(changes::react, changes::unreact))
         .routes(routes!(receipts::advance))

@@ -3,8 +3,8 @@
 use super::{Store, World, draft, rev_of};
 use crate::store::{EditRecord, EditRefusal};
 use crate::{
-    Caller, ConversationId, DeleteError, Draft, EditError, Event, HistoryRange, Message, MessageId,
-    ReactError, SendError, Timestamp,
+    Caller, ConversationId, DeleteError, Draft, EditError, EditHistory, Event, HistoryRange, Message,
+    MessageId, PolicyChange, ReactError, SendError, SettingsWish, Timestamp, VersionsError,
 };
 use std::sync::Arc;
 
@@ -320,4 +320,69 @@ pub async fn concurrent_changes_keep_the_revs_dense(store: Arc<dyn Store>) {
             "{message:?}"
         );
     }
+}
+
+/// Off keeps nothing, restricted shows them to author and administrators, members to all who see the message; a
+/// deletion takes them with it, and so does switching off with a purge.
+pub async fn old_words_are_kept_where_the_conversation_says_so(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let [ann, bob, cat] = world.people(["ann", "bob", "cat"]).await;
+    let id = world.group(&ann, &[bob, cat]).await;
+    let set = async |edit_history, purge_existing| {
+        let wish = SettingsWish {
+            policies: PolicyChange {
+                edit_history: Some(edit_history),
+                ..PolicyChange::default()
+            },
+            purge_existing,
+            ..SettingsWish::default()
+        };
+        let updated = world.messenger.update_conversation(&ann, id, wish).await;
+        updated.expect("updated");
+    };
+    let message = world.say(&bob, id, "one").await.message.id;
+    let edit = async |words: &str| {
+        let edited = world.messenger.edit(&bob, message, words, None).await;
+        edited.expect("edited");
+    };
+    let words = async |who: &Caller, message| {
+        let versions = world.messenger.versions(who, message).await?;
+        let words = versions.into_iter().map(|version| (version.number, version.body));
+        Ok::<_, VersionsError>(words.collect::<Vec<_>>())
+    };
+    edit("two").await;
+    assert_eq!(words(&bob, message).await.expect("none"), []);
+
+    set(EditHistory::Restricted, None).await;
+    assert_eq!(words(&bob, message).await.expect("what was before is gone"), []);
+    edit("three").await;
+    for who in [&bob, &ann] {
+        assert_eq!(words(who, message).await.expect("shown"), [(1, "two".to_owned())]);
+    }
+    assert!(matches!(
+        words(&cat, message).await,
+        Err(VersionsError::NotAllowed)
+    ));
+    set(EditHistory::Members, None).await;
+    for number in 0..60 {
+        edit(&format!("word {number}")).await;
+    }
+    let shown = words(&cat, message).await.expect("shown to all");
+    assert_eq!(shown.len(), 50);
+    assert_eq!(shown[0], (1, "two".to_owned()), "the first stays");
+    assert_eq!(shown[49], (61, "word 58".to_owned()));
+    let stranger = world.people(["dan"]).await;
+    assert!(matches!(
+        words(&stranger[0], message).await,
+        Err(VersionsError::NotFound)
+    ));
+
+    let other = world.say(&bob, id, "here").await.message.id;
+    let edited = world.messenger.edit(&bob, other, "there", None).await;
+    edited.expect("edited");
+    world.messenger.delete(&bob, &[other]).await.expect("deleted");
+    assert_eq!(words(&bob, other).await.expect("gone with it"), []);
+    set(EditHistory::Off, Some(true)).await;
+    set(EditHistory::Members, None).await;
+    assert_eq!(words(&bob, message).await.expect("purged"), []);
 }
