@@ -170,7 +170,7 @@ async fn a_full_disk_is_told_and_recovered_from() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
     let file = File::new(&path);
-    file.limit(Some(60));
+    file.limit(Some(160));
     let store = Arc::new(SqlStore::open_home(Home::Sqlite(file)).await.unwrap());
     let caller = person(&store, "ann").await;
     let messenger = messenger(&store);
