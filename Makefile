@@ -37,7 +37,7 @@ tools:
 
 rust-tests: web/dist/index.html
 	$(CARGO) test --workspace --locked
-	CHINWAG_TEST_STORE=postgres $(CARGO) test -p chinwag-server --test messenger_api --locked
+	CHINWAG_TEST_STORE=postgres $(CARGO) test --workspace --test messenger_api --locked
 
 web-tests: web/$(INSTALLED)
 	cd web && $(NPM) test
