@@ -78,7 +78,8 @@ pub(super) fn idle(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         })?;
         gone.add(subject, took.as_secs_f64() * 1e3);
         going.add(subject, used.as_secs_f64() * 1e6 / plan.idle as f64);
-        settle();
+        // An allocator may take some seconds to give back.
+        (0..3).for_each(|_| settle());
         left.add(subject, target.resident()? as f64 / before as f64);
     }
     let count = plan.idle;

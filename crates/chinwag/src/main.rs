@@ -22,6 +22,11 @@ use tracing_subscriber::EnvFilter;
 use crate::archive::Archive;
 use crate::config::{Config, Sources};
 
+/// Gives memory back when connections go; the system's allocator keeps it (docs/decisions/0004). How it is set stands
+/// in `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A private messenger and the realtime engine under it.
 #[derive(Parser)]
 #[command(version, about)]
