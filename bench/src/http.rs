@@ -16,9 +16,18 @@ use crate::target::{APP_ID, APP_KEY, APP_SECRET};
 /// One connection.
 pub(crate) struct Http {
     stream: BufReader<TcpStream>,
+    /// The server has closed it after its last answer, as some do each time.
+    ended: bool,
     address: SocketAddr,
     secret: Secret,
     token: Option<String>,
+}
+
+fn open(address: SocketAddr) -> anyhow::Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    Ok(BufReader::new(stream))
 }
 
 /// An answer's status and body.
@@ -26,11 +35,9 @@ pub(crate) type Answer = (u16, Vec<u8>);
 
 impl Http {
     pub(crate) fn connect(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(Self {
-            stream: BufReader::new(stream),
+            stream: open(address)?,
+            ended: false,
             address,
             secret: Secret::new(APP_SECRET),
             token: None,
@@ -44,6 +51,10 @@ impl Http {
 
     /// Sends a request and reads the answer.
     pub(crate) fn ask(&mut self, method: &str, target: &str, body: &str) -> anyhow::Result<Answer> {
+        if self.ended {
+            self.stream = open(self.address)?;
+            self.ended = false;
+        }
         let (address, length) = (self.address, body.len());
         let token = match &self.token {
             Some(token) => format!("Authorization: Bearer {token}\r\n"),
@@ -71,6 +82,8 @@ impl Http {
             let (name, value) = line.split_once(':').context("a header")?;
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.trim().parse()?;
+            } else if name.eq_ignore_ascii_case("connection") {
+                self.ended = value.trim().eq_ignore_ascii_case("close");
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 bail!("an answer in chunks");
             }
