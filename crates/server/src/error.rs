@@ -15,9 +15,9 @@ use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
     AccessError, AddMembersError, ChangeMeError, ChangePasswordError, ContactError, ConversationId,
     CreateGroupError, DeleteConversationError, DeleteError, EditError, HistoryError, InviteError, JoinError,
-    ListError, ListMembersError, LogInError, MemberError, MyStateError, OpenDirectError, ReactError,
-    RegisterError, SearchPeopleError, SendError, SyncError, UpdateError, UserId, UsernameError,
-    VersionsError,
+    ListError, ListMembersError, LogInError, MemberError, MyStateError, OpenDirectError, PasswordError,
+    ReactError, RegisterError, SearchPeopleError, SecondFactorError, SecondStepError, SendError, SyncError,
+    Token, UpdateError, UserId, UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -41,7 +41,20 @@ pub struct Problem {
     retry_after_s: Option<u64>,
     /// Boxed because it is rare.
     not_added: Option<Box<NotAdded>>,
+    ticket: Option<Box<Ticket>>,
 }
+
+/// What completes a log-in together with a code.
+#[derive(Debug, Clone)]
+struct Ticket(Token);
+
+impl PartialEq for Ticket {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.reveal() == other.0.reveal()
+    }
+}
+
+impl Eq for Ticket {}
 
 /// Who could not be added, and to which new group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +83,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after_s: None,
             not_added: None,
+            ticket: None,
         }
     }
 
@@ -209,6 +223,15 @@ impl Problem {
         }
     }
 
+    /// The password in this field is not the caller's.
+    fn of_password(field: &'static str, error: PasswordError) -> Self {
+        match error {
+            PasswordError::Wrong => Self::field(field, "password_wrong", "This is not the present password."),
+            PasswordError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            PasswordError::Store(error) => error.into(),
+        }
+    }
+
     /// Its status.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -255,6 +278,7 @@ impl Problem {
             request_id,
             user_ids: self.not_added.as_ref().map(|not| not.user_ids.as_slice()),
             conversation_id: self.not_added.as_ref().and_then(|not| not.conversation_id),
+            ticket: self.ticket.as_ref().map(|ticket| ticket.0.reveal()),
             errors: &self.errors,
         })
         .expect("strings and numbers always become JSON")
@@ -284,6 +308,10 @@ pub(crate) struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     conversation_id: Option<i64>,
+    /// To be sent to `/auth/second-factor` with a code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ticket: Option<&'a str>,
     /// Which fields are at fault.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
@@ -420,7 +448,56 @@ impl From<LogInError> for Problem {
             ),
             LogInError::Suspended => refused("account_suspended", "This account is suspended."),
             LogInError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            LogInError::SecondFactorRequired { ticket } => Self {
+                ticket: Some(Box::new(Ticket(ticket))),
+                ..Self::new(
+                    StatusCode::UNAUTHORIZED,
+                    "second_factor_required",
+                    "The password is right; now send a code with the ticket to /auth/second-factor.",
+                )
+            },
             LogInError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SecondStepError> for Problem {
+    fn from(error: SecondStepError) -> Self {
+        match error {
+            SecondStepError::TicketInvalid => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "ticket_invalid",
+                "The ticket is unknown, used or late: log in with the password again.",
+            ),
+            SecondStepError::CodeInvalid => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "second_factor_invalid",
+                "The code is wrong, late or was used before.",
+            ),
+            SecondStepError::Suspended => LogInError::Suspended.into(),
+            SecondStepError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            SecondStepError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SecondFactorError> for Problem {
+    fn from(error: SecondFactorError) -> Self {
+        match error {
+            SecondFactorError::Password(error) => Self::of_password("password", error),
+            SecondFactorError::Exists => {
+                conflict("second_factor_exists", "There is a second factor already.")
+            }
+            SecondFactorError::Missing => {
+                conflict("second_factor_missing", "There is no such second factor.")
+            }
+            SecondFactorError::CodeInvalid => Self::field(
+                "code",
+                "second_factor_invalid",
+                "The code is wrong, late or was used before.",
+            ),
+            SecondFactorError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            SecondFactorError::Store(error) => error.into(),
         }
     }
 }
@@ -445,12 +522,7 @@ impl From<ChangeMeError> for Problem {
 impl From<ChangePasswordError> for Problem {
     fn from(error: ChangePasswordError) -> Self {
         match error {
-            ChangePasswordError::Wrong => Self::field(
-                "current_password",
-                "password_wrong",
-                "This is not the present password.",
-            ),
-            ChangePasswordError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            ChangePasswordError::Present(error) => Self::of_password("current_password", error),
             ChangePasswordError::New(error) => error.into(),
             ChangePasswordError::Store(error) => error.into(),
         }

@@ -10,7 +10,7 @@ pub(super) use groups::{
     Added, Ban, ChangedPolicies, Draft, EditHistoryWord, Invite, InvitePreview, NewcomersWord, NotifyWord,
     Policies, WhoWord,
 };
-pub(super) use people::{Blocked, Contact, Device, Me, Person, Renewed};
+pub(super) use people::{Blocked, Contact, Device, Me, OfferedSecret, Person, RecoveryCodes, Renewed};
 pub(super) use words::{OpennessWord, PresenceState};
 
 use chinwag_messenger as domain;

@@ -10,5 +10,6 @@ mod groups;
 mod people;
 mod realtime;
 mod refusals;
+mod second_factor;
 mod shapes;
 mod support;
