@@ -5,7 +5,8 @@ export type TickState = 'sending' | 'sent' | 'delivered' | 'seen' | 'failed'
 
 /**
  * Recipients are the human members who joined before the message, without its author and those
- * whose account is gone or suspended. Without any, or where not all members are known, the state stays at `sent`.
+ * whose account is gone or suspended. Without any, or where not all members are known, the state
+ * stays at `sent`.
  */
 export function tickState(
   message: { seq: number; author_id: number },
