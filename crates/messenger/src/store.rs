@@ -12,6 +12,7 @@ mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
 mod groups;
+mod moderation;
 mod my_states;
 mod people;
 mod proofs;
@@ -19,6 +20,10 @@ mod proofs;
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
+};
+pub use moderation::{
+    AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
+    ServerInvites,
 };
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
@@ -30,9 +35,9 @@ pub use changes::{
 };
 
 use crate::{
-    Account, AccountKind, Advance, Changes, ClientId, Conversation, ConversationId, History, HistoryRange,
-    ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole, Timestamp,
-    UserId, Username,
+    Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
+    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole,
+    Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -56,6 +61,9 @@ pub trait Store:
     + MessageChanges
     + Tickets
     + SecondFactors
+    + Reports
+    + Administration
+    + ServerInvites
     + Send
     + Sync
 {
@@ -76,6 +84,9 @@ impl<T> Store for T where
         + MessageChanges
         + Tickets
         + SecondFactors
+        + Reports
+        + Administration
+        + ServerInvites
         + Send
         + Sync
 {
@@ -115,12 +126,17 @@ pub struct AccountRecord {
 }
 
 /// On which terms an account is created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
     /// As owner, and only when it is the first.
     FirstOnly,
     /// As owner when it is the first, else as member.
     Anyone,
+    /// As owner when it is the first, else as member and only by an invite to the server, which is used up by one.
+    Invited {
+        /// SHA-256 of the invite's secret, in hex.
+        secret_hash: String,
+    },
     /// With this role.
     As(ServerRole),
 }
@@ -132,6 +148,8 @@ pub enum AccountRefusal {
     UsernameTaken,
     /// It would not have been the first.
     NotTheFirst,
+    /// The invite lets nobody in, or not any more.
+    NotInvited,
 }
 
 /// What a password is checked against.
@@ -204,8 +222,8 @@ pub struct StoredLogin {
     pub secret_hash: String,
     /// When it was last used, to the minute.
     pub last_used_at: Timestamp,
-    /// Whether the account may log in: neither suspended nor deleted.
-    pub admitted: bool,
+    /// Whether the account may use it.
+    pub status: AccountStatus,
 }
 
 /// Logins.

@@ -3,6 +3,8 @@
 //! Nothing else in the REST API picks a status or a code. What a store or a broker says about its own failure
 //! goes to the log here, once, and never to the client.
 
+mod proofs;
+
 use std::borrow::Cow;
 
 use axum::body::Body;
@@ -13,11 +15,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
-    AccessError, AddMembersError, ChangeMeError, ChangePasswordError, ContactError, ConversationId,
-    CreateGroupError, DeleteConversationError, DeleteError, EditError, HistoryError, InviteError, JoinError,
-    ListError, ListMembersError, LogInError, MemberError, MyStateError, OpenDirectError, PasswordError,
-    ReactError, RegisterError, SearchPeopleError, SecondFactorError, SecondStepError, SendError, SyncError,
-    Token, UpdateError, UserId, UsernameError, VersionsError,
+    AccessError, AddMembersError, AdminListError, AuthenticateError, ChangeAccountError, ChangeMeError,
+    ChangePasswordError, ContactError, ConversationId, CreateGroupError, DeleteConversationError,
+    DeleteError, EditError, HistoryError, InviteError, JoinError, ListError, ListMembersError, LogInError,
+    MemberError, MyStateError, OpenDirectError, ReactError, RegisterError, ReportError, SearchPeopleError,
+    SendError, ServerInviteError, SyncError, Token, UpdateError, UserId, UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -223,15 +225,6 @@ impl Problem {
         }
     }
 
-    /// The password in this field is not the caller's.
-    fn of_password(field: &'static str, error: PasswordError) -> Self {
-        match error {
-            PasswordError::Wrong => Self::field(field, "password_wrong", "This is not the present password."),
-            PasswordError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
-            PasswordError::Store(error) => error.into(),
-        }
-    }
-
     /// Its status.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -422,6 +415,9 @@ impl From<RegisterError> for Problem {
             RegisterError::Closed => {
                 refused("registration_closed", "This server does not take new accounts.")
             }
+            RegisterError::InviteRequired => {
+                refused("invite_required", "New accounts need an invite to this server.")
+            }
             RegisterError::Username(UsernameError::Invalid) => {
                 Self::field("username", "username_invalid", detail)
             }
@@ -438,6 +434,19 @@ impl From<RegisterError> for Problem {
     }
 }
 
+fn account_suspended() -> Problem {
+    refused("account_suspended", "This account is suspended.")
+}
+
+impl From<AuthenticateError> for Problem {
+    fn from(error: AuthenticateError) -> Self {
+        match error {
+            AuthenticateError::Suspended => account_suspended(),
+            AuthenticateError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<LogInError> for Problem {
     fn from(error: LogInError) -> Self {
         match error {
@@ -446,7 +455,7 @@ impl From<LogInError> for Problem {
                 "invalid_credentials",
                 "The username or the password is wrong.",
             ),
-            LogInError::Suspended => refused("account_suspended", "This account is suspended."),
+            LogInError::Suspended => account_suspended(),
             LogInError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
             LogInError::SecondFactorRequired { ticket } => Self {
                 ticket: Some(Box::new(Ticket(ticket))),
@@ -461,43 +470,44 @@ impl From<LogInError> for Problem {
     }
 }
 
-impl From<SecondStepError> for Problem {
-    fn from(error: SecondStepError) -> Self {
+impl From<AdminListError> for Problem {
+    fn from(error: AdminListError) -> Self {
         match error {
-            SecondStepError::TicketInvalid => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "ticket_invalid",
-                "The ticket is unknown, used or late: log in with the password again.",
-            ),
-            SecondStepError::CodeInvalid => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "second_factor_invalid",
-                "The code is wrong, late or was used before.",
-            ),
-            SecondStepError::Suspended => LogInError::Suspended.into(),
-            SecondStepError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
-            SecondStepError::Store(error) => error.into(),
+            AdminListError::CursorInvalid => cursor_invalid(),
+            AdminListError::LimitInvalid => limit_invalid(),
+            AdminListError::Store(error) => error.into(),
         }
     }
 }
 
-impl From<SecondFactorError> for Problem {
-    fn from(error: SecondFactorError) -> Self {
+impl From<ChangeAccountError> for Problem {
+    fn from(error: ChangeAccountError) -> Self {
         match error {
-            SecondFactorError::Password(error) => Self::of_password("password", error),
-            SecondFactorError::Exists => {
-                conflict("second_factor_exists", "There is a second factor already.")
-            }
-            SecondFactorError::Missing => {
-                conflict("second_factor_missing", "There is no such second factor.")
-            }
-            SecondFactorError::CodeInvalid => Self::field(
-                "code",
-                "second_factor_invalid",
-                "The code is wrong, late or was used before.",
-            ),
-            SecondFactorError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
-            SecondFactorError::Store(error) => error.into(),
+            ChangeAccountError::NotFound => Self::not_found(),
+            ChangeAccountError::NotAllowed => refused("not_allowed", "You may not do this to that account."),
+            ChangeAccountError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ServerInviteError> for Problem {
+    fn from(error: ServerInviteError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ServerInviteError::LifeInvalid => Self::field("expires_in_s", "expires_in_invalid", detail),
+            ServerInviteError::MaxUsesInvalid => Self::field("max_uses", "max_uses_invalid", detail),
+            ServerInviteError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::NotFound => Self::not_found(),
+            ReportError::ReasonTooLong => Self::field("reason", "reason_too_long", "The reason is too long."),
+            ReportError::TooManyToday { retry_after_s } => Self::rate_limited(retry_after_s),
+            ReportError::Store(error) => error.into(),
         }
     }
 }

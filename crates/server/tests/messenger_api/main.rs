@@ -7,6 +7,7 @@ mod changes;
 mod contract;
 mod conventions;
 mod groups;
+mod moderation;
 mod people;
 mod realtime;
 mod refusals;
