@@ -15,6 +15,7 @@ mod heads;
 mod invites;
 mod list;
 mod logins;
+mod mails;
 mod messages;
 mod migrations;
 mod moderation;

@@ -12,6 +12,7 @@ mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
 mod groups;
+mod mails;
 mod moderation;
 mod my_states;
 mod people;
@@ -21,6 +22,7 @@ pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
 };
+pub use mails::{EmailRefusal, Emails, Mails, QueuedMail, ResetRecord, WantedEmail};
 pub use moderation::{
     AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
     ServerInvites,
@@ -61,6 +63,8 @@ pub trait Store:
     + MessageChanges
     + Tickets
     + SecondFactors
+    + Emails
+    + Mails
     + Reports
     + Administration
     + ServerInvites
@@ -84,6 +88,8 @@ impl<T> Store for T where
         + MessageChanges
         + Tickets
         + SecondFactors
+        + Emails
+        + Mails
         + Reports
         + Administration
         + ServerInvites

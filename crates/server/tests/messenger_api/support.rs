@@ -14,9 +14,10 @@ use chinwag_engine::{
     App, AppOptions, Beginning, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed,
     KeyPair, Secret, WorkerNumber,
 };
-use chinwag_messenger::{Messenger, Options};
+use chinwag_messenger::{Mailer, Messenger, Options};
 use chinwag_server::apps::AppAdmin;
 use chinwag_server::laravel;
+use chinwag_server::mail::send_mail;
 use chinwag_server::messenger::apps::{self, AppsApi};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed, router};
@@ -34,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) messenger: Options,
     pub(crate) api: ApiOptions,
     pub(crate) presence: PresenceOptions,
+    /// Sends mail as soon as it is asked for.
+    pub(crate) mailer: Option<Arc<dyn Mailer>>,
 }
 
 impl Default for Setup {
@@ -48,6 +51,7 @@ impl Default for Setup {
                 grace: Duration::ZERO,
                 pause: Duration::ZERO,
             },
+            mailer: None,
         }
     }
 }
@@ -56,6 +60,7 @@ impl Default for Setup {
 pub(crate) struct Server {
     pub(crate) engine: Arc<Engine>,
     pub(crate) app: Arc<App>,
+    pub(crate) messenger: Arc<Messenger>,
     router: Router,
     pub(crate) store: Arc<SqlStore>,
     stop: CancellationToken,
@@ -89,7 +94,7 @@ impl Server {
         let presence = Presence::new(app.number, setup.presence);
         engine.observe(presence.clone());
         let api = MessengerApi::new(
-            messenger,
+            messenger.clone(),
             engine.clone(),
             app.clone(),
             presence.clone(),
@@ -100,9 +105,18 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(feed_task.run(api.clone(), stop.clone()));
         tasks.spawn(presence.run(api.clone(), stop.clone()));
+        if let Some(mailer) = setup.mailer {
+            tasks.spawn(send_mail(
+                messenger.clone(),
+                mailer,
+                "Chinwag".to_owned(),
+                stop.clone(),
+            ));
+        }
         Self {
             engine,
             app,
+            messenger,
             router: router(api.clone())
                 .merge(laravel::router(api.clone()))
                 .merge(apps::router(AppsApi::new(api, admin))),
