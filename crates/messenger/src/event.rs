@@ -1,6 +1,6 @@
 //! What happened, for those who should hear of it at once.
 
-use crate::{Account, ConversationId, LoginId, Member, Message, Timestamp, UserId};
+use crate::{Account, Attachment, ConversationId, LoginId, Member, Message, Timestamp, UserId};
 
 /// Who hears of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,15 @@ pub enum Event {
     MeUpdated {
         /// As it is now; its `user_rev` is the event's.
         me: Account,
+        /// When.
+        at: Timestamp,
+    },
+    /// An upload has ended.
+    AttachmentUpdated {
+        /// As it is now.
+        attachment: Attachment,
+        /// The user's own change number.
+        user_rev: u64,
         /// When.
         at: Timestamp,
     },

@@ -5,13 +5,16 @@
 //! its methods is one use case, with the caller given and every refusal a value of that use case's own error.
 
 mod account;
+mod attachment;
 mod attempts;
+pub mod blob;
 mod conversation;
 mod event;
 mod feed;
 mod ids;
 mod login;
 mod login_cache;
+mod media;
 mod member;
 mod message;
 mod password;
@@ -24,6 +27,10 @@ mod token;
 pub use account::{
     Account, AccountKind, NewAccount, RegisterError, SearchPeopleError, ServerRole, Username, UsernameError,
 };
+pub use attachment::{
+    Attachment, AttachmentError, AttachmentId, AttachmentKind, AttachmentLimits, AttachmentState, Content,
+    Incoming, MediaError, MediaItem, NewUpload, Thumb, Upload, UploadError,
+};
 pub use conversation::{
     Conversation, ConversationKind, CreateGroupError, ListError, ListItem, OpenDirectError, Opened, Page,
     PostPolicy,
@@ -32,6 +39,7 @@ pub use event::{Audience, Event};
 pub use feed::{Feed, NoFeed};
 pub use ids::{ClientId, ConversationId, LoginId, MessageId, Timestamp, UserId};
 pub use login::{Caller, LogInError, LoggedIn, Login};
+pub use media::VoiceNote;
 pub use member::{AccessError, Member, MemberState, Role};
 pub use message::{
     Draft, History, HistoryError, HistoryRange, Message, MessageKind, Quote, SendError, Sent, SystemEvent,
@@ -41,6 +49,7 @@ use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
 pub use token::Token;
 
+use attachment::Files;
 use attempts::Attempts;
 use login_cache::LoginCache;
 use password::PasswordHasher;
@@ -75,6 +84,8 @@ pub struct Options {
     pub login_window_s: u64,
     /// Pending changes of one conversation beyond which a client is told to start it afresh.
     pub changes_max: u64,
+    /// Bounds of attachments.
+    pub attachments: AttachmentLimits,
 }
 
 impl Default for Options {
@@ -93,6 +104,7 @@ impl Default for Options {
             login_failures_max: 10,
             login_window_s: 15 * 60,
             changes_max: 2_000,
+            attachments: AttachmentLimits::default(),
         }
     }
 }
@@ -106,6 +118,7 @@ pub struct Messenger {
     passwords: PasswordHasher,
     attempts: Attempts,
     logins: Arc<LoginCache>,
+    files: Option<Files>,
 }
 
 impl Messenger {
@@ -119,6 +132,7 @@ impl Messenger {
             passwords: PasswordHasher::new(),
             attempts,
             logins: Arc::new(LoginCache::default()),
+            files: None,
         }
     }
 

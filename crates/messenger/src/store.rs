@@ -8,8 +8,13 @@
 //! after the commit, in commit order of each conversation, even when the one who asked has gone. It is not called
 //! when nothing was committed, except that [`Messages::append`] also calls it for a message sent again.
 
+mod attachments;
 #[cfg(feature = "testing")]
 pub mod contract;
+
+pub use attachments::{
+    Attachments, FinishedUpload, MediaPlace, NewAttachment, NewPart, QuotaExceeded, StoredAttachment,
+};
 
 use crate::{
     Account, AccountKind, Advance, Changes, ClientId, Conversation, ConversationId, History, HistoryRange,
@@ -23,9 +28,15 @@ use std::sync::Arc;
 pub type Announce<T> = Box<dyn FnOnce(&T) + Send>;
 
 /// Everything that must last. SQLite is the reference.
-pub trait Store: Accounts + Logins + Conversations + Messages + Receipts + CatchUp + Send + Sync {}
+pub trait Store:
+    Accounts + Attachments + Logins + Conversations + Messages + Receipts + CatchUp + Send + Sync
+{
+}
 
-impl<T: Accounts + Logins + Conversations + Messages + Receipts + CatchUp + Send + Sync> Store for T {}
+impl<T: Accounts + Attachments + Logins + Conversations + Messages + Receipts + CatchUp + Send + Sync> Store
+    for T
+{
+}
 
 /// The store could not do its work.
 #[derive(Debug, Clone, thiserror::Error)]
