@@ -1,5 +1,6 @@
-//! The messenger's store on SQLite. One file per store trait; `writer` is the group commit, `heads` what it keeps
-//! in memory, and `sqlite` all that another SQL database would do differently.
+//! The messenger's store on SQLite and PostgreSQL. One file per store trait; `writer` is the group commit, `heads`
+//! what it keeps in memory, `query` runs statements that are the same for both databases, and `sqlite` and
+//! `postgres` are all that is not.
 
 mod accounts;
 mod append;
@@ -12,13 +13,17 @@ mod list;
 mod logins;
 mod messages;
 mod migrations;
+mod postgres;
+mod query;
 mod receipts;
 mod rows;
 mod sqlite;
 mod statistics;
+mod store;
 #[cfg(test)]
 mod tests;
 mod webhooks;
 mod writer;
 
-pub use sqlite::SqliteStore;
+pub use postgres::OpenError;
+pub use store::SqlStore;

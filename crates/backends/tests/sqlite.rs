@@ -1,13 +1,13 @@
 //! SQLite keeps the contract of the stores, and its own promises about files.
 
-use chinwag_backends::SqliteStore;
+use chinwag_backends::SqlStore;
 use chinwag_engine::{AppStore, WebhookQueue};
 use chinwag_messenger::store::contract::Fresh;
 use std::sync::Arc;
 
 async fn fresh() -> Fresh {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = SqliteStore::open(&folder.path().join("test.db"))
+    let store = SqlStore::open(&folder.path().join("test.db"))
         .await
         .expect("opened");
     (Arc::new(store), Box::new(folder))
@@ -19,11 +19,11 @@ chinwag_messenger::store_contract!(crate::fresh);
 async fn keeps_the_contract_of_the_outbox_and_over_a_restart_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("test.db");
-    let store = SqliteStore::open(&path).await.expect("opened");
+    let store = SqlStore::open(&path).await.expect("opened");
     chinwag_engine::outbox_contract::check(&store).await;
     let before = store.lanes().await.expect("lanes");
     store.close().await.expect("closed");
-    let store = SqliteStore::open(&path).await.expect("opened again");
+    let store = SqlStore::open(&path).await.expect("opened again");
     assert_eq!(store.lanes().await.expect("lanes"), before);
     assert_eq!(before.len(), 3);
 }
@@ -32,8 +32,8 @@ async fn keeps_the_contract_of_the_outbox_and_over_a_restart_too() {
 async fn keeps_the_contract_of_apps_and_tells_other_processes() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("test.db");
-    let store = SqliteStore::open(&path).await.expect("opened");
-    let beside = SqliteStore::open(&path).await.expect("opened twice");
+    let store = SqlStore::open(&path).await.expect("opened");
+    let beside = SqlStore::open(&path).await.expect("opened twice");
     chinwag_engine::app_store_contract::check(&store).await;
     assert_eq!(
         store.version().await.expect("a version"),
@@ -45,7 +45,7 @@ async fn keeps_the_contract_of_apps_and_tells_other_processes() {
 #[tokio::test]
 async fn statistics_are_kept_as_the_engine_wants_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = SqliteStore::open(&folder.path().join("test.db"))
+    let store = SqlStore::open(&folder.path().join("test.db"))
         .await
         .expect("opened");
     chinwag_engine::statistics_contract::check(&store).await;

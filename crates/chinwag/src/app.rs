@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    async fn admin(folder: &tempfile::TempDir) -> (Arc<chinwag_backends::SqliteStore>, AppAdmin) {
+    async fn admin(folder: &tempfile::TempDir) -> (Arc<chinwag_backends::SqlStore>, AppAdmin) {
         let store = crate::wire::open_store(folder.path()).await.unwrap();
         (store.clone(), AppAdmin::new(store, ["taken".to_owned()]))
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use chinwag_backends::SqliteStore;
+use chinwag_backends::SqlStore;
 use chinwag_engine::{App, AppOptions, Engine, KeyPair, Namespace, Secret};
 use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
 use chinwag_protocol::pusher::cache_namespaces;
@@ -38,11 +38,11 @@ const STOP_DEADLINE: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// When the folder or the database cannot be used.
-pub(crate) async fn open_store(data_dir: &Path) -> anyhow::Result<Arc<SqliteStore>> {
+pub(crate) async fn open_store(data_dir: &Path) -> anyhow::Result<Arc<SqlStore>> {
     fs::create_dir_all(data_dir)
         .with_context(|| format!("creating the data folder {}", data_dir.display()))?;
     let path = data_dir.join("chinwag.sqlite");
-    let store = SqliteStore::open(&path)
+    let store = SqlStore::open(&path)
         .await
         .with_context(|| format!("opening {}", path.display()))?;
     Ok(Arc::new(store))
@@ -52,7 +52,7 @@ pub(crate) async fn open_store(data_dir: &Path) -> anyhow::Result<Arc<SqliteStor
 ///
 /// # Errors
 /// When the store cannot be opened.
-pub(crate) async fn quiet_messenger(config: &Config) -> anyhow::Result<(Arc<SqliteStore>, Messenger)> {
+pub(crate) async fn quiet_messenger(config: &Config) -> anyhow::Result<(Arc<SqlStore>, Messenger)> {
     let store = open_store(&config.data_dir).await?;
     let messenger = Messenger::new(store.clone(), Arc::new(NoFeed), messenger_options(config));
     Ok((store, messenger))
@@ -66,14 +66,14 @@ fn messenger_options(config: &Config) -> Options {
 }
 
 /// The apps of the store, next to those of the settings.
-pub(crate) fn app_admin(config: &Config, store: Arc<SqliteStore>) -> AppAdmin {
+pub(crate) fn app_admin(config: &Config, store: Arc<SqlStore>) -> AppAdmin {
     let others = config.apps.iter().map(|app| app.id.clone());
     let own = [config.app_id.clone(), MESSENGER_APP.to_owned()];
     AppAdmin::new(store, others.chain(own))
 }
 
 /// Has the engine tell of what happens in apps that have webhooks.
-fn watch(config: &Config, engine: &Arc<Engine>, store: &Arc<SqliteStore>) -> anyhow::Result<WebhookTask> {
+fn watch(config: &Config, engine: &Arc<Engine>, store: &Arc<SqlStore>) -> anyhow::Result<WebhookTask> {
     let courier = HttpCourier::new(WEBHOOK_TIMEOUT, config.webhook_private_addresses)
         .map_err(anyhow::Error::msg)
         .context("preparing webhooks")?;

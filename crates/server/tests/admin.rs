@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
-use chinwag_backends::SqliteStore;
+use chinwag_backends::SqlStore;
 use chinwag_engine::{
     App, AppOptions, Beginning, ChannelName, Content, Engine, Inbox, Inboxed, KeyPair, Sample, Secret,
     Statistics,
@@ -32,7 +32,7 @@ struct Server {
     engine: Arc<Engine>,
     shop: Arc<App>,
     messenger_app: Arc<App>,
-    store: Arc<SqliteStore>,
+    store: Arc<SqlStore>,
     workers: Arc<Workers>,
     messenger: Arc<Messenger>,
     router: Router,
@@ -59,9 +59,7 @@ fn keys(of: &str) -> Vec<KeyPair> {
 impl Server {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("chinwag.db"))
-            .await
-            .unwrap();
+        let store = SqlStore::open(&folder.path().join("chinwag.db")).await.unwrap();
         let store = Arc::new(store);
         let engine = Arc::new(Engine::in_memory());
         let add = |id: &str| {

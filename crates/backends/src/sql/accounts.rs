@@ -1,10 +1,11 @@
 //! Accounts.
 
 use super::entity::{account, account_key};
+use super::query::{query, store_error};
 use super::rows::{
     ACCOUNT, Columns, account as read_account, account_kind_number, account_of, server_role_number,
 };
-use super::sqlite::{SqliteStore, query, store_error};
+use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
     AccountRecord, AccountRefusal, Accounts, Admission, Announce, Credentials, StoreError,
@@ -17,7 +18,7 @@ use sea_orm::{
 };
 
 #[async_trait::async_trait]
-impl Accounts for SqliteStore {
+impl Accounts for SqlStore {
     async fn create_account(
         &self,
         record: AccountRecord,

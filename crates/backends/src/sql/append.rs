@@ -2,8 +2,8 @@
 //! of them together, then rows, counters and watermarks follow in one statement each.
 
 use super::heads::{Head, Heads};
+use super::query::{execute, larger, places, query, row_places};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
-use super::sqlite::{execute, places, query, row_places};
 use super::writer::Group;
 use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage};
 use chinwag_messenger::{
@@ -272,7 +272,7 @@ async fn targets(tx: &DatabaseTransaction, news: &[&NewMessage]) -> Result<HashM
         let id: i64 = columns.take()?;
         let conversation = columns.take()?;
         let (seq, author, excerpt) = (columns.count()?, UserId(columns.take()?), columns.take()?);
-        let system = columns.take::<i64>()? != 0;
+        let system: bool = columns.take()?;
         let deleted = columns.time()?.is_some();
         let quote = rows::quote(MessageId(id), seq, author, excerpt, deleted);
         targets.insert(
@@ -341,9 +341,10 @@ async fn raise_counters(
     }
     let sql = format!(
         "WITH new (id, seq, rev, at, time) AS (VALUES {}) UPDATE conversation SET last_seq = new.seq, \
-         last_rev = new.rev, last_activity_at = max(last_activity_at, new.at), touched = new.time \
+         last_rev = new.rev, last_activity_at = {later}, touched = new.time \
          FROM new WHERE conversation.id = new.id",
-        row_places(last.len(), 5)
+        row_places(last.len(), 5),
+        later = larger("last_activity_at", "new.at")
     );
     let mut values: Vec<Value> = Vec::with_capacity(last.len() * 5);
     for (id, (seq, rev, at)) in last {
@@ -378,9 +379,9 @@ pub(super) async fn write_watermarks(
         return Ok(());
     }
     let sql = format!(
-        "WITH new (conversation, user, delivered, seen, time) AS (VALUES {}) UPDATE member \
+        "WITH new (conversation, who, delivered, seen, time) AS (VALUES {}) UPDATE member \
          SET delivered_seq = new.delivered, seen_seq = new.seen, touched = new.time FROM new \
-         WHERE member.conversation_id = new.conversation AND member.user_id = new.user",
+         WHERE member.conversation_id = new.conversation AND member.user_id = new.who",
         row_places(moved.len(), 5)
     );
     let mut values: Vec<Value> = Vec::with_capacity(moved.len() * 5);

@@ -1,7 +1,8 @@
 //! Apps that are kept.
 
+use super::query::{affected, execute, query};
 use super::rows::corrupt;
-use super::sqlite::{SqliteStore, execute, query, statement};
+use super::store::SqlStore;
 use chinwag_engine::{AppRecord, AppStore, AppStoreError, KeyPair, Secret, StoredKey};
 use sea_orm::{ConnectionTrait, DbErr};
 
@@ -10,7 +11,7 @@ fn failed(error: impl std::fmt::Display) -> AppStoreError {
 }
 
 #[async_trait::async_trait]
-impl AppStore for SqliteStore {
+impl AppStore for SqlStore {
     async fn version(&self) -> Result<u64, AppStoreError> {
         let read = async {
             let sql = "SELECT value FROM app_version WHERE id = 1";
@@ -90,8 +91,8 @@ impl AppStore for SqliteStore {
         let id = id.to_owned();
         let work = self.writer.run(None, move |group| {
             Box::pin(async move {
-                let delete = statement("DELETE FROM app WHERE id = ?", vec![id.into()]);
-                let removed = group.tx.execute_raw(delete).await?.rows_affected() > 0;
+                let delete = "DELETE FROM app WHERE id = ?";
+                let removed = affected(&group.tx, delete, vec![id.into()]).await? > 0;
                 if removed {
                     group.dirty = true;
                     raise_version(&group.tx).await?;

@@ -1,12 +1,14 @@
 //! Catching up. Every writing transaction has a number, the commit counter's, and stamps it on the rows whose
-//! list items it changes; since there is one writer, a reader that sees a number sees all that it and smaller
+//! list items it changes; since writers
+//! wait for each other, a reader that sees a number sees all that it and smaller
 //! ones did. "Touched since" is then a comparison that leaves nothing out.
 
 use super::conversations::{newest, standing};
 use super::list;
 use super::messages::visible_from;
+use super::query::{query, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED};
-use super::sqlite::{SqliteStore, query, store_error};
+use super::store::SqlStore;
 use chinwag_messenger::store::{CatchUp, StoreError, SyncPlace, Touched};
 use chinwag_messenger::{Changes, ConversationId, Message, Timestamp, UserId};
 use sea_orm::{DatabaseTransaction, DbErr, Value};
@@ -15,7 +17,7 @@ use sea_orm::{DatabaseTransaction, DbErr, Value};
 const RESET_MESSAGES: u64 = 50;
 
 #[async_trait::async_trait]
-impl CatchUp for SqliteStore {
+impl CatchUp for SqlStore {
     async fn touched(
         &self,
         viewer: UserId,
@@ -115,8 +117,8 @@ async fn since(
 ) -> Result<Touched, DbErr> {
     // Of a conversation that the viewer left, only the leaving counts.
     let sql = "SELECT id, touched, gone FROM (SELECT c.id AS id, m.left_at IS NOT NULL AS gone, \
-         CASE WHEN m.left_at IS NULL THEN max(c.touched, m.touched) ELSE m.touched END AS touched \
-         FROM member m JOIN conversation c ON c.id = m.conversation_id WHERE m.user_id = ?) \
+         CASE WHEN m.left_at IS NULL AND c.touched > m.touched THEN c.touched ELSE m.touched END AS touched \
+         FROM member m JOIN conversation c ON c.id = m.conversation_id WHERE m.user_id = ?) mine \
          WHERE (touched, id) > (?, ?) ORDER BY touched, id LIMIT ?";
     // The place right after the known ones, in the order of time and id.
     let (at, id) = match also {
@@ -129,12 +131,12 @@ async fn since(
         id.into(),
         (limit as i64 + 1).into(),
     ];
-    let mut found = Vec::new();
+    let mut found: Vec<(i64, u64, bool)> = Vec::new();
     for row in query(tx, sql, values).await? {
         let mut columns = Columns::of(&row);
         let id: i64 = columns.take()?;
         let at = columns.count()?;
-        found.push((id, at, columns.take::<i64>()? != 0));
+        found.push((id, at, columns.take()?));
     }
     let has_more = found.len() > limit;
     found.truncate(limit);

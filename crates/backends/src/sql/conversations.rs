@@ -1,10 +1,11 @@
 //! Conversations: opening them, and who is in them.
 
 use super::list;
+use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{
     self, CONVERSATION, Columns, MEMBER, conversation_kind_number, corrupt, role_number, write_note,
 };
-use super::sqlite::{SqliteStore, execute, places, query, row_places, store_error};
+use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
     Announce, ConversationOpened, Conversations, GroupCreated, GroupRecord, StoreError,
@@ -16,7 +17,7 @@ use chinwag_messenger::{
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
 #[async_trait::async_trait]
-impl Conversations for SqliteStore {
+impl Conversations for SqlStore {
     async fn open_direct(
         &self,
         caller: UserId,

@@ -3,8 +3,8 @@
 //! Only the writer changes these, so what it remembers is right as long as nobody else writes to the file, which
 //! the commit counter tells, and no transaction failed. In both cases everything is forgotten and read anew.
 
+use super::query::{places, query};
 use super::rows::{Columns, post_policy, role};
-use super::sqlite::{places, query};
 use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{PostPolicy, Role, UserId};
 use sea_orm::{DatabaseTransaction, DbErr};

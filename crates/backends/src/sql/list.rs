@@ -1,9 +1,9 @@
 //! Items of somebody's list: conversations with the viewer's own part, the last message and the members, read
 //! with a fixed number of queries for a whole page.
 
+use super::query::{places, query, row_places};
 use super::receipts::unread_sql;
 use super::rows::{self, ACCOUNT, CONVERSATION, Columns, MEMBER, MESSAGE, QUOTED};
-use super::sqlite::{places, query, row_places};
 use chinwag_messenger::{
     Account, ConversationId, ConversationKind, ListItem, Member, Message, Timestamp, UserId,
 };

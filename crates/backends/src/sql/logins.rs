@@ -1,8 +1,9 @@
 //! Logins.
 
 use super::entity::{account, login};
+use super::query::store_error;
 use super::rows::corrupt;
-use super::sqlite::{SqliteStore, store_error};
+use super::store::SqlStore;
 use chinwag_messenger::store::{Announce, LoginRecord, Logins, StoreError, StoredLogin};
 use chinwag_messenger::{Login, LoginId, Timestamp, UserId};
 use sea_orm::ActiveValue::Set;
@@ -10,7 +11,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
 #[async_trait::async_trait]
-impl Logins for SqliteStore {
+impl Logins for SqlStore {
     async fn create_login(&self, record: LoginRecord) -> Result<Login, StoreError> {
         let work = self.writer.run(None, move |group| {
             Box::pin(async move {

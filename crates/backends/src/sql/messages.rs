@@ -1,14 +1,15 @@
 //! Messages: handing new ones to the writer, and reading.
 
 use super::conversations::standing;
+use super::query::{query, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED};
-use super::sqlite::{SqliteStore, query, store_error};
+use super::store::SqlStore;
 use chinwag_messenger::store::{Announce, AppendRefusal, Appended, Messages, NewMessage, StoreError};
 use chinwag_messenger::{ConversationId, History, HistoryRange, MemberState, Message, MessageId, UserId};
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
 #[async_trait::async_trait]
-impl Messages for SqliteStore {
+impl Messages for SqlStore {
     async fn append(
         &self,
         new: NewMessage,

@@ -1,5 +1,11 @@
 //! The tables, built up step by step. A step that was released is never changed.
+//!
+//! A step is one text for both databases. Its types are BIGINT, TEXT, BOOLEAN, and what each database calls
+//! otherwise: `{ID}` for a key that counts up by itself, `{BLOB}` for bytes. `{CLUSTERED}` behind a table keeps its
+//! rows in the order of their key, where the database can.
 
+use super::{postgres, sqlite};
+use sea_orm::DbBackend;
 use sea_orm_migration::prelude::*;
 
 pub(crate) struct Migrator;
@@ -42,7 +48,15 @@ impl MigrationName for Step {
 #[async_trait::async_trait]
 impl MigrationTrait for Step {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.get_connection().execute_unprepared(self.sql).await?;
+        let types: &[(&str, &str)] = match manager.get_database_backend() {
+            DbBackend::Postgres => &postgres::TYPES,
+            _ => &sqlite::TYPES,
+        };
+        let mut sql = self.sql.to_owned();
+        for (name, here) in types {
+            sql = sql.replace(name, here);
+        }
+        manager.get_connection().execute_unprepared(&sql).await?;
         Ok(())
     }
 

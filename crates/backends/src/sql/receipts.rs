@@ -1,8 +1,9 @@
 //! Watermarks: moving them, many at once, and counting what is unread.
 
 use super::append::write_watermarks;
+use super::query::{execute, larger, places, query, store_error};
 use super::rows::Columns;
-use super::sqlite::{SqliteStore, execute, places, query, store_error};
+use super::store::SqlStore;
 use super::writer::{Group, Wishes};
 use chinwag_messenger::store::{AdvanceOutcomes, AdvanceRefusal, Advanced, Announce, Receipts, StoreError};
 use chinwag_messenger::{Advance, ConversationId, UserId};
@@ -18,8 +19,9 @@ const UNREAD_MAX: u32 = 1_000;
 pub(super) fn unread_sql() -> String {
     format!(
         "CASE WHEN c.last_seq <= m.seen_seq THEN 0 ELSE (SELECT count(*) FROM (SELECT 1 FROM message u \
-         WHERE u.conversation_id = c.id AND u.seq > max(m.seen_seq, m.cleared_seq, m.history_from_seq - 1) \
-         AND u.author_id <> m.user_id AND u.note IS NULL AND u.deleted_at IS NULL LIMIT {UNREAD_MAX})) END"
+         WHERE u.conversation_id = c.id AND u.seq > {read} AND u.seq >= m.history_from_seq \
+         AND u.author_id <> m.user_id AND u.note IS NULL AND u.deleted_at IS NULL LIMIT {UNREAD_MAX}) counted) END",
+        read = larger("m.seen_seq", "m.cleared_seq")
     )
 }
 
@@ -102,7 +104,7 @@ async fn touch(group: &mut Group, conversations: &BTreeSet<i64>) -> Result<(), D
 }
 
 #[async_trait::async_trait]
-impl Receipts for SqliteStore {
+impl Receipts for SqlStore {
     async fn advance(
         &self,
         user: UserId,

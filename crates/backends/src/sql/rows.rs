@@ -84,14 +84,14 @@ pub(super) fn account_of(model: account::Model) -> Result<Account, DbErr> {
     })
 }
 
-pub(super) fn account_kind_number(kind: AccountKind) -> i32 {
+pub(super) fn account_kind_number(kind: AccountKind) -> i64 {
     match kind {
         AccountKind::Human => 0,
         AccountKind::Bot => 1,
     }
 }
 
-pub(super) fn server_role_number(role: ServerRole) -> i32 {
+pub(super) fn server_role_number(role: ServerRole) -> i64 {
     match role {
         ServerRole::Member => 0,
         ServerRole::Admin => 1,
@@ -120,7 +120,7 @@ pub(super) fn conversation(columns: &mut Columns<'_>) -> Result<Conversation, Db
     })
 }
 
-pub(super) fn conversation_kind(number: i32) -> Result<ConversationKind, DbErr> {
+pub(super) fn conversation_kind(number: i64) -> Result<ConversationKind, DbErr> {
     match number {
         0 => Ok(ConversationKind::Direct),
         1 => Ok(ConversationKind::Group),
@@ -129,7 +129,7 @@ pub(super) fn conversation_kind(number: i32) -> Result<ConversationKind, DbErr> 
     }
 }
 
-pub(super) fn conversation_kind_number(kind: ConversationKind) -> i32 {
+pub(super) fn conversation_kind_number(kind: ConversationKind) -> i64 {
     match kind {
         ConversationKind::Direct => 0,
         ConversationKind::Group => 1,
@@ -137,7 +137,7 @@ pub(super) fn conversation_kind_number(kind: ConversationKind) -> i32 {
     }
 }
 
-pub(super) fn post_policy(number: i32) -> PostPolicy {
+pub(super) fn post_policy(number: i64) -> PostPolicy {
     if number == 1 {
         PostPolicy::Admins
     } else {
@@ -168,7 +168,7 @@ pub(super) fn member_state(columns: &mut Columns<'_>) -> Result<MemberState, DbE
     })
 }
 
-pub(super) fn role(number: i32) -> Role {
+pub(super) fn role(number: i64) -> Role {
     match number {
         2 => Role::Owner,
         1 => Role::Admin,
@@ -176,7 +176,7 @@ pub(super) fn role(number: i32) -> Role {
     }
 }
 
-pub(super) fn role_number(role: Role) -> i32 {
+pub(super) fn role_number(role: Role) -> i64 {
     match role {
         Role::Member => 0,
         Role::Admin => 1,

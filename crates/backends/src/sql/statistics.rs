@@ -1,6 +1,7 @@
 //! The engine's statistics, beside the messenger's tables in the same file.
 
-use super::sqlite::{SqliteStore, execute, query, row_places, store_error};
+use super::query::{execute, larger, query, row_places, store_error};
+use super::store::SqlStore;
 use chinwag_engine::{Sample, Statistics, StatisticsError};
 use sea_orm::{DbErr, QueryResult};
 
@@ -9,7 +10,7 @@ const COLUMNS: &str = "app_id, at, connections_peak, frames_received, api_messag
 const ROWS_MAX: usize = 100;
 
 #[async_trait::async_trait]
-impl Statistics for SqliteStore {
+impl Statistics for SqlStore {
     async fn keep(&self, samples: &[Sample]) -> Result<(), StatisticsError> {
         if samples.is_empty() {
             return Ok(());
@@ -18,13 +19,14 @@ impl Statistics for SqliteStore {
         let work = self.writer.run(None, move |group| {
             Box::pin(async move {
                 group.dirty = true;
+                let peak = larger("statistics.connections_peak", "excluded.connections_peak");
                 for rows in samples.chunks(ROWS_MAX) {
                     let sql = format!(
                         "INSERT INTO statistics ({COLUMNS}) VALUES {} ON CONFLICT (app_id, at) DO UPDATE SET \
-                         connections_peak = max(connections_peak, excluded.connections_peak), \
-                         frames_received = frames_received + excluded.frames_received, \
-                         api_messages = api_messages + excluded.api_messages, \
-                         messages_sent = messages_sent + excluded.messages_sent",
+                         connections_peak = {peak}, \
+                         frames_received = statistics.frames_received + excluded.frames_received, \
+                         api_messages = statistics.api_messages + excluded.api_messages, \
+                         messages_sent = statistics.messages_sent + excluded.messages_sent",
                         row_places(rows.len(), 6)
                     );
                     let mut values = Vec::with_capacity(rows.len() * 6);

@@ -1,7 +1,8 @@
 //! What SQLite's store promises beyond the contract: about its file, a full disk, and jobs that fail.
 
-use super::sqlite::{SqliteStore, execute};
-use super::writer::ConnectWriter;
+use super::query::execute;
+use super::sqlite::File;
+use super::store::{Home, SqlStore};
 use chinwag_messenger::store::{AccountRecord, Accounts, Admission, Announce, StoreError};
 use chinwag_messenger::{
     AccountKind, Caller, ClientId, ConversationId, Draft, HistoryRange, LoginId, Messenger, NoFeed, Options,
@@ -10,11 +11,11 @@ use chinwag_messenger::{
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-fn messenger(store: &Arc<SqliteStore>) -> Messenger {
+fn messenger(store: &Arc<SqlStore>) -> Messenger {
     Messenger::new(Arc::clone(store) as _, Arc::new(NoFeed), Options::default())
 }
 
-async fn person(store: &SqliteStore, name: &str) -> Caller {
+async fn person(store: &SqlStore, name: &str) -> Caller {
     let record = AccountRecord {
         username: Username::parse(name).unwrap(),
         display_name: name.into(),
@@ -41,7 +42,7 @@ fn draft(words: impl Into<String>) -> Draft {
     }
 }
 
-async fn words_of(store: &Arc<SqliteStore>, caller: &Caller, id: ConversationId) -> Vec<String> {
+async fn words_of(store: &Arc<SqlStore>, caller: &Caller, id: ConversationId) -> Vec<String> {
     let messenger = messenger(store);
     let mut words = Vec::new();
     loop {
@@ -73,7 +74,7 @@ fn what_was_acknowledged_is_there_after_an_abort() {
 
     let first = runtime();
     let (caller, id) = first.block_on(async {
-        let store = Arc::new(SqliteStore::open(&path).await.unwrap());
+        let store = Arc::new(SqlStore::open(&path).await.unwrap());
         let caller = person(&store, "ann").await;
         let id = messenger(&store)
             .open_direct(&caller, caller.user)
@@ -107,7 +108,7 @@ fn what_was_acknowledged_is_there_after_an_abort() {
     first.shutdown_background();
 
     runtime().block_on(async {
-        let store = Arc::new(SqliteStore::open(&path).await.unwrap());
+        let store = Arc::new(SqlStore::open(&path).await.unwrap());
         messenger(&store)
             .send(&caller, id, draft("and on"))
             .await
@@ -126,7 +127,7 @@ fn what_was_acknowledged_is_there_after_an_abort() {
 async fn closing_finishes_what_was_asked_and_leaves_one_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
-    let store = Arc::new(SqliteStore::open(&path).await.unwrap());
+    let store = Arc::new(SqlStore::open(&path).await.unwrap());
     let caller = person(&store, "ann").await;
     let id = messenger(&store)
         .open_direct(&caller, caller.user)
@@ -157,7 +158,7 @@ async fn closing_finishes_what_was_asked_and_leaves_one_file() {
 
     let names = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
     assert_eq!(names(folder.path()), 1, "the log is gone");
-    let store = Arc::new(SqliteStore::open(&path).await.unwrap());
+    let store = Arc::new(SqlStore::open(&path).await.unwrap());
     assert_eq!(words_of(&store, &caller, id).await.len(), sent);
 }
 
@@ -165,11 +166,9 @@ async fn closing_finishes_what_was_asked_and_leaves_one_file() {
 async fn a_full_disk_is_told_and_recovered_from() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
-    let connect = ConnectWriter {
-        path,
-        pages_max: Some(60).into(),
-    };
-    let store = Arc::new(SqliteStore::open_with(connect).await.unwrap());
+    let file = File::new(&path);
+    file.limit(Some(60));
+    let store = Arc::new(SqlStore::open_home(Home::Sqlite(file)).await.unwrap());
     let caller = person(&store, "ann").await;
     let messenger = messenger(&store);
     let id = messenger
@@ -199,7 +198,9 @@ async fn a_full_disk_is_told_and_recovered_from() {
     );
     assert_eq!(words_of(&store, &caller, id).await.len(), sent);
 
-    *store.writer.connect.pages_max.lock().unwrap() = None;
+    if let Home::Sqlite(file) = &*store.writer.home {
+        file.limit(None);
+    }
     // A connection that works keeps its limit; the next one that is full makes the writer connect anew.
     let mut attempts = 0;
     while messenger
@@ -218,7 +219,7 @@ async fn a_full_disk_is_told_and_recovered_from() {
 #[tokio::test]
 async fn a_failing_job_leaves_its_neighbours_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(&folder.path().join("test.db")).await.unwrap());
+    let store = Arc::new(SqlStore::open(&folder.path().join("test.db")).await.unwrap());
     let caller = person(&store, "ann").await;
     let messenger = messenger(&store);
     let id = messenger
@@ -261,7 +262,7 @@ fn not_announced() -> Announce<()> {
 #[tokio::test]
 async fn a_message_that_cannot_be_stored_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(&folder.path().join("test.db")).await.unwrap());
+    let store = Arc::new(SqlStore::open(&folder.path().join("test.db")).await.unwrap());
     let caller = person(&store, "ann").await;
     let messenger = messenger(&store);
     let id = messenger
@@ -301,8 +302,8 @@ async fn a_message_that_cannot_be_stored_fails_alone() {
 async fn writes_of_another_process_are_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
-    let one = Arc::new(SqliteStore::open(&path).await.unwrap());
-    let two = Arc::new(SqliteStore::open(&path).await.unwrap());
+    let one = Arc::new(SqlStore::open(&path).await.unwrap());
+    let two = Arc::new(SqlStore::open(&path).await.unwrap());
     let caller = person(&one, "ann").await;
     let id = messenger(&one)
         .open_direct(&caller, caller.user)

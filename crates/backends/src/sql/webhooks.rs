@@ -1,6 +1,7 @@
 //! The outbox of webhooks.
 
-use super::sqlite::{SqliteStore, execute, places, query, row_places};
+use super::query::{execute, places, query, row_places};
+use super::store::SqlStore;
 use chinwag_engine::{NewParcel, Parcel, WebhookQueue, WebhookQueueError};
 use sea_orm::{DbErr, Value};
 
@@ -12,7 +13,7 @@ fn failed(error: impl std::fmt::Display) -> WebhookQueueError {
 }
 
 #[async_trait::async_trait]
-impl WebhookQueue for SqliteStore {
+impl WebhookQueue for SqlStore {
     async fn put(&self, parcels: Vec<NewParcel>) -> Result<(), WebhookQueueError> {
         if parcels.is_empty() {
             return Ok(());

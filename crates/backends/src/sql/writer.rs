@@ -7,17 +7,16 @@
 
 use super::append;
 use super::heads::{Heads, closed};
+use super::query::{query, store_error};
 use super::receipts;
-use super::sqlite::{begin_write, checkpoint, query, store_error};
+use super::store::Home;
 use chinwag_messenger::store::{AdvanceOutcomes, Announce, AppendRefusal, Appended, NewMessage, StoreError};
 use chinwag_messenger::{Advance, UserId};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -29,13 +28,6 @@ const GROUP_MAX: usize = 256;
 
 /// Committed groups not yet told of. When so many wait the writer does, too.
 const ANNOUNCED_MAX: usize = 16;
-
-/// How to connect, again too: after a transaction that failed oddly, the connection is not trusted.
-pub(super) struct ConnectWriter {
-    pub(super) path: PathBuf,
-    /// Pages the file may have. Lets tests fill a disk.
-    pub(super) pages_max: Mutex<Option<u32>>,
-}
 
 /// The transaction in progress, as the jobs see it.
 pub(super) struct Group {
@@ -97,18 +89,18 @@ pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     tasks: TaskTracker,
     #[cfg(test)]
-    pub(super) connect: std::sync::Arc<ConnectWriter>,
+    pub(super) home: std::sync::Arc<Home>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: DatabaseConnection, connect: ConnectWriter) -> Self {
-        let connect = std::sync::Arc::new(connect);
+    pub(super) fn start(connection: DatabaseConnection, home: Home) -> Self {
+        let home = std::sync::Arc::new(home);
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let (finished, to_finish) = mpsc::channel(ANNOUNCED_MAX);
         let tasks = TaskTracker::new();
         let state = Loop {
             connection: Some(connection),
-            connect: std::sync::Arc::clone(&connect),
+            home: std::sync::Arc::clone(&home),
             heads: Heads::default(),
             time: None,
             finished,
@@ -120,7 +112,7 @@ impl Writer {
             jobs,
             tasks,
             #[cfg(test)]
-            connect,
+            home,
         }
     }
 
@@ -212,7 +204,7 @@ async fn finish_in_order(mut finished: mpsc::Receiver<Vec<Finish>>) {
 struct Loop {
     /// `None` after a failure, until it could be opened again.
     connection: Option<DatabaseConnection>,
-    connect: std::sync::Arc<ConnectWriter>,
+    home: std::sync::Arc<Home>,
     heads: Heads,
     /// The commit counter as this writer left it.
     time: Option<i64>,
@@ -289,7 +281,7 @@ impl Loop {
             }
         }
         if let Some(connection) = self.connection.take() {
-            if let Err(error) = checkpoint(&connection).await {
+            if let Err(error) = self.home.leave(&connection).await {
                 tracing::warn!(%error, "The write-ahead log could not be emptied");
             }
             let _ = connection.close().await;
@@ -367,14 +359,7 @@ impl Loop {
 
     /// Begins a transaction in which the commit counter is raised.
     async fn begin(&mut self) -> Result<Group, DbErr> {
-        if self.connection.is_none() {
-            self.connection = Some(self.connect.connect().await?);
-        }
-        let connection = self
-            .connection
-            .as_ref()
-            .ok_or_else(|| DbErr::Custom("no connection".into()))?;
-        let tx = begin_write(connection).await?;
+        let tx = self.begin_transaction().await?;
         let raise = "UPDATE commit_counter SET value = value + 1 WHERE id = 1 RETURNING value";
         let row = query(&tx, raise, Vec::new()).await?.pop();
         let row = row.ok_or_else(|| DbErr::Type("the commit counter is missing".into()))?;
@@ -390,6 +375,18 @@ impl Loop {
             dirty: false,
             lost: None,
         })
+    }
+
+    /// Connects when need be: also when a connection that was idle turns out to be cut.
+    async fn begin_transaction(&mut self) -> Result<DatabaseTransaction, DbErr> {
+        if let Some(connection) = &self.connection
+            && let Ok(tx) = self.home.begin_write(connection).await
+        {
+            return Ok(tx);
+        }
+        self.distrust();
+        let connection = self.connection.insert(self.home.connect_writer().await?);
+        self.home.begin_write(connection).await
     }
 
     /// Commits, and passes on how that went. After a failed commit it is not known whether the changes are

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chinwag_backends::SqliteStore;
+use chinwag_backends::SqlStore;
 use chinwag_engine::{
     AppOptions, Engine, NewParcel, Observed, UserId, Webhook, WebhookQueue, outbox_contract,
 };
@@ -107,7 +107,7 @@ async fn a_restart_loses_nothing() {
         ..WebhookOptions::default()
     };
     {
-        let store = Arc::new(SqliteStore::open(&path).await.unwrap());
+        let store = Arc::new(SqlStore::open(&path).await.unwrap());
         let engine = Engine::in_memory();
         let app = add_app(&engine, "7", vec![webhook(&receiver.url)]);
         let telling = Telling::start(engine, store.clone(), http(), patient.clone());
@@ -121,7 +121,7 @@ async fn a_restart_loses_nothing() {
         store.close().await.unwrap();
     }
     receiver.answer(&[]);
-    let store = Arc::new(SqliteStore::open(&path).await.unwrap());
+    let store = Arc::new(SqlStore::open(&path).await.unwrap());
     let engine = Engine::in_memory();
     add_app(&engine, "7", vec![webhook(&receiver.url)]);
     let telling = Telling::start(engine, store.clone(), http(), patient);

@@ -2,11 +2,11 @@
 CREATE TABLE statistics (
     app_id TEXT NOT NULL,
     -- Seconds of Unix time.
-    at INTEGER NOT NULL,
-    connections_peak INTEGER NOT NULL,
-    frames_received INTEGER NOT NULL,
-    api_messages INTEGER NOT NULL,
-    messages_sent INTEGER NOT NULL,
+    at BIGINT NOT NULL,
+    connections_peak BIGINT NOT NULL,
+    frames_received BIGINT NOT NULL,
+    api_messages BIGINT NOT NULL,
+    messages_sent BIGINT NOT NULL,
     PRIMARY KEY (app_id, at)
-) WITHOUT ROWID;
+){CLUSTERED};
 CREATE INDEX statistics_at ON statistics (at);
