@@ -5,6 +5,7 @@
 mod accounts;
 mod append;
 mod apps;
+mod attachments;
 mod catch_up;
 mod conversations;
 mod entity;

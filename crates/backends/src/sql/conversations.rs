@@ -334,7 +334,10 @@ async fn insert_members(
 }
 
 /// Counts a change of the private state of each, whose ids are ascending.
-async fn raise_user_revs(group: &mut Group, users: &[UserId]) -> Result<Vec<(UserId, u64)>, DbErr> {
+pub(super) async fn raise_user_revs(
+    group: &mut Group,
+    users: &[UserId],
+) -> Result<Vec<(UserId, u64)>, DbErr> {
     let sql = format!(
         "UPDATE account SET user_rev = user_rev + 1 WHERE id IN ({}) RETURNING id, user_rev",
         places(users.len())

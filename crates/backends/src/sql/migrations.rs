@@ -30,6 +30,10 @@ impl MigratorTrait for Migrator {
                 name: "0004_statistics",
                 sql: include_str!("migrations/0004_statistics.sql"),
             }),
+            Box::new(Step {
+                name: "0018_attachments",
+                sql: include_str!("migrations/0018_attachments.sql"),
+            }),
         ]
     }
 }

@@ -7,7 +7,9 @@
 mod accounts;
 pub mod admin;
 pub mod apps;
+mod attachments;
 pub(crate) mod auth;
+mod content;
 mod conversations;
 pub(crate) mod extract;
 pub mod feed;
@@ -17,10 +19,13 @@ mod people;
 pub mod presence;
 pub(crate) mod realtime;
 mod receipts;
+mod sweep;
 mod sync;
+mod uploads;
 pub(crate) mod view;
 
 pub use limits::RateLimits;
+pub use sweep::sweep;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -145,6 +150,17 @@ pub fn router(api: Arc<MessengerApi>) -> Router {
         .route("/conversations/{id}/changes", get(sync::changes))
         .route("/messages/{id}", get(messages::show))
         .route("/receipts", post(receipts::advance))
+        .route(
+            "/attachments",
+            post(attachments::create).layer(DefaultBodyLimit::max(upload_bytes_max(&api))),
+        )
+        .route("/attachments/{id}", get(attachments::show))
+        .route("/attachments/{id}/content", get(attachments::content))
+        .route("/attachments/{id}/thumb/{size}", get(attachments::thumb))
+        .route("/conversations/{id}/media", get(attachments::media))
+        .route("/uploads", post(uploads::create))
+        .route("/uploads/{id}", get(uploads::show).put(uploads::append))
+        .route("/uploads/{id}/complete", post(uploads::complete))
         .route("/sync", get(sync::page))
         .route("/sync/changes", post(sync::changes_of_many))
         .route("/realtime/config", get(realtime::config))
@@ -157,6 +173,12 @@ pub fn router(api: Arc<MessengerApi>) -> Router {
         // What is nested does not answer for the bare prefix with a slash.
         .route("/api/v1/", any(async || Problem::not_found()));
     around(routes).layer(option_layer(cors)).with_state(api)
+}
+
+/// Largest body that brings a file.
+fn upload_bytes_max(api: &MessengerApi) -> usize {
+    let file = api.messenger.options().attachments.file_bytes_max;
+    usize::try_from(file + attachments::WORDS_BYTES_MAX).unwrap_or(usize::MAX)
 }
 
 /// What is done for every request of the REST API.

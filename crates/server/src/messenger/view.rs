@@ -1,7 +1,9 @@
 //! The JSON shapes of the REST API and of its events, all in one place; see `docs/API.md`.
 
+mod attachment;
 mod event;
 
+pub(super) use attachment::{Attachment, MediaItem, Upload};
 pub(super) use event::Event;
 
 use chinwag_messenger as domain;

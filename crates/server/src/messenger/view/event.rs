@@ -4,7 +4,7 @@
 use chinwag_messenger as domain;
 use serde::Serialize;
 
-use super::{Me, Member, Message, Moment, PresenceOf};
+use super::{Attachment, Me, Member, Message, Moment, PresenceOf};
 
 /// An event with its envelope.
 #[derive(Debug, Serialize)]
@@ -39,6 +39,12 @@ pub(in crate::messenger) enum Event<'a> {
         user_rev: u64,
         at: Moment,
         me: Me<'a>,
+    },
+    AttachmentUpdated {
+        v: u8,
+        user_rev: u64,
+        at: Moment,
+        attachment: Attachment<'a>,
     },
     ReceiptUpdated {
         v: u8,
@@ -114,6 +120,16 @@ impl<'a> Event<'a> {
                 at: Moment(*at),
                 me: me.into(),
             },
+            domain::Event::AttachmentUpdated {
+                attachment,
+                user_rev,
+                at,
+            } => Self::AttachmentUpdated {
+                v: V,
+                user_rev: *user_rev,
+                at: Moment(*at),
+                attachment: attachment.into(),
+            },
             domain::Event::ReceiptUpdated {
                 conversation,
                 user,
@@ -158,6 +174,7 @@ impl<'a> Event<'a> {
             Self::MembersChanged { .. } => "members.changed",
             Self::ConversationAdded { .. } => "conversation.added",
             Self::MeUpdated { .. } => "me.updated",
+            Self::AttachmentUpdated { .. } => "attachment.updated",
             Self::ReceiptUpdated { .. } => "receipt.updated",
             Self::PresenceChanged { .. } => "presence.changed",
             Self::SyncRequired { .. } => "sync.required",
