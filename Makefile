@@ -8,7 +8,7 @@ WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist 
 # After dependencies are installed, npm leaves this file.
 INSTALLED := node_modules/.package-lock.json
 
-.PHONY: run build test check bench rust-tests web-tests e2e tools clean
+.PHONY: run build test check bench bench-peers fuzz rust-tests web-tests e2e tools clean
 
 ## run: build the UI and the server, and start it with its defaults
 run: build
@@ -37,6 +37,7 @@ tools:
 
 rust-tests: web/dist/index.html
 	$(CARGO) test --workspace --locked
+	CHINWAG_TEST_STORE=postgres $(CARGO) test --workspace --test messenger_api --locked
 
 web-tests: web/$(INSTALLED)
 	cd web && $(NPM) test
@@ -50,11 +51,20 @@ check: web/dist/index.html
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	cd web && $(NPM) run lint
 	$(MAKE) test
+	scripts/instructions
 
-## bench: measure the release build against what the kernel costs
+## bench: measure the release build against what the kernel costs, and against the rival if there is one
 bench: build
 	$(CARGO) build --release --locked -p chinwag-bench
 	target/release/chinwag-bench --server $(SERVER)
+
+## bench-peers: build the server that `make bench` compares with
+bench-peers:
+	scripts/bench-peers
+
+## fuzz: look for input that breaks a parser, ten minutes each (needs nightly and cargo-fuzz)
+fuzz:
+	scripts/fuzz
 
 clean:
 	rm -rf target web/dist web/node_modules e2e/node_modules

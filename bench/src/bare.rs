@@ -1,17 +1,30 @@
-//! The limit: a loop of `send` over as many sockets, at the same rate, with frames of the same length.
+//! The limit: a loop of `send` over as many sockets, at the same rate, with frames of the same length, read by the same
+//! listeners.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::bail;
 use rustix::time::{ClockId, clock_gettime};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
-use crate::client::{Counter, count};
+use crate::pace;
+use crate::session::Session;
+use crate::swarm::{Swarm, payload};
+
+/// What the loop is to do.
+pub(crate) struct Loop {
+    /// Sockets there are.
+    pub(crate) sockets: usize,
+    /// Sockets each publication goes to, in turn.
+    pub(crate) receivers: usize,
+    /// Publications a second.
+    pub(crate) rate: u32,
+    /// Bytes of a frame.
+    pub(crate) length: usize,
+    /// Frames in one write.
+    pub(crate) together: usize,
+    pub(crate) time: Duration,
+}
 
 /// Processor time of the calling thread.
 fn thread_time() -> Duration {
@@ -19,62 +32,49 @@ fn thread_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Microseconds of processor time that one `send` costs.
-pub(crate) async fn measure(sockets: usize, rate: u32, length: usize, time: Duration) -> anyhow::Result<f64> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    let counter = Counter::new();
-    let (latencies, _ignored) = mpsc::unbounded_channel();
-    let mut readers = JoinSet::new();
-    let mut senders = Vec::with_capacity(sockets);
-    for _ in 0..sockets {
-        let reader = tokio::net::TcpStream::connect(address).await?;
-        let (sender, _) = listener.accept()?;
-        sender.set_nodelay(true)?;
-        senders.push(sender);
-        readers.spawn(count(reader, counter.clone(), latencies.clone()));
-    }
-    let (sent, took, senders) =
-        tokio::task::spawn_blocking(move || send(senders, rate, length, time)).await??;
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while counter.received.load(Ordering::Relaxed) < sent {
-        if Instant::now() > deadline {
-            bail!("the bare loop's receivers are behind");
+impl Loop {
+    /// Microseconds of processor time that one frame costs.
+    pub(crate) fn measure(&self) -> anyhow::Result<f64> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let (mut sessions, mut senders) = (Vec::new(), Vec::new());
+        for _ in 0..self.sockets {
+            sessions.push(Session {
+                stream: TcpStream::connect(address)?,
+                ahead: Vec::new(),
+                socket_id: String::new(),
+            });
+            let (sender, _) = listener.accept()?;
+            sender.set_nodelay(true)?;
+            senders.push(sender);
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        let listeners = Swarm::new(sessions)?;
+        let mut used = Duration::ZERO;
+        let mut next = 0;
+        let publications = pace::at_rate(self.rate, self.time, |_| {
+            let frame = frame(self.length).repeat(self.together);
+            let before = thread_time();
+            for _ in 0..self.receivers {
+                (&senders[next]).write_all(&frame)?;
+                next = (next + 1) % senders.len();
+            }
+            used += thread_time() - before;
+            Ok(())
+        })?;
+        let sent = publications * self.receivers as u64 * self.together as u64;
+        listeners.wait_for(sent)?;
+        Ok(used.as_secs_f64() * 1e6 / sent as f64)
     }
-    drop(senders);
-    readers.join_all().await;
-    Ok(took.as_secs_f64() * 1e6 / sent as f64)
 }
 
-type Sent = (u64, Duration, Arc<Vec<TcpStream>>);
-
-fn send(sockets: Vec<TcpStream>, rate: u32, length: usize, time: Duration) -> anyhow::Result<Sent> {
-    // A text frame of the same length as the server's, with a place for the time that receivers look for.
-    let mut frame = vec![b'x'; length];
-    let header = if length < 130 {
-        vec![0x81, (length - 2) as u8]
-    } else {
-        [&[0x81, 126][..], &((length - 4) as u16).to_be_bytes()].concat()
+/// A text frame of this length that says when it was sent.
+fn frame(length: usize) -> Vec<u8> {
+    let header = if length < 128 { 2 } else { 4 };
+    let text = payload(length - header);
+    let mut frame = match header {
+        2 => vec![0x81, text.len() as u8],
+        _ => [&[0x81, 126][..], &(text.len() as u16).to_be_bytes()].concat(),
     };
-    frame[..header.len()].copy_from_slice(&header);
-    frame[header.len()..header.len() + 6].copy_from_slice(b"@at=0 ");
-    let (started, period) = (Instant::now(), Duration::from_secs(1) / rate);
-    let mut used = Duration::ZERO;
-    let mut sent = 0;
-    for round in 0.. {
-        let due = started + period * round;
-        if due >= started + time {
-            break;
-        }
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        let before = thread_time();
-        for mut socket in &sockets {
-            socket.write_all(&frame)?;
-        }
-        used += thread_time() - before;
-        sent += sockets.len() as u64;
-    }
-    Ok((sent, used, Arc::new(sockets)))
+    frame.extend_from_slice(text.as_bytes());
+    frame
 }

@@ -1,45 +1,46 @@
-//! A client for the two HTTP APIs, over one kept connection.
+//! A client for the HTTP APIs, over one kept connection, blocking: a publisher is a thread that does nothing else, and
+//! what it costs must not crowd out the server that is measured.
 
-use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
-use bytes::Bytes;
 use chinwag_engine::Secret;
 use chinwag_protocol::pusher::auth::sign;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::SendRequest;
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
 use md5::{Digest, Md5};
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
+use serde_json::{Value, json};
 
-use crate::server::{APP_ID, APP_KEY, APP_SECRET};
+use crate::target::{APP_ID, APP_KEY, APP_SECRET};
 
 /// One connection.
 pub(crate) struct Http {
+    stream: BufReader<TcpStream>,
+    /// The server has closed it after its last answer, as some do each time.
+    ended: bool,
     address: SocketAddr,
-    sender: SendRequest<Full<Bytes>>,
+    secret: Secret,
     token: Option<String>,
-    _connection: JoinSet<()>,
 }
 
+fn open(address: SocketAddr) -> anyhow::Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    Ok(BufReader::new(stream))
+}
+
+/// An answer's status and body.
+pub(crate) type Answer = (u16, Vec<u8>);
+
 impl Http {
-    pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            // An error here is an error of the request that is under way, which reports it.
-            let _ = connection.await;
-        });
+    pub(crate) fn connect(address: SocketAddr) -> anyhow::Result<Self> {
         Ok(Self {
+            stream: open(address)?,
+            ended: false,
             address,
-            sender,
+            secret: Secret::new(APP_SECRET),
             token: None,
-            _connection: tasks,
         })
     }
 
@@ -48,53 +49,93 @@ impl Http {
         self.token = Some(token.to_owned());
     }
 
-    /// Sends a request and returns the answer's status and body.
-    pub(crate) async fn post(&mut self, path: &str, body: String) -> anyhow::Result<(u16, Bytes)> {
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(path)
-            .header("host", self.address.to_string())
-            .header("content-type", "application/json");
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
+    /// Sends a request and reads the answer.
+    pub(crate) fn ask(&mut self, method: &str, target: &str, body: &str) -> anyhow::Result<Answer> {
+        if self.ended {
+            self.stream = open(self.address)?;
+            self.ended = false;
         }
-        let request = request.body(Full::new(Bytes::from(body)))?;
-        self.sender.ready().await?;
-        let response = self.sender.send_request(request).await?;
-        let status = response.status().as_u16();
-        Ok((status, response.into_body().collect().await?.to_bytes()))
+        let (address, length) = (self.address, body.len());
+        let token = match &self.token {
+            Some(token) => format!("Authorization: Bearer {token}\r\n"),
+            None => String::new(),
+        };
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n{token}\
+             Content-Length: {length}\r\n\r\n{body}"
+        );
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        self.answer()
     }
 
-    /// Sends a request that must succeed, and reads the answer's JSON.
-    pub(crate) async fn call(
-        &mut self,
-        path: &str,
-        body: serde_json::Value,
-    ) -> anyhow::Result<serde_json::Value> {
-        let (status, answer) = self.post(path, body.to_string()).await?;
+    fn answer(&mut self) -> anyhow::Result<Answer> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        let status = line.split(' ').nth(1).context("a status")?.parse()?;
+        let mut length = 0;
+        loop {
+            line.clear();
+            self.stream.read_line(&mut line)?;
+            if line.trim().is_empty() {
+                break;
+            }
+            let (name, value) = line.split_once(':').context("a header")?;
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse()?;
+            } else if name.eq_ignore_ascii_case("connection") {
+                self.ended = value.trim().eq_ignore_ascii_case("close");
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                bail!("an answer in chunks");
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        Ok((status, body))
+    }
+
+    /// Sends a request of the messenger's API that must succeed.
+    pub(crate) fn call(&mut self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let (status, answer) = self.ask("POST", path, &body.to_string())?;
         if !(200..300).contains(&status) {
             bail!("{path} answered {status}: {}", String::from_utf8_lossy(&answer));
         }
         serde_json::from_slice(&answer).context("JSON")
     }
 
-    /// Publishes through the Pusher HTTP API.
-    pub(crate) async fn trigger(&mut self, channel: &str, data: &str) -> anyhow::Result<()> {
-        let body = serde_json::json!({ "name": "tick", "channels": [channel], "data": data }).to_string();
-        let path = format!("/apps/{APP_ID}/events");
+    /// Sends a signed request of the Pusher HTTP API.
+    pub(crate) fn signed(
+        &mut self,
+        method: &str,
+        path: &str,
+        query: &str,
+        body: &str,
+    ) -> anyhow::Result<Answer> {
+        let path = format!("/apps/{APP_ID}{path}");
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        let md5 = hex::encode(Md5::digest(body.as_bytes()));
-        let query = format!("auth_key={APP_KEY}&auth_timestamp={now}&auth_version=1.0&body_md5={md5}");
-        let signature = sign(&Secret::new(APP_SECRET), &["POST\n", &path, "\n", &query]);
-        let (status, answer) = self
-            .post(&format!("{path}?{query}&auth_signature={signature}"), body)
-            .await?;
-        if status != 200 {
-            bail!(
-                "the trigger was answered {status}: {}",
-                String::from_utf8_lossy(&answer)
-            );
+        let mut all = format!("auth_key={APP_KEY}&auth_timestamp={now}&auth_version=1.0");
+        if !body.is_empty() {
+            all.push_str("&body_md5=");
+            all.push_str(&hex::encode(Md5::digest(body.as_bytes())));
         }
-        Ok(())
+        if !query.is_empty() {
+            all.push('&');
+            all.push_str(query);
+        }
+        let signature = sign(&self.secret, &[method, "\n", &path, "\n", &all]);
+        self.ask(method, &format!("{path}?{all}&auth_signature={signature}"), body)
+    }
+
+    /// Publishes one event to some channels; the status says how that went.
+    pub(crate) fn trigger(&mut self, channels: &[String], data: &str) -> anyhow::Result<u16> {
+        let body = json!({ "name": "tick", "channels": channels, "data": data }).to_string();
+        Ok(self.signed("POST", "/events", "", &body)?.0)
+    }
+
+    /// Publishes; anything but success is an error.
+    pub(crate) fn publish(&mut self, channels: &[String], data: &str) -> anyhow::Result<()> {
+        match self.trigger(channels, data)? {
+            200 => Ok(()),
+            status => bail!("the trigger was answered {status}"),
+        }
     }
 }

@@ -39,6 +39,18 @@ export async function closeBrowser() {
   await browser?.close();
 }
 
+/** A page of our own in a profile of its own, gone with the test `t`; `complaints` is what its console shows. */
+export async function openPage(t, url) {
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const page = await context.newPage();
+  page.setDefaultTimeout(DEADLINE_MS);
+  page.complaints = [];
+  page.on('pageerror', (error) => page.complaints.push(String(error.stack)));
+  await page.goto(url);
+  return page;
+}
+
 /** What it writes when the page asks whether somebody is logged in and nobody is. A test of its own is about that. */
 const NOBODY = /status of 401 .*\/api\/v1\/me\)$/;
 

@@ -51,8 +51,9 @@ export class Frames {
 }
 
 /** Opens a socket; with `greeted`, returns when the server has given it its id. */
-export async function openFrames(server, { key = APP.key, query = '?protocol=7', greeted = true, ...options } = {}) {
-  const address = `ws://127.0.0.1:${server.port}/app/${key}${query}`;
+export async function openFrames(server, how = {}) {
+  const { key = APP.key, query = '?protocol=7', prefix = '', greeted = true, ...options } = how;
+  const address = `${server.url.replace('http', 'ws')}${prefix}/app/${key}${query}`;
   const frames = new Frames(new WebSocket(address, options.protocols ?? [], { perMessageDeflate: false, ...options }));
   if (greeted) {
     const hello = await frames.next('pusher:connection_established');

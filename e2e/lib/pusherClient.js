@@ -7,8 +7,10 @@ import { APP } from './reverb.js';
 import { Inbox, until } from './wait.js';
 
 function options(server, { application, token, ...more } = {}) {
+  const headers = { Authorization: `Bearer ${token}` };
   const auth = application && {
-    channelAuthorization: { endpoint: application.url, transport: 'ajax', headers: { Authorization: `Bearer ${token}` } },
+    channelAuthorization: { endpoint: application.url, transport: 'ajax', headers },
+    userAuthentication: { endpoint: application.userUrl, transport: 'ajax', headers },
   };
   const where = { wsHost: '127.0.0.1', wsPort: server.port, wssPort: server.port, forceTLS: false };
   return { cluster: '', ...where, enabledTransports: ['ws'], enableStats: false, ...auth, ...more };
@@ -29,9 +31,11 @@ export async function connectPusher(t, server, more) {
 
 /** laravel-echo, connected. `broadcaster` is `reverb` or `pusher`. */
 export async function connectEcho(t, server, { broadcaster = 'reverb', application, token, key = APP.key, ...more } = {}) {
-  const { channelAuthorization: _, ...plain } = options(server);
+  const plain = options(server);
   // Not `bearerToken`: Echo 2.5 writes it into headers that all instances of a process share.
-  const auth = application && { authEndpoint: application.url, auth: { headers: { Authorization: `Bearer ${token}` } } };
+  const headers = { Authorization: `Bearer ${token}` };
+  const userAuthentication = { endpoint: application?.userUrl, headers };
+  const auth = application && { authEndpoint: application.url, auth: { headers }, userAuthentication };
   const echo = new Echo({ ...plain, key, ...auth, ...more, broadcaster, Pusher });
   t.after(() => echo.disconnect());
   await until('Echo is connected', () => echo.connectionStatus() === 'connected');

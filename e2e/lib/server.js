@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,8 @@ import { within } from './wait.js';
 const STOP_DEADLINE_MS = 25_000;
 const STDERR_LINES_KEPT = 200;
 
-function binary() {
+/** The binary under test. */
+export function binary() {
   const built = (profile) => fileURLToPath(new URL(`../../target/${profile}/chinwag`, import.meta.url));
   const candidates = [process.env.CHINWAG_BIN, built('release'), built('debug')];
   const found = candidates.find((path) => path && existsSync(path));
@@ -35,7 +36,7 @@ export async function freePort() {
 
 /** The environment of this process without anything that would configure the server. */
 function plainEnvironment() {
-  const ours = /^(CHINWAG|REVERB|PUSHER)_/;
+  const ours = /^(CHINWAG|REVERB|PUSHER|SOKETI|LARAVEL_WEBSOCKETS)_/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
 }
 
@@ -54,12 +55,13 @@ export class Server {
     this.folder = folder;
     this.#environment = environment;
     this.port = null;
+    this.scheme = environment.CHINWAG_TLS_CERTIFICATE ? 'https' : 'http';
     /** How often code of the server gave up. Nothing that a client does may bring it to that. */
     this.panics = 0;
   }
 
   get url() {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.scheme}://127.0.0.1:${this.port}`;
   }
 
   get pid() {
@@ -93,7 +95,7 @@ export class Server {
       child.once('error', reject);
       child.stdout.setEncoding('utf8').on('data', (text) => {
         output += text;
-        const port = output.match(/^Open http:\/\/\S+:(\d+)\s*$/m)?.[1];
+        const port = output.match(/^Open https?:\/\/\S+:(\d+)\s*$/m)?.[1];
         if (port) resolve(Number(port));
       });
       child.exited.then(({ code, signal }) => reject(new Error(`ended with ${signal ?? code} at once`)));
@@ -140,11 +142,18 @@ export class Server {
  * A test body that gets a fresh server with these variables in its environment.
  *
  *     test('a promise', withServer({ CHINWAG_WORKERS: '2' }, async (server, t) => { … }));
+ *
+ * `settings` is the text of a settings file, for what the environment cannot say.
  */
-export function withServer(environment, body) {
+export function withServer(environment, body, { settings } = {}) {
   return async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'chinwag-e2e-'));
-    const server = new Server(folder, await settled(environment));
+    const given = await settled(environment);
+    if (settings) {
+      given.CHINWAG_CONFIG = join(folder, 'chinwag.toml');
+      await writeFile(given.CHINWAG_CONFIG, settings);
+    }
+    const server = new Server(folder, given);
     try {
       await server.start();
       await body(server, t);
@@ -161,6 +170,6 @@ export function withServer(environment, body) {
 /** Some port is chosen unless the environment says where to listen. */
 async function settled(environment) {
   const given = typeof environment === 'function' ? await environment() : environment;
-  const listens = 'CHINWAG_LISTEN' in given || 'REVERB_SERVER_PORT' in given;
-  return listens ? given : { CHINWAG_LISTEN: '127.0.0.1:0', ...given };
+  const listens = ['CHINWAG_LISTEN', 'REVERB_SERVER_PORT', 'SOKETI_PORT', 'LARAVEL_WEBSOCKETS_PORT'].some((name) => name in given);
+  return listens ? { ...given } : { CHINWAG_LISTEN: '127.0.0.1:0', ...given };
 }

@@ -5,10 +5,12 @@ import { randomUUID } from 'node:crypto';
 import test from 'node:test';
 
 import { Person, register } from '../lib/people.js';
+import { withPostgres } from '../lib/postgres.js';
 import { withServer } from '../lib/server.js';
 import { until } from '../lib/wait.js';
 
-const ROUNDS = 10;
+/** Kills; more of them take longer and find more. */
+const ROUNDS = Number(process.env.CHINWAG_TEST_KILLS ?? 10);
 const SENDERS = 8;
 /** Sends acknowledged in a round before the server is killed: at least 1, at most this. */
 const ACKNOWLEDGED_MAX = 120;
@@ -26,7 +28,8 @@ function random(seed) {
 
 const range = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => from + n);
 
-test('no message that was acknowledged is lost or doubled when the server is killed', withServer({ CHINWAG_RATE_LIMITS: 'false' }, async (server, t) => {
+/** Kills the server in the middle of its work, again and again. */
+async function survivesKills(server, t) {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32));
   t.diagnostic(`SEED=${seed}`);
   const next = random(seed);
@@ -89,7 +92,9 @@ test('no message that was acknowledged is lost or doubled when the server is kil
   const last = systemSeq + all.size;
   assert.deepEqual(history.map(({ seq }) => seq), range(1, last), 'no hole in the sequence');
   const revs = [];
-  let after = 0;
+  // What a client may be behind without having to start afresh.
+  const behindMax = 2_000;
+  let after = Math.max(0, (await reader.item(id)).conversation.last_rev - behindMax);
   for (let more = true; more;) {
     const changes = await reader.get(`/conversations/${id}/changes?after_rev=${after}&limit=100`);
     assert.ok(!changes.reset);
@@ -109,6 +114,64 @@ test('no message that was acknowledged is lost or doubled when the server is kil
     assert.equal(count, Math.min(others, 999));
   }
   t.diagnostic(`${all.size} messages through ${ROUNDS} kills`);
+}
+
+const environment = { CHINWAG_RATE_LIMITS: 'false' };
+const onPostgres = (body) => withPostgres(
+  (database) => withServer({ ...environment, CHINWAG_DATABASE_URL: database.url }, (server, t) => body(server, t, database)),
+  { durable: true },
+);
+
+test('no message that was acknowledged is lost or doubled when the server is killed', withServer(environment, survivesKills));
+test('nor on PostgreSQL', onPostgres(survivesKills));
+
+test('while PostgreSQL is away nothing is acknowledged, and then all goes on', onPostgres(async (server, t, database) => {
+  const ada = await register(server, 'ada');
+  const { id } = await ada.direct(ada);
+  const path = `/conversations/${id}/messages`;
+  const acknowledged = new Map();
+  const refused = [];
+  let sending = true;
+  let away = 0;
+  const senders = Array.from({ length: 4 }, async () => {
+    while (sending) {
+      const clientId = randomUUID();
+      const answer = await ada.call('POST', path, { client_id: clientId, body: 'is anybody there?' });
+      if (answer.status === 201) acknowledged.set(clientId, answer.body);
+      else {
+        assert.deepEqual([answer.status, answer.body.code], [503, 'unavailable']);
+        assert.ok(Number(answer.headers.get('retry-after')) > 0);
+        refused.push(clientId);
+        away += 1;
+      }
+    }
+  });
+  const ready = async () => (await fetch(`${server.url}/ready`)).status;
+  for (const end of ['stop', 'kill', 'stop']) {
+    const before = acknowledged.size;
+    await until('sends are acknowledged', () => acknowledged.size > before + 20, 30_000);
+    const refusedBefore = away;
+    await database.order(end);
+    await until('sends are refused', () => away > refusedBefore, 30_000);
+    assert.equal(await ready(), 503);
+    await database.order('start');
+    await until('the server is ready again', async () => (await ready()) === 200, 30_000);
+  }
+  const before = acknowledged.size;
+  await until('sends are acknowledged again', () => acknowledged.size > before + 20, 30_000);
+  sending = false;
+  await Promise.all(senders);
+  // What was refused may be there all the same, if only the answer of the database was lost; sent again it is there once.
+  for (const clientId of refused) {
+    const answer = await ada.call('POST', path, { client_id: clientId, body: 'is anybody there?' });
+    assert.ok([200, 201].includes(answer.status));
+    acknowledged.set(clientId, answer.body);
+  }
+  const history = await ada.history(id);
+  assert.deepEqual(history.map(({ seq }) => seq), range(1, acknowledged.size));
+  assert.deepEqual(history.map(({ rev }) => rev), range(1, acknowledged.size));
+  for (const message of history) assert.equal(message.id, acknowledged.get(message.client_id)?.id);
+  t.diagnostic(`${acknowledged.size} messages, of which ${refused.length} were refused at first`);
 }));
 
 test('people, logins and receipts survive a kill', withServer({}, async (server) => {

@@ -3,6 +3,8 @@
 
 mod disk;
 mod sql;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use disk::DiskBlobs;
-pub use sql::{OpenError, SqlStore};
+pub use sql::{ArchiveError, OpenError, SqlStore};

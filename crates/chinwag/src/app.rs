@@ -112,7 +112,8 @@ mod tests {
     use std::sync::Arc;
 
     async fn admin(folder: &tempfile::TempDir) -> (Arc<chinwag_backends::SqlStore>, AppAdmin) {
-        let store = crate::wire::open_store(folder.path()).await.unwrap();
+        let path = folder.path().join("chinwag.sqlite");
+        let store = Arc::new(chinwag_backends::SqlStore::open(&path).await.unwrap());
         (store.clone(), AppAdmin::new(store, ["taken".to_owned()]))
     }
 

@@ -4,7 +4,9 @@
 //! variable of Laravel Reverb, Soketi or laravel-websockets, in this order, else it is the default. Unknown keys are errors. All faults are told at once.
 
 mod apps;
+mod broadcast;
 mod settings;
+mod soketi;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,9 +15,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use chinwag_engine::{AppOptions, ClientEvents, MessageRate, Pings};
+use chinwag_engine::{AppOptions, ClientEvents, MessageRate, Pings, Secret};
+use chinwag_messenger::Options;
 
 pub(crate) use apps::FileApp;
+use chinwag_server::laravel::ChannelRule;
 
 use self::settings::{ADDRESSES, ALIASES, NOT_SUPPORTED, OTHER_DEFAULTS, SETTINGS, truth};
 
@@ -28,12 +32,16 @@ pub(crate) struct Config {
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// Where to keep things.
     pub(crate) data_dir: PathBuf,
+    /// Where the PostgreSQL database is, if not SQLite is used.
+    pub(crate) database_url: Option<Secret>,
     /// Prefix of the Pusher protocol: empty, or with a slash in front and none behind.
     pub(crate) path: String,
     /// What the server calls itself.
     pub(crate) name: String,
     /// May people register.
     pub(crate) registration_open: bool,
+    /// What the messenger allows in numbers.
+    pub(crate) limits: Options,
     /// Is there a proxy to believe.
     pub(crate) trust_proxy: bool,
     /// Files of certificate and key.
@@ -52,12 +60,16 @@ pub(crate) struct Config {
     pub(crate) queue_bytes_max: usize,
     /// Time for a request's head.
     pub(crate) head_timeout: Duration,
+    /// Most connections that are no WebSockets.
+    pub(crate) http_connections_max: usize,
     /// Largest body of the Pusher HTTP API.
     pub(crate) request_bytes_max: usize,
     /// May a webhook tell of several events.
     pub(crate) webhook_batch: bool,
     /// May webhooks go into private networks.
     pub(crate) webhook_private_addresses: bool,
+    /// Who may join channels of the operator's own.
+    pub(crate) channel_rules: Vec<ChannelRule>,
     /// Applications beside the one below.
     pub(crate) apps: Vec<FileApp>,
     /// Id of the application.
@@ -99,6 +111,7 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
     let mut faults = Vec::new();
     let file = read_file(sources, &mut faults);
     let file_apps = apps::read(sources, &mut faults);
+    let channel_rules = broadcast::read(sources, &mut faults);
     for name in sources
         .environment
         .keys()
@@ -150,6 +163,13 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
         values.insert("listen", listen);
     }
     derive(&mut values, &file, &non_empty);
+    let mut listed = soketi::Listed::default();
+    if let Some(text) = non_empty(soketi::WEBHOOKS) {
+        match soketi::webhooks(text) {
+            Ok(webhooks) => listed = webhooks,
+            Err(text) => faults.push(format!("{}: {text}", soketi::WEBHOOKS)),
+        }
+    }
     let mut reader = Reader { values, faults };
     let mut config = reader.config();
     config.notices = NOT_SUPPORTED
@@ -157,8 +177,18 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
         .filter(|(name, harmless, _)| non_empty(name).is_some_and(|value| !harmless.contains(&truth(value))))
         .map(|(name, _, text)| format!("{name} is set, but {text}"))
         .collect();
-    config.app.webhooks = file_apps.webhooks;
+    if listed.functions {
+        let text = "functions are not called, only addresses";
+        config
+            .notices
+            .push(format!("{} is set, but {text}", soketi::WEBHOOKS));
+    }
+    config.app.webhooks = match file_apps.webhooks {
+        none if none.is_empty() => listed.webhooks,
+        ours => ours,
+    };
     config.apps = file_apps.apps;
+    config.channel_rules = channel_rules;
     if config.apps.iter().any(|app| app.id == config.app_id) {
         reader.fault("app.id", "one of [[apps]] has this id");
     }
@@ -204,6 +234,14 @@ fn derive<'a>(
     file: &BTreeMap<String, String>,
     variable: &impl Fn(&str) -> Option<&'a String>,
 ) {
+    // Reverb's members may whisper on public channels.
+    let from = "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM";
+    if let Some((source, value)) = values.get_mut("app.client_events")
+        && source == from
+        && value == "members"
+    {
+        *value = "public".to_owned();
+    }
     // Reverb limits events by the size of the request only: one that was let through must stay so.
     let mut untouched = |key: &str, source: &str, value: String| {
         if let Some(known) = values.get_mut(key)
@@ -298,7 +336,8 @@ impl Reader {
     fn fault(&mut self, key: &str, text: &str) {
         let (source, value) = &self.values[key];
         // A secret must not be printed, not even a faulty one.
-        let value = if key.ends_with("secret") { "…" } else { value };
+        let secret = key.ends_with("secret") || key == "database_url";
+        let value = if secret { "…" } else { value };
         self.faults.push(format!("{source} = {value:?}: {text}"));
     }
 
@@ -337,6 +376,20 @@ impl Reader {
         let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
         self.fault(key, &format!("one of {} is wanted", names.join(", ")));
         choices[0].1
+    }
+
+    fn database_url(&mut self) -> Option<Secret> {
+        let url = self.text("database_url");
+        if url.is_empty() {
+            return None;
+        }
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            self.fault(
+                "database_url",
+                "an address is wanted, such as postgres://user:password@host:5432/database",
+            );
+        }
+        Some(Secret::new(&url))
     }
 
     fn config(&mut self) -> Config {
@@ -397,7 +450,7 @@ impl Reader {
                 &[
                     ("members", ClientEvents::Members),
                     ("public", ClientEvents::MembersAndPublic),
-                    ("all", ClientEvents::MembersAndPublic),
+                    ("all", ClientEvents::Anybody),
                     ("none", ClientEvents::Refused),
                 ],
             ),
@@ -447,6 +500,7 @@ impl Reader {
                 )),
             },
             data_dir: PathBuf::from(self.text("data_dir")),
+            database_url: self.database_url(),
             path: if path.is_empty() {
                 String::new()
             } else {
@@ -454,6 +508,7 @@ impl Reader {
             },
             name: self.text("name"),
             registration_open: self.one_of("registration", &[("open", true), ("closed", false)]),
+            limits: self.limits(),
             trust_proxy: self.flag("trust_proxy"),
             tls,
             cors_origins,
@@ -462,16 +517,34 @@ impl Reader {
             workers,
             connections_max: self.positive("connections_max"),
             queue_bytes_max: self.positive("queue_bytes_max"),
+            http_connections_max: self.positive("http_connections_max"),
             head_timeout: Duration::from_secs(self.positive("head_timeout_s") as u64),
             request_bytes_max: self.positive("request_bytes_max"),
             webhook_batch: self.flag("webhook_batch"),
             webhook_private_addresses: self.flag("webhook_private_addresses"),
+            channel_rules: Vec::new(),
             apps: Vec::new(),
             app_id: self.text("app.id"),
             app_keys,
             app,
             cache_ttl_ms: self.positive("app.cache_ttl_s") as u64 * 1_000,
             notices: Vec::new(),
+        }
+    }
+}
+
+impl Reader {
+    fn limits(&mut self) -> Options {
+        Options {
+            title_chars_max: self.positive("limits.title_chars"),
+            description_chars_max: self.positive("limits.description_chars"),
+            group_members_max: self.positive("limits.group_members"),
+            group_admins_max: self.positive("limits.group_admins"),
+            groups_per_day_max: self.positive("limits.groups_per_day"),
+            conversations_max: self.positive("limits.conversations"),
+            invites_max: self.positive("limits.invites"),
+            invite_life_s: self.positive("limits.invite_life_s") as u64,
+            ..Options::default()
         }
     }
 }
@@ -524,6 +597,7 @@ pub(crate) fn example() -> String {
         };
         let _ = write!(text, "\n# {}{others}\n# {name} = {value}\n", setting.help);
     }
+    text.push_str(broadcast::EXAMPLE);
     text
 }
 

@@ -11,6 +11,7 @@ use chinwag_engine::{App, AppOptions, Engine, KeyPair, Namespace, Secret};
 use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
 use chinwag_protocol::pusher::cache_namespaces;
 use chinwag_server::apps::{AppAdmin, AppLoader};
+use chinwag_server::laravel::ChannelRules;
 use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::messenger::admin::Console;
 use chinwag_server::messenger::apps::AppsApi;
@@ -31,20 +32,32 @@ use crate::secrets::Secrets;
 /// How long a receiver of webhooks may take to answer.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long an application may take to say who may join a channel, while a page waits for it.
+const CHANNEL_RULE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Everything must have stopped by then.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Opens the store of a data folder, creating both when there are none.
+/// Opens the store: PostgreSQL's when there is an address, else SQLite's in the data folder. Creates the folder, which
+/// holds the secrets in any case, and what is missing of the store.
 ///
 /// # Errors
 /// When the folder or the database cannot be used.
-pub(crate) async fn open_store(data_dir: &Path) -> anyhow::Result<Arc<SqlStore>> {
+pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<SqlStore>> {
+    let data_dir = &config.data_dir;
     fs::create_dir_all(data_dir)
         .with_context(|| format!("creating the data folder {}", data_dir.display()))?;
-    let path = data_dir.join("chinwag.sqlite");
-    let store = SqlStore::open(&path)
-        .await
-        .with_context(|| format!("opening {}", path.display()))?;
+    let store = match &config.database_url {
+        Some(url) => SqlStore::open_postgres(url.reveal())
+            .await
+            .context("database_url")?,
+        None => {
+            let path = data_dir.join("chinwag.sqlite");
+            SqlStore::open(&path)
+                .await
+                .with_context(|| format!("opening {}", path.display()))?
+        }
+    };
     Ok(Arc::new(store))
 }
 
@@ -53,7 +66,7 @@ pub(crate) async fn open_store(data_dir: &Path) -> anyhow::Result<Arc<SqlStore>>
 /// # Errors
 /// When the store cannot be opened.
 pub(crate) async fn quiet_messenger(config: &Config) -> anyhow::Result<(Arc<SqlStore>, Messenger)> {
-    let store = open_store(&config.data_dir).await?;
+    let store = open_store(config).await?;
     let messenger = Messenger::new(store.clone(), Arc::new(NoFeed), messenger_options(config));
     Ok((store, messenger))
 }
@@ -61,7 +74,7 @@ pub(crate) async fn quiet_messenger(config: &Config) -> anyhow::Result<(Arc<SqlS
 fn messenger_options(config: &Config) -> Options {
     Options {
         registration_open: config.registration_open,
-        ..Options::default()
+        ..config.limits.clone()
     }
 }
 
@@ -105,7 +118,7 @@ fn add_app(
 }
 
 /// Two servers on one data folder would each think themselves alone.
-fn lock(data_dir: &Path) -> anyhow::Result<File> {
+pub(crate) fn lock(data_dir: &Path) -> anyhow::Result<File> {
     let path = data_dir.join("lock");
     let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
     if file.try_lock().is_err() {
@@ -122,7 +135,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     for notice in &config.notices {
         tracing::warn!("{notice}");
     }
-    let store = open_store(&config.data_dir).await?;
+    let store = open_store(&config).await?;
     let _lock = lock(&config.data_dir)?;
     let secrets = Secrets::load(&config.data_dir)?;
     let certificate = match &config.tls {
@@ -133,11 +146,14 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     };
     let listen_options = ListenOptions {
         head_timeout: config.head_timeout,
+        connections_max: config.http_connections_max,
         ..ListenOptions::default()
     };
-    let listener = listen::bind(config.listen, &listen_options)
+    // Over TLS one thread accepts, in the clear each worker does.
+    let sockets = if certificate.is_some() { 1 } else { config.workers };
+    let sockets = listen::bind_for(config.listen, &listen_options, sockets)
         .with_context(|| format!("listening on {}", config.listen))?;
-    let address = listener.local_addr().context("reading the address")?;
+    let address = sockets.local_addr().context("reading the address")?;
 
     let metrics_listener = match config.metrics_listen {
         None => None,
@@ -152,6 +168,10 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .app_keys
         .clone()
         .unwrap_or((secrets.app_key, secrets.app_secret));
+    let app_pair = KeyPair {
+        key: key.clone(),
+        secret: Secret::new(&secret),
+    };
     let namespaces = cache_namespaces(config.cache_ttl_ms);
     add_app(
         &engine,
@@ -212,6 +232,10 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     engine.observe(presence.clone());
     let counts = Counts::new(&engine);
     engine.observe(counts.clone());
+    let asking = HttpCourier::new(CHANNEL_RULE_TIMEOUT, config.webhook_private_addresses)
+        .map_err(anyhow::Error::msg)
+        .context("preparing rules for channels")?;
+    let channel_rules = ChannelRules::new(config.channel_rules, asking, app_pair);
     let rate_limits = if config.rate_limits {
         RateLimits::default()
     } else {
@@ -223,6 +247,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         trust_proxy: config.trust_proxy,
         cors_origins: config.cors_origins,
         stateful_domains: config.stateful_domains,
+        channel_rules,
     };
     let messenger_api = MessengerApi::new(
         messenger,
@@ -272,16 +297,17 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         pusher: pusher_api.clone(),
         statistics: store.clone(),
     });
-    let routes = router(pusher_api, messenger_api, admin_api, console, health);
+    let routes = router(pusher_api.clone(), messenger_api, admin_api, console, health);
     let scheme = if certificate.is_some() { "https" } else { "http" };
     announce(scheme, &address.to_string());
     tracing::info!(%address, "Chinwag is listening");
 
     let serving = match certificate {
-        None => listen::serve(listener, routes, listen_options, stop).await,
+        None => listen::serve_at_workers(sockets, pusher_api, routes, listen_options, stop).await,
         Some(certificate) => {
             let reloading = certificate.clone().reload_on_hangup(background.clone());
             tasks.spawn(reloading.context("listening for SIGHUP")?);
+            let listener = sockets.listener().context("registering the socket")?;
             listen::serve_tls(listener, certificate, routes, listen_options, stop).await
         }
     };

@@ -49,7 +49,7 @@ fn each_crate_names_only_those_it_may() {
         ("server", &["engine", "messenger", "protocol"]),
         (
             "chinwag",
-            &["backends", "engine", "messenger", "protocol", "server"],
+            &["backends", "bench", "engine", "messenger", "protocol", "server"],
         ),
     ] {
         let path = crates().join(name).join("Cargo.toml");

@@ -59,6 +59,8 @@ pub enum ClientEvents {
     Members,
     /// The same, and on public channels too.
     MembersAndPublic,
+    /// The same, and on public channels also from connections that are not subscribed.
+    Anybody,
 }
 
 /// How a silent client is asked whether it is there.

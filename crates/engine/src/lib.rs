@@ -286,10 +286,16 @@ impl Engine {
     }
 
     /// Closes the connection, wherever on this node it lives, in a way that its client does not come back
-    /// by itself. Ids of connections can be guessed, so it is closed only if it is subscribed to the channel,
-    /// which must be one that only its user may listen to.
+    /// by itself. It is closed only if it is subscribed to the channel, so that who merely knows the id of another
+    /// one's connection cannot have it closed.
     pub fn disconnect(&self, connection: ConnectionId, app: AppNumber, channel: &ChannelName) {
         self.node.disconnect(connection, app, channel);
+    }
+
+    /// Closes the connection, wherever on this node it lives and if it is subscribed to the channel, in a way that
+    /// its client comes back at once; then it is asked anew what it may listen to.
+    pub fn renew(&self, connection: ConnectionId, app: AppNumber, channel: &ChannelName) {
+        self.node.renew(connection, app, channel);
     }
 
     /// Closes all connections of the user, on every node, in a way that its clients do not come back by

@@ -32,6 +32,16 @@ pub enum Inboxed {
         /// The channel it must be subscribed to.
         channel: ChannelName,
     },
+    /// Close this connection, if it is one of the worker's and listens to this channel, in a way that its client
+    /// comes back at once: it has lost the right to the channel, not to all.
+    Renew {
+        /// Which.
+        connection: ConnectionId,
+        /// The channel's app.
+        app: AppNumber,
+        /// The channel it must be subscribed to.
+        channel: ChannelName,
+    },
     /// Close all connections of this user for good. Only they themselves know whose they are.
     DisconnectUser {
         /// The user's app.
@@ -110,6 +120,16 @@ impl Node {
     pub(crate) fn disconnect(&self, connection: ConnectionId, app: AppNumber, channel: &ChannelName) {
         for inbox in self.workers.read().iter() {
             inbox.put(Inboxed::Disconnect {
+                connection,
+                app,
+                channel: channel.clone(),
+            });
+        }
+    }
+
+    pub(crate) fn renew(&self, connection: ConnectionId, app: AppNumber, channel: &ChannelName) {
+        for inbox in self.workers.read().iter() {
+            inbox.put(Inboxed::Renew {
                 connection,
                 app,
                 channel: channel.clone(),
@@ -237,7 +257,9 @@ mod tests {
         fn put(&self, item: Inboxed) {
             self.0.lock().push(match item {
                 Inboxed::Delivery(d) => d.publication.channel.to_string(),
-                Inboxed::Disconnect { connection, .. } => connection.to_string(),
+                Inboxed::Disconnect { connection, .. } | Inboxed::Renew { connection, .. } => {
+                    connection.to_string()
+                }
                 Inboxed::DisconnectUser { user, .. } => user.0.to_string(),
                 Inboxed::CloseApp(app) => format!("app {}", app.0),
             });

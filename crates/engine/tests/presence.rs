@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use chinwag_engine::{
     App, AppOptions, Beginning, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed,
-    KeyPair, Member, Roster, Secret, UserId, WorkerNumber,
+    KeyPair, Member, Roster, Secret, SubscribeRefused, UserId, WorkerNumber,
 };
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
 const WORKERS: usize = 3;
 const CONNECTIONS: u32 = 9;
+const ROOMS: usize = 2;
+/// Most users of a room. There are more than that.
+const USERS_MAX: usize = 3;
 
 #[derive(Default)]
 struct Waiting(Mutex<VecDeque<Arc<Delivery>>>);
@@ -61,13 +64,17 @@ impl Viewer {
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// The connection joins as this user; it is a member and a viewer.
-    Join(u32, u8),
-    /// It says that it leaves, or is found to be gone: its worker tells the engine the same.
-    Leave(u32),
+    /// The connection joins the room as this user, or tries to; it is a member and a viewer.
+    Join(u32, usize, u8),
+    /// It asks once more to join where it is, as clients do.
+    Again(u32, usize),
+    /// It says that it leaves.
+    Leave(u32, usize),
+    /// It is found to be gone, from wherever it was.
+    Gone(u32),
     /// It only looks on.
-    Watch(u32),
-    /// The worker's connections all break at once.
+    Watch(u32, usize),
+    /// The worker ends: what waited for it is lost, and its connections are gone.
     Crash(usize),
     /// The worker takes so many of what waits for it.
     Take(usize, usize),
@@ -75,9 +82,11 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        5 => (0..CONNECTIONS, 0..4u8).prop_map(|(c, u)| Step::Join(c, u)),
-        4 => (0..CONNECTIONS).prop_map(Step::Leave),
-        2 => (0..CONNECTIONS).prop_map(Step::Watch),
+        5 => (0..CONNECTIONS, 0..ROOMS, 0..5u8).prop_map(|(c, r, u)| Step::Join(c, r, u)),
+        1 => (0..CONNECTIONS, 0..ROOMS).prop_map(|(c, r)| Step::Again(c, r)),
+        3 => (0..CONNECTIONS, 0..ROOMS).prop_map(|(c, r)| Step::Leave(c, r)),
+        2 => (0..CONNECTIONS).prop_map(Step::Gone),
+        2 => (0..CONNECTIONS, 0..ROOMS).prop_map(|(c, r)| Step::Watch(c, r)),
         1 => (0..WORKERS).prop_map(Step::Crash),
         6 => (0..WORKERS, 1..4usize).prop_map(|(w, n)| Step::Take(w, n)),
     ];
@@ -93,10 +102,11 @@ struct Listening {
 struct World {
     engine: Engine,
     app: Arc<App>,
-    room: ChannelName,
+    rooms: Vec<ChannelName>,
     inboxes: Vec<Arc<Waiting>>,
     numbers: Vec<WorkerNumber>,
-    listening: BTreeMap<u32, Listening>,
+    /// By connection and room.
+    listening: BTreeMap<(u32, usize), Listening>,
 }
 
 fn id(connection: u32) -> ConnectionId {
@@ -104,6 +114,10 @@ fn id(connection: u32) -> ConnectionId {
         node: 1,
         number: connection + 1,
     }
+}
+
+fn name(user: u8) -> String {
+    format!("user-{user}")
 }
 
 fn worker_of(connection: u32) -> usize {
@@ -117,10 +131,11 @@ impl World {
             key: "k".to_owned(),
             secret: Secret::new("s"),
         };
-        let app = engine
-            .apps
-            .add("a", vec![pair], AppOptions::default(), Vec::new())
-            .unwrap();
+        let options = AppOptions {
+            presence_members_max: USERS_MAX,
+            ..AppOptions::default()
+        };
+        let app = engine.apps.add("a", vec![pair], options, Vec::new()).unwrap();
         let inboxes: Vec<Arc<Waiting>> = (0..WORKERS).map(|_| Arc::default()).collect();
         let numbers = inboxes
             .iter()
@@ -129,43 +144,69 @@ impl World {
         Self {
             engine,
             app,
-            room: ChannelName::parse("room").unwrap(),
+            rooms: (0..ROOMS)
+                .map(|room| ChannelName::parse(&format!("room-{room}")).unwrap())
+                .collect(),
             inboxes,
             numbers,
             listening: BTreeMap::new(),
         }
     }
 
-    async fn listen(&mut self, connection: u32, user: Option<u8>) {
-        if self.listening.contains_key(&connection) {
-            return;
+    async fn listen(&mut self, connection: u32, room: usize, user: Option<u8>) {
+        if !self.listening.contains_key(&(connection, room)) {
+            self.ask(connection, room, user).await;
         }
+    }
+
+    async fn again(&mut self, connection: u32, room: usize) {
+        if let Some(user) = self.listening.get(&(connection, room)).map(|there| there.user) {
+            self.ask(connection, room, user).await;
+        }
+    }
+
+    async fn ask(&mut self, connection: u32, room: usize, user: Option<u8>) {
         let member = user.map(|user| Member {
-            user: UserId(format!("user-{user}").into()),
+            user: UserId(name(user).into()),
             info: None,
         });
         let beginning = Beginning {
             roster: true,
             recent: 0,
         };
+        let there = self.there(room);
+        let full = user.is_some_and(|user| !there.contains(&name(user)) && there.len() >= USERS_MAX);
         let worker = self.numbers[worker_of(connection)];
         let begun = self
             .engine
-            .subscribe(worker, id(connection), &self.app, &self.room, member, beginning)
-            .await
-            .unwrap();
+            .subscribe(
+                worker,
+                id(connection),
+                &self.app,
+                &self.rooms[room],
+                member,
+                beginning,
+            )
+            .await;
+        let begun = match begun {
+            Ok(begun) => begun,
+            Err(SubscribeRefused::ChannelFull) if full => return,
+            Err(error) => panic!("{error}"),
+        };
+        assert!(!full, "there was no room for one more");
         let viewer = Viewer::new(&begun.roster.unwrap());
-        if let Some(user) = user {
-            assert!(
-                viewer.there.contains(&format!("user-{user}")),
-                "who joins finds itself there"
-            );
-        }
-        self.listening.insert(connection, Listening { user, viewer });
+        self.listening
+            .insert((connection, room), Listening { user, viewer });
+        let seen = &self.listening[&(connection, room)].viewer.there;
+        assert_eq!(
+            *seen,
+            self.there(room),
+            "who joins is told who is there, itself included"
+        );
     }
 
-    async fn leave(&mut self, connection: u32) {
-        let Some(gone) = self.listening.remove(&connection) else {
+    async fn leave(&mut self, connection: u32, room: usize) {
+        let Some(gone) = self.listening.remove(&(connection, room)) else {
             return;
         };
         let worker = self.numbers[worker_of(connection)];
@@ -174,10 +215,23 @@ impl World {
                 worker,
                 id(connection),
                 self.app.number,
-                &self.room,
+                &self.rooms[room],
                 gone.user.is_some(),
             )
             .await;
+    }
+
+    async fn gone(&mut self, connection: u32) {
+        for room in 0..ROOMS {
+            self.leave(connection, room).await;
+        }
+    }
+
+    async fn crash(&mut self, worker: usize) {
+        self.inboxes[worker].0.lock().clear();
+        for connection in (0..CONNECTIONS).filter(|c| worker_of(*c) == worker) {
+            self.gone(connection).await;
+        }
     }
 
     /// The worker hands what waits to each of its connections, in order.
@@ -186,17 +240,20 @@ impl World {
             let Some(delivery) = self.inboxes[worker].0.lock().pop_front() else {
                 return;
             };
+            let channel = &delivery.publication.channel;
+            let room = self.rooms.iter().position(|room| room == channel).unwrap();
             let its = self
                 .listening
                 .iter_mut()
-                .filter(|(connection, _)| worker_of(**connection) == worker);
+                .filter(|((connection, of), _)| worker_of(*connection) == worker && *of == room);
             its.for_each(|(_, listening)| listening.viewer.apply(&delivery));
         }
     }
 
-    fn there(&self) -> BTreeSet<String> {
-        let users = self.listening.values().filter_map(|listening| listening.user);
-        users.map(|user| format!("user-{user}")).collect()
+    fn there(&self, room: usize) -> BTreeSet<String> {
+        let of_room = self.listening.iter().filter(|((_, of), _)| *of == room);
+        let users = of_room.filter_map(|(_, listening)| listening.user);
+        users.map(name).collect()
     }
 }
 
@@ -208,24 +265,24 @@ proptest! {
             let mut world = World::new();
             for step in steps {
                 match step {
-                    Step::Join(connection, user) => world.listen(connection, Some(user)).await,
-                    Step::Watch(connection) => world.listen(connection, None).await,
-                    Step::Leave(connection) => world.leave(connection).await,
-                    Step::Crash(worker) => {
-                        for connection in (0..CONNECTIONS).filter(|c| worker_of(*c) == worker) {
-                            world.leave(connection).await;
-                        }
-                    }
+                    Step::Join(connection, room, user) => world.listen(connection, room, Some(user)).await,
+                    Step::Again(connection, room) => world.again(connection, room).await,
+                    Step::Watch(connection, room) => world.listen(connection, room, None).await,
+                    Step::Leave(connection, room) => world.leave(connection, room).await,
+                    Step::Gone(connection) => world.gone(connection).await,
+                    Step::Crash(worker) => world.crash(worker).await,
                     Step::Take(worker, count) => world.take(worker, count),
                 }
                 // The truth is the same at every moment, whoever has yet to hear of it.
-                let roster = world.engine.roster(world.app.number, &world.room).await.unwrap();
-                assert_eq!(Viewer::new(&roster).there, world.there());
+                for (room, channel) in world.rooms.iter().enumerate() {
+                    let roster = world.engine.roster(world.app.number, channel).await.unwrap();
+                    assert_eq!(Viewer::new(&roster).there, world.there(room));
+                }
             }
             (0..WORKERS).for_each(|worker| world.take(worker, usize::MAX));
-            let there = world.there();
-            for (connection, listening) in &world.listening {
-                assert_eq!(listening.viewer.there, there, "as connection {connection} sees it");
+            for ((connection, room), listening) in &world.listening {
+                let there = world.there(*room);
+                assert_eq!(listening.viewer.there, there, "as connection {connection} sees room {room}");
             }
         });
     }

@@ -2,7 +2,8 @@
 
 use crate::store::{AccountRecord, AccountRefusal, Admission, Announce, StoreError};
 use crate::{
-    Audience, Caller, Event, LoggedIn, LoginId, Messenger, StoreResult, Timestamp, UserId, password, text,
+    Audience, Caller, Event, LoggedIn, LoginId, Messenger, StoreResult, Timestamp, UserId, contact, password,
+    text,
 };
 use std::sync::Arc;
 
@@ -258,7 +259,7 @@ impl Messenger {
         let hash = self.passwords.hash(password).await?;
         let user = credentials.account.id;
         self.store
-            .set_password(user, hash, self.announce_log_outs(user))
+            .set_password(user, hash, None, self.announce_log_outs(user))
             .await?;
         Ok(true)
     }
@@ -292,8 +293,9 @@ impl Messenger {
         self.store.accounts_by_id(ids).await
     }
 
-    /// People whose username, or a word of whose display name, begins with `query`; never the caller. A limit
-    /// above 20 is taken as 20.
+    /// People whose username, alias, or a word of them or of whose display name, begins with `query`: those whom the
+    /// caller knows first. Strangers only if they want to be found; never the caller. A limit above 20 is taken
+    /// as 20.
     pub async fn search_people(
         &self,
         caller: &Caller,
@@ -303,18 +305,27 @@ impl Messenger {
         if query.chars().count() > 200 {
             return Err(SearchPeopleError::QueryTooLong);
         }
-        let name = text::name(query.trim().trim_start_matches('@'));
-        let prefix = text::folded(&name)
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ");
+        let prefix = text::prefix(query);
         if prefix.is_empty() {
             return Err(SearchPeopleError::EmptyQuery);
         }
-        Ok(self
-            .store
-            .find_people(&prefix, caller.user, limit.min(PEOPLE_MAX))
-            .await?)
+        let limit = limit.min(PEOPLE_MAX);
+        // Aliases are few and the caller's own, so they have no keys in the store.
+        let contacts = self.store.contacts(caller.user).await?;
+        let mut found: Vec<Account> = contacts
+            .into_iter()
+            .filter(|contact| contact.account.deleted_at.is_none() && contact.alias.is_some())
+            .filter(|contact| contact::is_found(contact, &prefix))
+            .map(|contact| contact.account)
+            .collect();
+        let others = self.store.find_people(&prefix, caller.user, limit).await?;
+        for account in others {
+            if found.iter().all(|known| known.id != account.id) {
+                found.push(account);
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// Notes when the user was last active.

@@ -1,9 +1,9 @@
 //! Conversations: direct, group and with oneself; opening them and listing them.
 
-use crate::store::{GroupCreated, GroupRecord, StoreError};
+use crate::store::{GroupCreated, GroupRecord, GroupRefusal, ListPlace, ListQuery, StoreError};
 use crate::{
     AccessError, Account, Audience, Caller, ConversationId, Event, Feed, Member, MemberState, Message,
-    Messenger, StoreResult, Timestamp, UserId, text,
+    Messenger, Openness, Policies, PolicyChange, StoreResult, Timestamp, UserId, text,
 };
 use std::sync::Arc;
 
@@ -16,15 +16,6 @@ pub enum ConversationKind {
     Group,
     /// One's own notes.
     Own,
-}
-
-/// Who may post in a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PostPolicy {
-    /// Every member.
-    All,
-    /// Owner and administrators.
-    Admins,
 }
 
 /// A conversation.
@@ -54,8 +45,10 @@ pub struct Conversation {
     pub last_activity_at: Timestamp,
     /// Active members.
     pub member_count: u32,
-    /// Who may post.
-    pub post: PostPolicy,
+    /// The rev at which title, description or policies last changed.
+    pub settings_rev: u64,
+    /// What it allows whom.
+    pub policies: Policies,
 }
 
 /// A conversation as it stands in someone's list.
@@ -99,12 +92,26 @@ pub struct Opened {
     pub created: bool,
 }
 
+/// A group to be created.
+#[derive(Debug, Clone, Default)]
+pub struct GroupWish {
+    /// Its title as given.
+    pub title: String,
+    /// Its other members.
+    pub members: Vec<UserId>,
+    /// Policies that differ from the usual ones.
+    pub policies: PolicyChange,
+}
+
 /// Why a direct conversation cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenDirectError {
     /// No such account, or it was deleted.
     #[error("no such user")]
     UnknownUser,
+    /// It takes direct conversations only from contacts, or from nobody.
+    #[error("this person does not take messages from everybody")]
+    NotAllowed,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -125,6 +132,15 @@ pub enum CreateGroupError {
     /// One of the people does not exist.
     #[error("no such user")]
     UnknownUser,
+    /// The caller has created too many groups lately.
+    #[error("too many groups within a day")]
+    TooManyToday {
+        /// Seconds until there is room for one.
+        retry_after_s: u64,
+    },
+    /// The caller is in too many conversations.
+    #[error("too many conversations")]
+    TooManyConversations,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -151,6 +167,10 @@ impl Messenger {
         if known.first().is_none_or(|account| account.deleted_at.is_some()) {
             return Err(OpenDirectError::UnknownUser);
         }
+        let known = self.store.peers(caller.user).await?.contains(&peer) || peer == caller.user;
+        if !known && !self.lets_write(caller.user, peer).await? {
+            return Err(OpenDirectError::NotAllowed);
+        }
         let (feed, at) = (Arc::clone(&self.feed), Timestamp::now());
         let announce = move |opened: &crate::store::ConversationOpened| {
             announce_added(&*feed, opened.conversation, &opened.members, at);
@@ -167,25 +187,28 @@ impl Messenger {
         })
     }
 
+    /// Whether `peer` takes direct conversations from the user. Blocks do not count: refusing would tell of them.
+    async fn lets_write(&self, user: UserId, peer: UserId) -> StoreResult<bool> {
+        let privacy = self.privacy(&[peer]).await?;
+        let rule = privacy
+            .first()
+            .map_or(Openness::Nobody, |(_, privacy)| privacy.who_can_dm);
+        let is_contact =
+            rule == Openness::Contacts && !self.store.owners_of_contact(user, &[peer]).await?.is_empty();
+        Ok(rule.admits(is_contact))
+    }
+
     /// A new group with the caller as owner. The others are members at once, and a system message says so.
-    pub async fn create_group(
-        &self,
-        caller: &Caller,
-        title: &str,
-        members: &[UserId],
-    ) -> Result<ListItem, CreateGroupError> {
-        let title = text::name(title);
+    pub async fn create_group(&self, caller: &Caller, wish: GroupWish) -> Result<ListItem, CreateGroupError> {
+        let title = text::name(&wish.title);
         if title.is_empty() {
             return Err(CreateGroupError::TitleRequired);
         }
         if title.chars().count() > self.options.title_chars_max {
             return Err(CreateGroupError::TitleTooLong);
         }
-        let mut others: Vec<UserId> = members
-            .iter()
-            .copied()
-            .filter(|&user| user != caller.user)
-            .collect();
+        let mut others = wish.members;
+        others.retain(|&user| user != caller.user);
         others.sort();
         others.dedup();
         if others.len() + 1 > self.options.group_members_max {
@@ -206,34 +229,50 @@ impl Messenger {
             title,
             creator: caller.user,
             others,
+            policies: wish.policies.applied_to(&Policies::default()),
+            per_day_max: self.options.groups_per_day_max,
+            conversations_max: self.options.conversations_max,
             at,
         };
-        let group = self.store.create_group(record, Box::new(announce)).await?;
+        let group = match self.store.create_group(record, Box::new(announce)).await? {
+            Ok(group) => group,
+            Err(GroupRefusal::TooManyToday { retry_after_s }) => {
+                return Err(CreateGroupError::TooManyToday { retry_after_s });
+            }
+            Err(GroupRefusal::TooManyConversations) => return Err(CreateGroupError::TooManyConversations),
+        };
         let item = self.item(caller, group.conversation).await?;
         Ok(item.ok_or_else(|| StoreError::Broken("a created group is missing".into()))?)
     }
 
-    /// The caller's conversations, newest activity first.
+    /// The caller's conversations: pinned ones, then by newest activity. With `archived` only those in the
+    /// archive, or only the others.
     pub async fn conversations(
         &self,
         caller: &Caller,
+        archived: Option<bool>,
         cursor: Option<&str>,
         limit: Option<usize>,
     ) -> Result<Page<ListItem>, ListError> {
         let limit = self.page_limit(limit).ok_or(ListError::LimitInvalid)?;
         let after = match cursor {
-            Some(text) => Some(read_place(text).ok_or(ListError::CursorInvalid)?),
+            Some(text) => Some(read_list_place(text).ok_or(ListError::CursorInvalid)?),
             None => None,
+        };
+        let query = ListQuery {
+            archived,
+            after,
+            limit: limit + 1,
         };
         let mut items = self
             .store
-            .list(caller.user, after, limit + 1, self.options.receipts_members_max)
+            .list(caller.user, query, self.options.receipts_members_max)
             .await?;
         let has_more = items.len() > limit;
         items.truncate(limit);
-        let last = items.last().filter(|_| has_more).map(|item| &item.conversation);
+        let last = items.last().filter(|_| has_more);
         Ok(Page {
-            next_cursor: last.map(|last| write_place(last.last_activity_at, last.id)),
+            next_cursor: last.map(write_list_place),
             items,
         })
     }
@@ -248,7 +287,7 @@ impl Messenger {
         self.store.member_ids(id).await
     }
 
-    async fn item(&self, caller: &Caller, id: ConversationId) -> StoreResult<Option<ListItem>> {
+    pub(crate) async fn item(&self, caller: &Caller, id: ConversationId) -> StoreResult<Option<ListItem>> {
         self.store
             .list_item(caller.user, id, self.options.receipts_members_max)
             .await
@@ -289,10 +328,33 @@ fn announce_group(feed: &dyn Feed, group: &GroupCreated, at: Timestamp) {
             at,
             added: added.clone(),
             removed: Vec::new(),
+            updated: Vec::new(),
             member_count: group.members.len() as u32,
             message: Some(note.clone()),
         };
         feed.deliver(&audience, &event);
+    }
+}
+
+/// The place of an item in its list, as a cursor.
+fn write_list_place(item: &ListItem) -> String {
+    let id = item.conversation.id;
+    match item.my.pinned_order {
+        Some(order) => format!("p{order}.{id}"),
+        None => write_place(item.conversation.last_activity_at, id),
+    }
+}
+
+fn read_list_place(text: &str) -> Option<ListPlace> {
+    match text.strip_prefix('p') {
+        Some(pinned) => {
+            let (order, id) = pinned.split_once('.')?;
+            Some(ListPlace::Pinned(
+                order.parse().ok()?,
+                ConversationId(id.parse().ok()?),
+            ))
+        }
+        None => read_place(text).map(|(at, id)| ListPlace::Active(at, id)),
     }
 }
 

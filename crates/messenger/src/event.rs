@@ -1,6 +1,20 @@
 //! What happened, for those who should hear of it at once.
 
-use crate::{Account, Attachment, ConversationId, LoginId, Member, Message, Timestamp, UserId};
+use crate::{
+    Attachment, ConversationId, LoginId, Me, Member, MemberState, Message, MessageId, SettingsChange,
+    Timestamp, UserId,
+};
+
+/// Why a conversation went from somebody's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemovalReason {
+    /// The user left.
+    Left,
+    /// Somebody removed the user.
+    Removed,
+    /// It is no more.
+    Deleted,
+}
 
 /// Who hears of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +31,48 @@ pub enum Event {
         /// As stored; its `rev` is the event's.
         message: Message,
     },
+    /// A message has other words.
+    MessageUpdated {
+        /// As it is now; its `rev` is the event's.
+        message: Message,
+        /// When.
+        at: Timestamp,
+    },
+    /// Messages became tombstones.
+    MessagesDeleted {
+        /// Where.
+        conversation: ConversationId,
+        /// The change's number.
+        rev: u64,
+        /// When.
+        at: Timestamp,
+        /// Which, with their places.
+        items: Vec<(MessageId, u64)>,
+        /// By whom.
+        by: UserId,
+    },
+    /// Somebody put an emoji under a message or took it away.
+    ReactionChanged {
+        /// As it is now; its `rev` is the event's.
+        message: Message,
+        /// When.
+        at: Timestamp,
+        /// Who.
+        user: UserId,
+        /// The emoji.
+        emoji: String,
+        /// Put there, or taken away.
+        added: bool,
+    },
+    /// Something changed that these members do not see.
+    Noop {
+        /// Where.
+        conversation: ConversationId,
+        /// The change's number.
+        rev: u64,
+        /// When.
+        at: Timestamp,
+    },
     /// People came or went.
     MembersChanged {
         /// Where.
@@ -29,6 +85,8 @@ pub enum Event {
         added: Vec<Member>,
         /// Who went.
         removed: Vec<UserId>,
+        /// Whose role changed.
+        updated: Vec<Member>,
         /// How many there are now.
         member_count: u32,
         /// The note about it in the conversation.
@@ -43,10 +101,78 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
+    /// A conversation went from the user's list.
+    ConversationRemoved {
+        /// Which.
+        conversation: ConversationId,
+        /// Whose list.
+        user: UserId,
+        /// The user's own change number.
+        user_rev: u64,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: RemovalReason,
+    },
+    /// Settings of a conversation changed.
+    ConversationUpdated {
+        /// Which.
+        conversation: ConversationId,
+        /// The change's number.
+        rev: u64,
+        /// When.
+        at: Timestamp,
+        /// The new values.
+        changed: SettingsChange,
+        /// The note about it in the conversation.
+        message: Option<Message>,
+    },
+    /// A conversation was deleted for all.
+    ConversationDeleted {
+        /// Which.
+        conversation: ConversationId,
+        /// The change's number, its last one.
+        rev: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// The user's private part of a conversation changed.
+    MemberStateChanged {
+        /// As it is now.
+        my: MemberState,
+        /// Whether the conversation is out of the list.
+        hidden: bool,
+        /// The user's own change number.
+        user_rev: u64,
+        /// When.
+        at: Timestamp,
+    },
     /// The user's own account changed.
     MeUpdated {
         /// As it is now; its `user_rev` is the event's.
-        me: Account,
+        me: Box<Me>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The user keeps somebody as contact, under another name, or no longer.
+    ContactChanged {
+        /// Who.
+        user: UserId,
+        /// The alias, if there is one, of one who is a contact.
+        contact: Option<Option<String>>,
+        /// The owner's own change number.
+        user_rev: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// The user blocks somebody, or no longer.
+    BlockChanged {
+        /// Who.
+        user: UserId,
+        /// Whether.
+        blocked: bool,
+        /// The owner's own change number.
+        user_rev: u64,
         /// When.
         at: Timestamp,
     },

@@ -31,12 +31,16 @@ id!(
     LoginId
 );
 
+/// An invite to a group: a UUID. It names the invite to those who run the group, and lets nobody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InviteId(pub uuid::Uuid);
+
 /// The key a client made for a message, so that sending again cannot send twice: a UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientId(pub uuid::Uuid);
 
 /// Milliseconds since 1970 in UTC, by the server's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {

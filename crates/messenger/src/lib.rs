@@ -8,17 +8,26 @@ mod account;
 mod attachment;
 mod attempts;
 pub mod blob;
+mod contact;
 mod conversation;
+mod delete;
+mod edit;
 mod event;
 mod feed;
 mod ids;
+mod invite;
 mod login;
 mod login_cache;
 mod media;
 mod member;
 mod message;
+mod my_state;
 mod password;
+mod people;
+mod policy;
+mod reaction;
 mod receipt;
+mod settings;
 pub mod store;
 mod sync;
 pub mod text;
@@ -31,20 +40,35 @@ pub use attachment::{
     Attachment, AttachmentError, AttachmentId, AttachmentKind, AttachmentLimits, AttachmentState, Content,
     Incoming, MediaError, MediaItem, NewUpload, Thumb, Upload, UploadError,
 };
+pub use contact::{Blocked, Contact, ContactError};
 pub use conversation::{
-    Conversation, ConversationKind, CreateGroupError, ListError, ListItem, OpenDirectError, Opened, Page,
-    PostPolicy,
+    Conversation, ConversationKind, CreateGroupError, GroupWish, ListError, ListItem, OpenDirectError,
+    Opened, Page,
 };
-pub use event::{Audience, Event};
+pub use delete::DeleteError;
+pub use edit::{EditError, VersionsError};
+pub use event::{Audience, Event, RemovalReason};
 pub use feed::{Feed, NoFeed};
-pub use ids::{ClientId, ConversationId, LoginId, MessageId, Timestamp, UserId};
-pub use login::{Caller, LogInError, LoggedIn, Login};
+pub use ids::{ClientId, ConversationId, InviteId, LoginId, MessageId, Timestamp, UserId};
+pub use invite::{CreatedInvite, Invite, InviteError, InviteWish, JoinError, Joined, NewInvite};
+pub use login::{Caller, Device, LogInError, LoggedIn, Login};
 pub use media::VoiceNote;
-pub use member::{AccessError, Member, MemberState, Role};
-pub use message::{
-    Draft, History, HistoryError, HistoryRange, Message, MessageKind, Quote, SendError, Sent, SystemEvent,
+pub use member::{
+    AccessError, AddMembersError, Added, Ban, ListMembersError, Member, MemberError, MemberState, Role,
 };
+pub use message::{
+    Draft, History, HistoryError, HistoryRange, Mention, Message, MessageKind, MessageStatus, Quote,
+    ReactionSummary, SendError, Sent, SystemEvent, ThreadSummary,
+};
+pub use my_state::{DraftWish, KeptDraft, MyStateError, MyStateWish, Notify};
+pub use people::{
+    ChangeMeError, ChangePasswordError, Me, Openness, Privacy, PrivacyChange, ProfileChange,
+    SETTINGS_BYTES_MAX,
+};
+pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove};
+pub use reaction::ReactError;
 pub use receipt::{Advance, AdvanceError, Watermarks};
+pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
 pub use token::Token;
@@ -68,8 +92,26 @@ pub struct Options {
     pub title_chars_max: usize,
     /// Longest display name.
     pub display_name_chars_max: usize,
+    /// Longest description of a group.
+    pub description_chars_max: usize,
+    /// Longest words about oneself.
+    pub bio_chars_max: usize,
+    /// Most devices one user is logged in on; the one that was not used for longest is logged out.
+    pub devices_max: usize,
     /// Most members of a group.
     pub group_members_max: usize,
+    /// Most administrators of a group, the owner not counted.
+    pub group_admins_max: usize,
+    /// Most groups one user may create within 24 hours.
+    pub groups_per_day_max: usize,
+    /// Most conversations one user may be in by its own doing.
+    pub conversations_max: usize,
+    /// Most invites of one group that still let people in.
+    pub invites_max: usize,
+    /// Seconds an invite lasts when its creator does not say.
+    pub invite_life_s: u64,
+    /// Most different emojis under a message.
+    pub reactions_distinct_max: usize,
     /// Messages or list items in a page when the caller does not say.
     pub page_size: usize,
     /// Largest page a caller may ask for.
@@ -96,7 +138,16 @@ impl Default for Options {
             body_bytes_max: 40 * 1024,
             title_chars_max: 128,
             display_name_chars_max: 64,
+            description_chars_max: 512,
+            bio_chars_max: 280,
+            devices_max: 20,
             group_members_max: 1_024,
+            group_admins_max: 50,
+            groups_per_day_max: 20,
+            conversations_max: 5_000,
+            invites_max: 100,
+            invite_life_s: 7 * 24 * 60 * 60,
+            reactions_distinct_max: 20,
             page_size: 50,
             page_size_max: 100,
             receipts_members_max: 256,

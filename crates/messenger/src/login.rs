@@ -38,6 +38,19 @@ pub struct Caller {
     pub login: LoginId,
 }
 
+/// A login as its owner sees it in the list of devices.
+#[derive(Debug, Clone)]
+pub struct Device {
+    /// The login.
+    pub login: Login,
+    /// When it was last used, to the minute.
+    pub last_used_at: Timestamp,
+    /// When it ends unless it is used before.
+    pub expires_at: Timestamp,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
 /// A fresh login.
 #[derive(Debug, Clone)]
 pub struct LoggedIn {
@@ -112,8 +125,7 @@ impl Messenger {
     }
 
     pub(crate) async fn begin_login(&self, account: Account, device_name: &str) -> StoreResult<LoggedIn> {
-        let secret = Secret::generate()
-            .map_err(|error| StoreError::Unavailable(format!("no randomness for a token: {error}")))?;
+        let secret = fresh_secret()?;
         let record = LoginRecord {
             device_id: uuid::Uuid::new_v4(),
             user: account.id,
@@ -125,6 +137,7 @@ impl Messenger {
             at: Timestamp::now(),
         };
         let login = self.store.create_login(record).await?;
+        self.end_surplus_logins(account.id).await?;
         let token = Token::of(login.id, &secret);
         Ok(LoggedIn {
             account,
@@ -163,9 +176,77 @@ impl Messenger {
         Ok(Some(Caller { user, login: id }))
     }
 
+    /// Makes room when a user has more logins than allowed.
+    async fn end_surplus_logins(&self, user: UserId) -> StoreResult<()> {
+        let logins = self.store.logins_of(user).await?;
+        for surplus in logins.iter().skip(self.options.devices_max.max(1)) {
+            let announce = self.announce_log_outs(user);
+            self.store.end_login(user, surplus.login.id, announce).await?;
+        }
+        Ok(())
+    }
+
+    /// The caller's logins that have not ended, last used first.
+    pub async fn devices(&self, caller: &Caller) -> StoreResult<Vec<Device>> {
+        let logins = self.store.logins_of(caller.user).await?;
+        let now = Timestamp::now();
+        let devices = logins.into_iter().map(|stored| Device {
+            current: stored.login.id == caller.login,
+            last_used_at: stored.last_used_at,
+            expires_at: Timestamp(stored.last_used_at.0 + IDLE_MS_MAX),
+            login: stored.login,
+        });
+        Ok(devices.filter(|device| device.expires_at > now).collect())
+    }
+
+    /// Ends the caller's login on a device; `Ok(false)`: there is none.
+    pub async fn end_device(&self, caller: &Caller, device: uuid::Uuid) -> StoreResult<bool> {
+        let logins = self.store.logins_of(caller.user).await?;
+        let Some(stored) = logins.iter().find(|stored| stored.login.device_id == device) else {
+            return Ok(false);
+        };
+        let announce = self.announce_log_outs(caller.user);
+        self.store
+            .end_login(caller.user, stored.login.id, announce)
+            .await?;
+        Ok(true)
+    }
+
+    /// Ends all of the caller's logins but this one.
+    pub async fn end_other_devices(&self, caller: &Caller) -> StoreResult<()> {
+        for stored in self.store.logins_of(caller.user).await? {
+            if stored.login.id != caller.login {
+                let announce = self.announce_log_outs(caller.user);
+                self.store
+                    .end_login(caller.user, stored.login.id, announce)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A new secret for the caller's login; the old one is void. `Ok(None)`: the login has ended.
+    pub async fn renew(&self, caller: &Caller) -> StoreResult<Option<Token>> {
+        let secret = fresh_secret()?;
+        let hash = secret.hash().as_str().to_owned();
+        if !self
+            .store
+            .renew_login(caller.login, hash, Timestamp::now())
+            .await?
+        {
+            return Ok(None);
+        }
+        self.logins.forget(&[caller.login]);
+        Ok(Some(Token::of(caller.login, &secret)))
+    }
+
     /// Ends the caller's login.
     pub async fn log_out(&self, caller: &Caller) -> StoreResult<()> {
         let announce = self.announce_log_outs(caller.user);
         self.store.end_login(caller.user, caller.login, announce).await
     }
+}
+
+fn fresh_secret() -> StoreResult<Secret> {
+    Secret::generate().map_err(|error| StoreError::Unavailable(format!("no randomness for a token: {error}")))
 }

@@ -3,7 +3,7 @@
 use crate::store::{AppendRefusal, Appended, NewMessage, StoreError};
 use crate::{
     AccessError, Audience, Caller, ClientId, ConversationId, Event, Feed, MessageId, Messenger, Options,
-    Timestamp, UserId, text,
+    PolicyChange, Timestamp, UserId, text,
 };
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -13,6 +13,10 @@ use std::sync::Arc;
 pub enum MessageKind {
     /// Words.
     Text,
+    /// Files, with or without words.
+    Media,
+    /// A voice note.
+    Voice,
     /// A note by the server about what somebody did.
     System(SystemEvent),
 }
@@ -30,6 +34,93 @@ pub enum SystemEvent {
         /// Who.
         users: Vec<UserId>,
     },
+    /// The author came by an invite.
+    MemberJoined,
+    /// Somebody was removed.
+    MemberRemoved {
+        /// Who.
+        user: UserId,
+    },
+    /// The author left.
+    MemberLeft {
+        /// Who has the group now, if the author had it.
+        new_owner: Option<UserId>,
+    },
+    /// The group was given to another member.
+    OwnerChanged {
+        /// To whom.
+        user: UserId,
+    },
+    /// The group has another title.
+    TitleChanged {
+        /// The new one.
+        title: String,
+    },
+    /// The group has another description, or none any more.
+    DescriptionChanged {
+        /// The new one.
+        description: Option<String>,
+    },
+    /// Policies changed.
+    PolicyChanged {
+        /// The new values.
+        policies: PolicyChange,
+    },
+    /// A message was pinned.
+    Pinned {
+        /// Which.
+        message: MessageId,
+        /// Its place.
+        seq: u64,
+    },
+}
+
+/// A place in a message that names somebody, counted in UTF-16 units as browsers count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mention {
+    /// Who; everybody when there is none.
+    pub user: Option<UserId>,
+    /// Where the `@` stands.
+    pub offset: u32,
+    /// How long the name is, the `@` included.
+    pub length: u32,
+}
+
+/// One emoji under a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReactionSummary {
+    /// The emoji.
+    pub emoji: String,
+    /// How many people used it.
+    pub count: u32,
+    /// The first three of them.
+    pub users: Vec<UserId>,
+    /// Whether the viewer is among them; not known where there is no one viewer.
+    pub me: Option<bool>,
+}
+
+/// What the replies of a thread come to, deleted ones left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ThreadSummary {
+    /// How many there are.
+    pub reply_count: u32,
+    /// The last one.
+    pub last_reply_seq: Option<u64>,
+    /// When it was stored.
+    pub last_reply_at: Option<Timestamp>,
+    /// The first three people who replied.
+    pub participants: Vec<UserId>,
+}
+
+/// How far an author's message has come (§4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MessageStatus {
+    /// Stored.
+    Sent,
+    /// Every recipient has it on a device.
+    Delivered,
+    /// Every recipient who shares receipts, and there is one, has seen it.
+    Seen,
 }
 
 /// A stored message.
@@ -51,14 +142,72 @@ pub struct Message {
     pub kind: MessageKind,
     /// The words, plain text.
     pub body: String,
+    /// Whom the words name.
+    pub mentions: Vec<Mention>,
     /// What it answers.
     pub reply_to: Option<Quote>,
+    /// The root of the thread it belongs to.
+    pub thread_root: Option<MessageId>,
+    /// Whether it shows in the conversation itself, not only in its thread.
+    pub in_timeline: bool,
+    /// What its own thread comes to, when it is a root.
+    pub thread: ThreadSummary,
+    /// The name of who said it first.
+    pub forwarded_from: Option<String>,
+    /// Emojis under it, by first use.
+    pub reactions: Vec<ReactionSummary>,
+    /// Whether it is pinned.
+    pub pinned: bool,
+    /// Whether it may ever be ticked: not when it was sent to somebody who blocks its author.
+    pub receipts: bool,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When it was last edited.
     pub edited_at: Option<Timestamp>,
+    /// How often it was edited.
+    pub edit_count: u32,
     /// When it was deleted for everyone: then it is a tombstone without words.
     pub deleted_at: Option<Timestamp>,
+    /// Who did that.
+    pub deleted_by: Option<UserId>,
+    /// How far it has come, for its author who reads it.
+    pub status: Option<MessageStatus>,
+}
+
+impl Message {
+    /// A message as it is before anything has happened to it.
+    pub fn new(author: UserId, conversation: ConversationId, kind: MessageKind, at: Timestamp) -> Self {
+        Self {
+            id: MessageId(0),
+            conversation,
+            seq: 0,
+            rev: 0,
+            client_id: None,
+            author,
+            kind,
+            body: String::new(),
+            mentions: Vec::new(),
+            reply_to: None,
+            thread_root: None,
+            in_timeline: true,
+            thread: ThreadSummary::default(),
+            forwarded_from: None,
+            reactions: Vec::new(),
+            pinned: false,
+            receipts: true,
+            created_at: at,
+            edited_at: None,
+            edit_count: 0,
+            deleted_at: None,
+            deleted_by: None,
+            status: None,
+        }
+    }
+
+    /// Whether the server wrote it.
+    pub fn is_system(&self) -> bool {
+        matches!(self.kind, MessageKind::System(_))
+    }
 }
 
 /// The message that another one answers, as it reads now.
@@ -70,6 +219,8 @@ pub struct Quote {
     pub seq: u64,
     /// Who said it.
     pub author: UserId,
+    /// Its kind.
+    pub kind: MessageKind,
     /// Its first 160 characters.
     pub excerpt: String,
     /// It was deleted; no excerpt then.
@@ -246,15 +397,18 @@ impl Messenger {
             .store
             .history(caller.user, conversation, range, limit)
             .await?;
-        page.ok_or(HistoryError::NotFound)
+        let mut page = page.ok_or(HistoryError::NotFound)?;
+        self.add_own_reactions(caller.user, &mut page.messages).await?;
+        Ok(page)
     }
 
     /// One message.
     pub async fn message(&self, caller: &Caller, id: MessageId) -> Result<Message, AccessError> {
-        self.store
-            .message(caller.user, id)
-            .await?
-            .ok_or(AccessError::NotFound)
+        let message = self.store.message(caller.user, id).await?;
+        let mut message = message.ok_or(AccessError::NotFound)?;
+        self.add_own_reactions(caller.user, std::slice::from_mut(&mut message))
+            .await?;
+        Ok(message)
     }
 }
 

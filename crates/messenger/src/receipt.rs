@@ -1,7 +1,10 @@
 //! Receipts: watermarks that say how far messages have reached a member and how far it has read.
 
 use crate::store::{AdvanceOutcomes, AdvanceRefusal, Advanced, StoreError};
-use crate::{AccessError, Audience, Caller, ConversationId, Event, Feed, ListItem, Messenger, UserId};
+use crate::{
+    AccessError, Audience, Caller, ConversationId, Event, Feed, ListItem, Messenger, MyStateError,
+    MyStateWish, UserId,
+};
 use std::sync::Arc;
 
 /// Unread messages are counted up to here.
@@ -130,8 +133,10 @@ impl Messenger {
         caller: &Caller,
         conversation: ConversationId,
     ) -> Result<ListItem, AccessError> {
-        let last_seq = match self.store.standing(caller.user, conversation).await? {
-            Some((conversation, member)) if member.left_at.is_none() => conversation.last_seq,
+        let (last_seq, marked) = match self.store.standing(caller.user, conversation).await? {
+            Some((conversation, member)) if member.left_at.is_none() => {
+                (conversation.last_seq, member.marked_unread)
+            }
             _ => return Err(AccessError::NotFound),
         };
         let wish = Advance {
@@ -144,6 +149,17 @@ impl Messenger {
                 AdvanceError::Store(error) => AccessError::Store(error),
                 AdvanceError::NotAMember | AdvanceError::SeqOutOfRange => AccessError::NotFound,
             })?;
+        }
+        if marked {
+            let unmark = MyStateWish {
+                marked_unread: Some(false),
+                ..MyStateWish::default()
+            };
+            let changed = self.set_my_state(caller, conversation, unmark).await;
+            return changed.map_err(|error| match error {
+                MyStateError::Store(error) => AccessError::Store(error),
+                _ => AccessError::NotFound,
+            });
         }
         self.conversation(caller, conversation).await
     }

@@ -9,17 +9,32 @@
 //! when nothing was committed, except that [`Messages::append`] also calls it for a message sent again.
 
 mod attachments;
+mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
+mod groups;
+mod my_states;
+mod people;
 
 pub use attachments::{
     Attachments, FinishedUpload, MediaPlace, NewAttachment, NewPart, QuotaExceeded, StoredAttachment,
 };
+pub use groups::{
+    Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
+    StepKind,
+};
+pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
+pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
+
+pub use changes::{
+    DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
+    ReactRefusal, Reacted, Told, VERSIONS_MAX, Version, VersionsRefusal,
+};
 
 use crate::{
     Account, AccountKind, Advance, Changes, ClientId, Conversation, ConversationId, History, HistoryRange,
-    ListItem, Login, LoginId, Member, MemberState, Message, MessageId, ServerRole, Timestamp, UserId,
-    Username,
+    ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole, Timestamp,
+    UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -29,12 +44,40 @@ pub type Announce<T> = Box<dyn FnOnce(&T) + Send>;
 
 /// Everything that must last. SQLite is the reference.
 pub trait Store:
-    Accounts + Attachments + Logins + Conversations + Messages + Receipts + CatchUp + Send + Sync
+    Accounts
+    + Logins
+    + Conversations
+    + Groups
+    + Invites
+    + MyStates
+    + Messages
+    + Receipts
+    + CatchUp
+    + Profiles
+    + Contacts
+    + MessageChanges
+    + Attachments
+    + Send
+    + Sync
 {
 }
 
-impl<T: Accounts + Attachments + Logins + Conversations + Messages + Receipts + CatchUp + Send + Sync> Store
-    for T
+impl<T> Store for T where
+    T: Accounts
+        + Logins
+        + Conversations
+        + Groups
+        + Invites
+        + MyStates
+        + Messages
+        + Receipts
+        + CatchUp
+        + Profiles
+        + Contacts
+        + MessageChanges
+        + Attachments
+        + Send
+        + Sync
 {
 }
 
@@ -116,18 +159,21 @@ pub trait Accounts {
     async fn accounts_by_id(&self, ids: &[UserId]) -> Result<Vec<Account>, StoreError>;
     /// The account with this name, unless deleted.
     async fn credentials(&self, username: &Username) -> Result<Option<Credentials>, StoreError>;
-    /// Replaces the password and ends all logins, which are announced.
+    /// Replaces the password and ends all logins but the one to keep, which are announced.
     async fn set_password(
         &self,
         user: UserId,
         password_hash: String,
+        keep: Option<LoginId>,
         announce: Announce<Vec<LoginId>>,
     ) -> Result<(), StoreError>;
-    /// Accounts with a search key that begins with `prefix`, but not `except` or deleted ones, by username.
+    /// Accounts with a search key that begins with `prefix`, as far as they want to be found or `searcher` knows
+    /// them: contacts and people of its direct conversations first, then by username. Neither deleted ones nor
+    /// the searcher.
     async fn find_people(
         &self,
         prefix: &str,
-        except: UserId,
+        searcher: UserId,
         limit: usize,
     ) -> Result<Vec<Account>, StoreError>;
     /// Moves `last_seen_at` forward.
@@ -171,6 +217,10 @@ pub trait Logins {
     async fn login(&self, id: LoginId) -> Result<Option<StoredLogin>, StoreError>;
     /// Moves `last_used_at` forward.
     async fn used(&self, id: LoginId, at: Timestamp) -> Result<(), StoreError>;
+    /// The user's logins, last used first.
+    async fn logins_of(&self, user: UserId) -> Result<Vec<StoredLogin>, StoreError>;
+    /// Gives a login another secret; false when it has ended.
+    async fn renew_login(&self, id: LoginId, secret_hash: String, at: Timestamp) -> Result<bool, StoreError>;
     /// Ends the user's login, which is announced; nothing happens when it has ended already.
     async fn end_login(
         &self,
@@ -189,6 +239,12 @@ pub struct GroupRecord {
     pub creator: UserId,
     /// The others, without repetition, all existing.
     pub others: Vec<UserId>,
+    /// What it allows whom.
+    pub policies: Policies,
+    /// Most groups the creator may have created within 24 hours, this one included.
+    pub per_day_max: usize,
+    /// Most conversations the creator may be in, this one included.
+    pub conversations_max: usize,
     /// When.
     pub at: Timestamp,
 }
@@ -217,6 +273,38 @@ pub struct GroupCreated {
     pub added: Option<(Message, Vec<Member>)>,
 }
 
+/// Why a group was not created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupRefusal {
+    /// The creator has created too many lately; when there is room again.
+    TooManyToday {
+        /// Seconds until then.
+        retry_after_s: u64,
+    },
+    /// The creator is in too many conversations.
+    TooManyConversations,
+}
+
+/// Which part of somebody's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListQuery {
+    /// Only what is in the archive, or only what is not.
+    pub archived: Option<bool>,
+    /// After this place.
+    pub after: Option<ListPlace>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A place in somebody's list: pinned conversations come first, by their order, then the others by activity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListPlace {
+    /// Among the pinned ones.
+    Pinned(i64, ConversationId),
+    /// Among the others.
+    Active(Timestamp, ConversationId),
+}
+
 /// Conversations and their members.
 #[async_trait]
 pub trait Conversations {
@@ -235,17 +323,16 @@ pub trait Conversations {
         &self,
         record: GroupRecord,
         announce: Announce<GroupCreated>,
-    ) -> Result<GroupCreated, StoreError>;
-    /// The viewer's conversations from the newest activity down, after the given place. Members and their
+    ) -> Result<Result<GroupCreated, GroupRefusal>, StoreError>;
+    /// The viewer's conversations, pinned ones first, then from the newest activity down. Members and their
     /// watermarks are left out above `receipts_members_max` members.
     async fn list(
         &self,
         viewer: UserId,
-        after: Option<(Timestamp, ConversationId)>,
-        limit: usize,
+        query: ListQuery,
         receipts_members_max: usize,
     ) -> Result<Vec<ListItem>, StoreError>;
-    /// One of them; `None` when the viewer is not an active member.
+    /// One of them, or one that is hidden or was left; `None` when the viewer never was a member.
     async fn list_item(
         &self,
         viewer: UserId,
@@ -258,8 +345,6 @@ pub trait Conversations {
         user: UserId,
         id: ConversationId,
     ) -> Result<Option<(Conversation, MemberState)>, StoreError>;
-    /// The active members by id.
-    async fn members(&self, id: ConversationId) -> Result<Vec<Member>, StoreError>;
     /// The ids of the active members, ascending.
     async fn member_ids(&self, id: ConversationId) -> Result<Vec<UserId>, StoreError>;
     /// The other person of each of the user's direct conversations, ascending.
@@ -326,7 +411,8 @@ pub trait Messages {
         new: NewMessage,
         announce: Announce<Appended>,
     ) -> Result<Result<Appended, AppendRefusal>, StoreError>;
-    /// A page of what the reader may see, ascending by seq; `None` when it is not an active member.
+    /// A page of what the reader may see, ascending by seq; `None` when it never was a member. Who left sees
+    /// what there was then.
     async fn history(
         &self,
         reader: UserId,
@@ -435,7 +521,7 @@ pub trait CatchUp {
         receipts_members_max: usize,
     ) -> Result<Option<Touched>, StoreError>;
     /// What changed in a conversation after a rev; more than `changes_max` pending, or a rev that never was,
-    /// resets. `None` when the reader is not an active member.
+    /// resets. Who left learns what there was to know then. `None` when the reader never was a member.
     async fn changes(
         &self,
         reader: UserId,

@@ -2,9 +2,7 @@
 
 use crate::conversation::{read_place, write_place};
 use crate::store::{StoreError, SyncPlace};
-use crate::{
-    AccessError, Account, Caller, Conversation, ConversationId, ListItem, Member, Message, Messenger,
-};
+use crate::{AccessError, Caller, Conversation, ConversationId, ListItem, Me, Member, Message, Messenger};
 
 /// Most list items in a page of synchronisation, and most changes in one of a conversation.
 const PAGE_MAX: usize = 200;
@@ -15,7 +13,7 @@ pub struct SyncPage {
     /// To be given next time; opaque.
     pub cursor: String,
     /// The caller's account.
-    pub me: Account,
+    pub me: Me,
     /// Conversations touched since the cursor, each perhaps without need, none left out.
     pub items: Vec<ListItem>,
     /// Conversations no longer in the caller's list.
@@ -74,7 +72,7 @@ impl Messenger {
         let members_max = self.options.receipts_members_max;
         let touched = self.store.touched(caller.user, place, limit, members_max).await?;
         let touched = touched.ok_or(SyncError::CursorInvalid)?;
-        let me = self.account(caller.user).await?;
+        let me = self.me(caller.user).await?;
         Ok(SyncPage {
             cursor: write_cursor(touched.place),
             me: me.ok_or_else(|| StoreError::Broken("the caller has no account".into()))?,
@@ -98,7 +96,9 @@ impl Messenger {
             .store
             .changes(caller.user, conversation, after_rev, limit, changes_max)
             .await?;
-        changes.ok_or(AccessError::NotFound)
+        let mut changes = changes.ok_or(AccessError::NotFound)?;
+        self.add_own_reactions(caller.user, &mut changes.messages).await?;
+        Ok(changes)
     }
 }
 

@@ -28,6 +28,16 @@ pub fn body(given: &str) -> String {
     }
 }
 
+/// A description: the words of a message, trimmed; one with nothing to see is empty.
+pub fn paragraph(given: &str) -> String {
+    let cleaned = body(given);
+    if is_blank(&cleaned) {
+        String::new()
+    } else {
+        cleaned.trim().to_owned()
+    }
+}
+
 /// Whether there is nothing to see: only white space and characters without a glyph.
 pub fn is_blank(text: &str) -> bool {
     text.chars()
@@ -38,6 +48,12 @@ pub fn is_blank(text: &str) -> bool {
 pub fn folded(text: &str) -> String {
     let lower: String = text.nfkc().flat_map(char::to_lowercase).nfkc().collect();
     lower.replace('ё', "е")
+}
+
+/// What somebody typed to find people, as the beginning of a search key.
+pub fn prefix(query: &str) -> String {
+    let name = name(query.trim().trim_start_matches('@'));
+    folded(&name).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// What a search for people finds an account by: its username, and its display name from each word onwards,

@@ -71,6 +71,17 @@ impl Secret {
         Ok(Self(text))
     }
 
+    /// What somebody presented; `None` when it has not the shape of a secret.
+    pub(crate) fn given(text: &str) -> Option<Self> {
+        let well_formed = text.len() == RANDOM_CHARS + 8 && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        well_formed.then(|| Self(text.to_owned()))
+    }
+
+    /// The text to hand out, once.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn hash(&self) -> SecretHash {
         SecretHash::of(&self.0)
     }

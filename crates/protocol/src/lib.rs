@@ -35,6 +35,8 @@ pub enum Input<'a> {
     Wake,
     /// It is to be closed for good, by somebody's order.
     Disconnect,
+    /// It is to be closed so that its client comes back at once, for it has lost a right.
+    Renew,
     /// All connections of this user are to be closed for good. It is not known whether this is one.
     DisconnectUser(&'a UserId),
     /// Its app was switched off or removed.

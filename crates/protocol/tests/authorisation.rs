@@ -1,9 +1,10 @@
-//! Attempts to be let in without the right: each is refused, on every kind of channel, and nothing is asked of the
-//! engine.
+//! Attempts to be let in without the right: each is refused, on every kind of channel and by the HTTP API, and nothing is
+//! asked of the engine. The same and more is tried against the whole server in e2e/tests/authorisation.test.js.
 
 use std::sync::Arc;
 
 use chinwag_engine::{App, AppOptions, Apps, ConnectionId, KeyPair, Secret};
+use chinwag_protocol::pusher::api::{Request, authenticate};
 use chinwag_protocol::pusher::auth::{sign, sign_channel, sign_user};
 use chinwag_protocol::pusher::{Handshake, Pusher};
 use chinwag_protocol::{Connection, Effect, Input};
@@ -295,5 +296,298 @@ fn only_the_right_signature_signs_anybody_in() {
         let auth = sign_user("key", &secret, &socket, data);
         let (codes, asked) = attempt(&app, &sign_in(&auth, data));
         assert_eq!((codes, asked), (vec![json!(4009)], false), "{data}");
+    }
+}
+
+/// A request to publish, signed with this key and secret over what stands in `signed`.
+struct Signed<'a> {
+    key: &'a str,
+    secret: &'a str,
+    method: &'a str,
+    path: &'a str,
+    timestamp: &'a str,
+    version: &'a str,
+    md5: Option<&'a str>,
+    /// Added to the query as it is sent, and not signed.
+    added: &'a str,
+}
+
+const NOW: u64 = 1_700_000_000;
+const EVENTS: &str = "/apps/1/events";
+const BODY: &str = "{}";
+const MD5: &str = "99914b932bd37a50b983c5e7c90ae93b";
+const MD5_OF_NOTHING: &str = "d41d8cd98f00b204e9800998ecf8427e";
+const GOOD: Signed<'static> = Signed {
+    key: "key",
+    secret: "secret",
+    method: "POST",
+    path: EVENTS,
+    timestamp: "1700000000",
+    version: "1.0",
+    md5: Some(MD5),
+    added: "",
+};
+
+impl Signed<'_> {
+    fn query(&self) -> String {
+        let md5 = self
+            .md5
+            .map_or_else(String::new, |md5| format!("&body_md5={md5}"));
+        let query = format!(
+            "auth_key={}&auth_timestamp={}&auth_version={}{md5}",
+            self.key, self.timestamp, self.version
+        );
+        let text = [self.method, "\n", self.path, "\n", &query];
+        let signature = sign(&Secret::new(self.secret), &text);
+        format!("{query}&auth_signature={signature}{}", self.added)
+    }
+}
+
+/// The status of what comes of it, sent as `POST` to the events with that body.
+fn asked(query: &str, body: &str) -> Result<(), u16> {
+    let request = Request {
+        method: "POST",
+        path: EVENTS,
+        query,
+        body: body.as_bytes(),
+    };
+    authenticate(&app(false), &request, NOW, "").map_err(|error| error.status)
+}
+
+#[test]
+fn only_the_right_signature_lets_a_request_in() {
+    assert_eq!(asked(&GOOD.query(), BODY), Ok(()));
+    let second = Signed {
+        key: "second",
+        secret: "second-secret",
+        ..GOOD
+    };
+    assert_eq!(asked(&second.query(), BODY), Ok(()));
+    let attempts = [
+        (
+            "a key of nobody",
+            Signed {
+                key: "nobody",
+                ..GOOD
+            },
+        ),
+        ("an empty key", Signed { key: "", ..GOOD }),
+        (
+            "the other key's secret",
+            Signed {
+                secret: "second-secret",
+                ..GOOD
+            },
+        ),
+        (
+            "the other key with this secret",
+            Signed {
+                key: "second",
+                ..GOOD
+            },
+        ),
+        (
+            "another app's pair",
+            Signed {
+                key: "other-key",
+                secret: "other-secret",
+                ..GOOD
+            },
+        ),
+        (
+            "the key that has no secret",
+            Signed {
+                key: "empty",
+                secret: "",
+                ..GOOD
+            },
+        ),
+        ("the secret guessed empty", Signed { secret: "", ..GOOD }),
+        (
+            "the key as the secret",
+            Signed {
+                secret: "key",
+                ..GOOD
+            },
+        ),
+        (
+            "another method",
+            Signed {
+                method: "GET",
+                ..GOOD
+            },
+        ),
+        (
+            "another path",
+            Signed {
+                path: "/apps/1/batch_events",
+                ..GOOD
+            },
+        ),
+        (
+            "another app's path",
+            Signed {
+                path: "/apps/2/events",
+                ..GOOD
+            },
+        ),
+        (
+            "a path with another prefix",
+            Signed {
+                path: "/ws/apps/1/events",
+                ..GOOD
+            },
+        ),
+        (
+            "too old",
+            Signed {
+                timestamp: "1699999399",
+                ..GOOD
+            },
+        ),
+        (
+            "too far ahead",
+            Signed {
+                timestamp: "1700000601",
+                ..GOOD
+            },
+        ),
+        (
+            "the beginning of time",
+            Signed {
+                timestamp: "0",
+                ..GOOD
+            },
+        ),
+        (
+            "the end of it",
+            Signed {
+                timestamp: "18446744073709551615",
+                ..GOOD
+            },
+        ),
+        (
+            "beyond it",
+            Signed {
+                timestamp: "18446744073709551616",
+                ..GOOD
+            },
+        ),
+        (
+            "before it",
+            Signed {
+                timestamp: "-1700000000",
+                ..GOOD
+            },
+        ),
+        (
+            "no number",
+            Signed {
+                timestamp: "now",
+                ..GOOD
+            },
+        ),
+        (
+            "an empty time",
+            Signed {
+                timestamp: "",
+                ..GOOD
+            },
+        ),
+        (
+            "another version",
+            Signed {
+                version: "2.0",
+                ..GOOD
+            },
+        ),
+        ("an empty version", Signed { version: "", ..GOOD }),
+        ("no digest", Signed { md5: None, ..GOOD }),
+        (
+            "an empty digest",
+            Signed {
+                md5: Some(""),
+                ..GOOD
+            },
+        ),
+        (
+            "the digest of nothing",
+            Signed {
+                md5: Some(MD5_OF_NOTHING),
+                ..GOOD
+            },
+        ),
+        (
+            "a parameter added",
+            Signed {
+                added: "&info=user_count",
+                ..GOOD
+            },
+        ),
+        (
+            "a list added",
+            Signed {
+                added: "&info[]=user_count",
+                ..GOOD
+            },
+        ),
+    ];
+    for (what, attempt) in attempts {
+        assert_eq!(asked(&attempt.query(), BODY), Err(401), "{what}");
+    }
+    let good = GOOD.query();
+    for (what, query, body) in [
+        ("nothing", "", BODY),
+        ("another body", good.as_str(), "[]"),
+        ("no body", &good, ""),
+        ("a cut signature", &good[..good.len() - 2], BODY),
+        ("a longer signature", &format!("{good}00"), BODY),
+        (
+            "a signature that is none",
+            &good.replace("auth_signature=", "auth_signature=x"),
+            BODY,
+        ),
+        (
+            "no signature",
+            good.split("&auth_signature").next().expect("what is in front"),
+            BODY,
+        ),
+        (
+            "the signature as a list",
+            &good.replace("auth_signature=", "auth_signature[]="),
+            BODY,
+        ),
+        (
+            "the key as a list",
+            &good.replace("auth_key=", "auth_key[]="),
+            BODY,
+        ),
+        (
+            "the time as a list",
+            &good.replace("auth_timestamp=", "auth_timestamp[]="),
+            BODY,
+        ),
+        (
+            "the digest as a list",
+            &good.replace("body_md5=", "body_md5[]="),
+            BODY,
+        ),
+        (
+            "all in one value",
+            &good.replace("&auth_timestamp=", "%26auth_timestamp="),
+            BODY,
+        ),
+    ] {
+        assert_eq!(asked(query, body), Err(401), "{what}");
+    }
+    // A name that is there twice could be read one way and signed the other.
+    for again in [
+        "&auth_key=key",
+        "&AUTH_KEY=nobody",
+        "&auth%5Ftimestamp=1",
+        "&body_md5=",
+    ] {
+        let twice = Signed { added: again, ..GOOD };
+        assert_eq!(asked(&twice.query(), BODY), Err(400), "{again}");
     }
 }

@@ -36,6 +36,7 @@ fn app(set: &[(String, String)]) -> Arc<App> {
                 options.client_events = match value.as_str() {
                     "refused" => ClientEvents::Refused,
                     "public" => ClientEvents::MembersAndPublic,
+                    "anybody" => ClientEvents::Anybody,
                     _ => ClientEvents::Members,
                 }
             }

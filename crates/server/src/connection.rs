@@ -6,10 +6,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use chinwag_engine::{Answer, App, Call, ConnectionId, Content, Slot};
@@ -185,12 +184,18 @@ impl Connection {
         }
     }
 
-    /// Waits until there is something to read, writing meanwhile what waits. `false`: the connection is over.
-    async fn readable(&self) -> bool {
-        poll_fn(|context| self.poll_readable(context)).await
+    /// Waits until there is something to read, writing meanwhile what waits, and appends the messages in it.
+    /// `false`: the connection is over.
+    async fn read(&self, worker: &Worker, messages: &mut Vec<Incoming>) -> bool {
+        poll_fn(|context| worker.with_read_buffer(|buffer| self.poll_read(context, buffer, messages))).await
     }
 
-    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<bool> {
+    fn poll_read(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+        messages: &mut Vec<Incoming>,
+    ) -> Poll<bool> {
         let mut waker = self.waker.borrow_mut();
         if waker
             .as_ref()
@@ -217,21 +222,13 @@ impl Connection {
         if inner.phase == Phase::Gone {
             return Poll::Ready(false);
         }
-        inner.stream.poll_read_ready(context).map(|ready| ready.is_ok())
-    }
-
-    /// Reads what the socket has and appends the messages in it. `false`: the client is gone.
-    fn read(&self, buffer: &mut [u8], messages: &mut Vec<Incoming>) -> bool {
-        let mut inner = self.inner.borrow_mut();
-        match inner.stream.try_read(buffer) {
-            Ok(0) => false,
-            Ok(length) => {
-                self.counted.own.bytes_received.add(length as u64);
-                inner.socket.take_in(&buffer[..length], messages);
-                true
-            }
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-        }
+        let length = match ready!(inner.stream.poll_read(context, buffer)) {
+            Ok(0) | Err(_) => return Poll::Ready(false),
+            Ok(length) => length,
+        };
+        self.counted.own.bytes_received.add(length as u64);
+        inner.socket.take_in(&buffer[..length], messages);
+        Poll::Ready(true)
     }
 }
 
@@ -316,8 +313,13 @@ thread_local! {
 }
 
 /// The task of a connection: from its first frame until it is gone from everything.
-pub(crate) async fn run(connection: Rc<Connection>, worker: Rc<Worker>, read_ahead: Bytes) {
+///
+/// `answer` is what the client is still to be told of its handshake; it goes out with what the machine says first.
+pub(crate) async fn run(connection: Rc<Connection>, worker: Rc<Worker>, answer: Bytes, read_ahead: Bytes) {
     let mut messages = Vec::new();
+    if !answer.is_empty() {
+        connection.inner.borrow_mut().socket.push(answer);
+    }
     let (counted, opened_at) = (connection.counted.clone(), worker.now());
     counted.opened();
     talk(&connection, &worker, Input::Opened).await;
@@ -337,10 +339,7 @@ pub(crate) async fn run(connection: Rc<Connection>, worker: Rc<Worker>, read_ahe
         let alive = listen(&connection, &worker, &mut messages).await;
         connection.flush();
         worker.arm(&connection);
-        if !alive || !connection.readable().await {
-            break;
-        }
-        if !worker.with_read_buffer(|buffer| connection.read(buffer, &mut messages)) {
+        if !alive || !connection.read(&worker, &mut messages).await {
             break;
         }
     }

@@ -13,11 +13,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
-    AccessError, AttachmentError, CreateGroupError, HistoryError, ListError, LogInError, MediaError,
-    OpenDirectError, RegisterError, SearchPeopleError, SendError, SyncError, UploadError, UsernameError,
+    AccessError, AddMembersError, AttachmentError, ChangeMeError, ChangePasswordError, ContactError,
+    ConversationId, CreateGroupError, DeleteConversationError, DeleteError, EditError, HistoryError,
+    InviteError, JoinError, ListError, ListMembersError, LogInError, MediaError, MemberError, MyStateError,
+    OpenDirectError, ReactError, RegisterError, SearchPeopleError, SendError, SyncError, UpdateError,
+    UploadError, UserId, UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
+use utoipa::ToSchema;
 
 /// Carries the id of a request on its answer, and on the request when the caller has chosen one.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -35,12 +39,22 @@ pub struct Problem {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     retry_after_s: Option<u64>,
+    /// Boxed because it is rare.
+    not_added: Option<Box<NotAdded>>,
+}
+
+/// Who could not be added, and to which new group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct NotAdded {
+    user_ids: Vec<i64>,
+    conversation_id: Option<i64>,
 }
 
 /// What is wrong with one field of the request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// The field, with the way to it: `items[3].seen_seq`.
+    #[schema(value_type = String)]
     pub field: Cow<'static, str>,
     /// What is wrong, stable.
     pub code: &'static str,
@@ -55,6 +69,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after_s: None,
+            not_added: None,
         }
     }
 
@@ -165,6 +180,15 @@ impl Problem {
         }
     }
 
+    /// It has changed since the caller looked.
+    pub fn stale_revision() -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "stale_revision",
+            "The message has changed meanwhile.",
+        )
+    }
+
     /// A fault of the server's own, which the log explains.
     pub fn internal() -> Self {
         Self::new(
@@ -172,6 +196,17 @@ impl Problem {
             "internal",
             "The server failed; this has been logged.",
         )
+    }
+
+    /// These people cannot be added by the caller; the others were, to the group that may be new.
+    pub fn cannot_add(users: &[UserId], group: Option<ConversationId>) -> Self {
+        Self {
+            not_added: Some(Box::new(NotAdded {
+                user_ids: users.iter().map(|user| user.0).collect(),
+                conversation_id: group.map(|group| group.0),
+            })),
+            ..refused("cannot_add_user", "Some people cannot be added; the others were.")
+        }
     }
 
     /// Its status.
@@ -197,9 +232,10 @@ impl Problem {
             403 => "This is not allowed",
             404 => "There is no such thing",
             405 => "This cannot be done here",
-            410 => "This is no longer there",
-            416 => "There is no such part",
             409 => "This conflicts with what is stored",
+            410 => "This is over",
+            412 => "It has changed",
+            416 => "There is no such part",
             413 => "The request is too large",
             415 => "The body has the wrong type",
             422 => "Some fields are not valid",
@@ -211,18 +247,6 @@ impl Problem {
     }
 
     fn write(&self, request_id: Option<&str>) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Document<'a> {
-            r#type: String,
-            title: &'a str,
-            status: u16,
-            code: &'a str,
-            detail: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            request_id: Option<&'a str>,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            errors: &'a [FieldError],
-        }
         serde_json::to_vec(&Document {
             r#type: format!("/errors/{}", self.code),
             title: self.title(),
@@ -230,10 +254,40 @@ impl Problem {
             code: self.code,
             detail: &self.detail,
             request_id,
+            user_ids: self.not_added.as_ref().map(|not| not.user_ids.as_slice()),
+            conversation_id: self.not_added.as_ref().and_then(|not| not.conversation_id),
             errors: &self.errors,
         })
         .expect("strings and numbers always become JSON")
     }
+}
+
+/// A problem as it is written.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document<'a> {
+    /// `/errors/` and the code.
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    /// Stable; for programs.
+    code: &'a str,
+    /// For developers.
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    request_id: Option<&'a str>,
+    /// Who could not be added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    user_ids: Option<&'a [i64]>,
+    /// The new group to which the others were added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    conversation_id: Option<i64>,
+    /// Which fields are at fault.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
 }
 
 impl IntoResponse for Problem {
@@ -322,6 +376,10 @@ fn cursor_invalid() -> Problem {
     )
 }
 
+fn message_deleted() -> Problem {
+    conflict("message_deleted", "The message was deleted.")
+}
+
 fn conflict(code: &'static str, detail: &'static str) -> Problem {
     Problem::new(StatusCode::CONFLICT, code, detail)
 }
@@ -368,6 +426,48 @@ impl From<LogInError> for Problem {
     }
 }
 
+impl From<ChangeMeError> for Problem {
+    fn from(error: ChangeMeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ChangeMeError::Username(error) => RegisterError::Username(error).into(),
+            ChangeMeError::UsernameTaken => RegisterError::UsernameTaken.into(),
+            ChangeMeError::DisplayNameInvalid => RegisterError::DisplayNameInvalid.into(),
+            ChangeMeError::BioTooLong => Self::field("bio", "bio_too_long", detail),
+            ChangeMeError::LocaleInvalid => Self::field("locale", "locale_invalid", detail),
+            ChangeMeError::TimezoneInvalid => Self::field("timezone", "timezone_invalid", detail),
+            ChangeMeError::SettingsTooLarge => Self::field("settings", "settings_too_large", detail),
+            ChangeMeError::SettingsChanged => conflict("settings_changed", "Other devices change them, too."),
+            ChangeMeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangePasswordError> for Problem {
+    fn from(error: ChangePasswordError) -> Self {
+        match error {
+            ChangePasswordError::Wrong => Self::field(
+                "current_password",
+                "password_wrong",
+                "This is not the present password.",
+            ),
+            ChangePasswordError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            ChangePasswordError::New(error) => error.into(),
+            ChangePasswordError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ContactError> for Problem {
+    fn from(error: ContactError) -> Self {
+        match error {
+            ContactError::UnknownUser => Self::not_found(),
+            ContactError::AliasTooLong => Self::field("alias", "alias_too_long", "The alias is too long."),
+            ContactError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<SearchPeopleError> for Problem {
     fn from(error: SearchPeopleError) -> Self {
         match error {
@@ -391,6 +491,10 @@ impl From<OpenDirectError> for Problem {
     fn from(error: OpenDirectError) -> Self {
         match error {
             OpenDirectError::UnknownUser => Self::not_found(),
+            OpenDirectError::NotAllowed => refused(
+                "dm_not_allowed",
+                "This person does not take messages from everybody.",
+            ),
             OpenDirectError::Store(error) => error.into(),
         }
     }
@@ -409,7 +513,163 @@ impl From<CreateGroupError> for Problem {
                 "These are more members than a group may have.",
             ),
             CreateGroupError::UnknownUser => Self::not_found(),
+            CreateGroupError::TooManyToday { retry_after_s } => Self::rate_limited(retry_after_s),
+            CreateGroupError::TooManyConversations => too_many_conversations(),
             CreateGroupError::Store(error) => error.into(),
+        }
+    }
+}
+
+fn too_many_conversations() -> Problem {
+    conflict("too_many_conversations", "You are in too many conversations.")
+}
+
+fn not_a_member() -> Problem {
+    refused("not_a_member", "You are no longer a member.")
+}
+
+fn not_allowed() -> Problem {
+    refused("not_allowed", "You may not do this here.")
+}
+
+fn group_full() -> Problem {
+    conflict("group_full", "The group has as many members as it may have.")
+}
+
+fn gone(code: &'static str, detail: &'static str) -> Problem {
+    Problem::new(StatusCode::GONE, code, detail)
+}
+
+impl From<UpdateError> for Problem {
+    fn from(error: UpdateError) -> Self {
+        match error {
+            UpdateError::NotFound => Self::not_found(),
+            UpdateError::NotAMember => not_a_member(),
+            UpdateError::NotAllowed => not_allowed(),
+            UpdateError::TitleRequired => Self::field("title", "title_required", "A group has a title."),
+            UpdateError::TitleTooLong => Self::field("title", "title_too_long", "The title is too long."),
+            UpdateError::DescriptionTooLong => Self::field(
+                "description",
+                "description_too_long",
+                "The description is too long.",
+            ),
+            UpdateError::PurgeExistingRequired => Self::field(
+                "purge_existing",
+                "purge_existing_required",
+                "Say whether the versions kept so far are purged.",
+            ),
+            UpdateError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeleteConversationError> for Problem {
+    fn from(error: DeleteConversationError) -> Self {
+        match error {
+            DeleteConversationError::NotFound => Self::not_found(),
+            DeleteConversationError::NotAllowed => not_allowed(),
+            DeleteConversationError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ListMembersError> for Problem {
+    fn from(error: ListMembersError) -> Self {
+        match error {
+            ListMembersError::NotFound => Self::not_found(),
+            ListMembersError::CursorInvalid => cursor_invalid(),
+            ListMembersError::LimitInvalid => limit_invalid(),
+            ListMembersError::QueryTooLong => Self::field("q", "query_too_long", "The query is too long."),
+            ListMembersError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AddMembersError> for Problem {
+    fn from(error: AddMembersError) -> Self {
+        match error {
+            AddMembersError::NotFound => Self::not_found(),
+            AddMembersError::NotAMember => not_a_member(),
+            AddMembersError::NotAllowed => not_allowed(),
+            AddMembersError::GroupFull => group_full(),
+            AddMembersError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<MemberError> for Problem {
+    fn from(error: MemberError) -> Self {
+        match error {
+            MemberError::NotFound => Self::not_found(),
+            MemberError::NotAMember => not_a_member(),
+            MemberError::NotAllowed => not_allowed(),
+            MemberError::LastOwner => {
+                conflict("last_owner", "The owner has to give the group to another first.")
+            }
+            MemberError::TooManyAdmins => conflict(
+                "too_many_admins",
+                "The group has as many administrators as it may have.",
+            ),
+            MemberError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<InviteError> for Problem {
+    fn from(error: InviteError) -> Self {
+        match error {
+            InviteError::NotFound => Self::not_found(),
+            InviteError::NotAMember => not_a_member(),
+            InviteError::NotAllowed => not_allowed(),
+            InviteError::LifeInvalid => Self::field(
+                "expires_in_s",
+                "expires_in_invalid",
+                "The life of an invite is out of range.",
+            ),
+            InviteError::MaxUsesInvalid => Self::field(
+                "max_uses",
+                "max_uses_invalid",
+                "The number of uses is out of range.",
+            ),
+            InviteError::TooMany => conflict("too_many_invites", "Revoke some of the invites first."),
+            InviteError::CursorInvalid => cursor_invalid(),
+            InviteError::LimitInvalid => limit_invalid(),
+            InviteError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<JoinError> for Problem {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::NotFound => Self::not_found(),
+            JoinError::Expired => gone("invite_expired", "The invite has expired."),
+            JoinError::UsedUp => gone("invite_used_up", "The invite has been used up."),
+            JoinError::Revoked => gone("invite_revoked", "The invite was revoked."),
+            JoinError::Banned => refused("banned", "You are banned from this group."),
+            JoinError::GroupFull => group_full(),
+            JoinError::TooManyConversations => too_many_conversations(),
+            JoinError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<MyStateError> for Problem {
+    fn from(error: MyStateError) -> Self {
+        match error {
+            MyStateError::NotFound => Self::not_found(),
+            MyStateError::DraftTooLong => {
+                Self::field("draft.body", "body_too_long", "The draft is too long.")
+            }
+            MyStateError::TooManyAttachments => Self::field(
+                "draft.attachments",
+                "too_many_attachments",
+                "The draft has too many attachments.",
+            ),
+            MyStateError::DraftConflict => {
+                conflict("draft_conflict", "Another device has stored a newer draft.")
+            }
+            MyStateError::Store(error) => error.into(),
         }
     }
 }
@@ -447,6 +707,69 @@ impl From<SendError> for Problem {
                 conflict("client_id_conflict", "The client_id belongs to another message.")
             }
             SendError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EditError> for Problem {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::NotFound => Self::not_found(),
+            EditError::NotAuthor => refused("not_author", "Only its author edits a message."),
+            EditError::NotEditable => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not_editable",
+                "This message cannot be edited.",
+            ),
+            EditError::Deleted => message_deleted(),
+            EditError::Disabled => refused("editing_disabled", "Messages are not edited here."),
+            EditError::WindowClosed => refused("edit_window_closed", "It is too late to edit this message."),
+            EditError::Stale => Self::stale_revision(),
+            EditError::Empty => Self::field("body", "empty_message", "Nothing would be left of the message."),
+            EditError::BodyTooLong => Self::field("body", "body_too_long", "The message is too long."),
+            EditError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeleteError> for Problem {
+    fn from(error: DeleteError) -> Self {
+        match error {
+            DeleteError::NotFound => Self::not_found(),
+            DeleteError::NotAllowed => refused("not_allowed", "This message is not yours to delete."),
+            DeleteError::WindowClosed => {
+                refused("delete_window_closed", "It is too late to delete this message.")
+            }
+            DeleteError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<VersionsError> for Problem {
+    fn from(error: VersionsError) -> Self {
+        match error {
+            VersionsError::NotFound => Self::not_found(),
+            VersionsError::NotAllowed => refused(
+                "not_allowed",
+                "What it said before is for its author and administrators.",
+            ),
+            VersionsError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReactError> for Problem {
+    fn from(error: ReactError) -> Self {
+        match error {
+            ReactError::NotFound => Self::not_found(),
+            ReactError::EmojiInvalid => Self::field("emoji", "emoji_invalid", "This is not a single emoji."),
+            ReactError::NotAllowed => refused("not_allowed", "This message takes no reactions."),
+            ReactError::PostingRestricted => {
+                refused("posting_restricted", "Only administrators may post here.")
+            }
+            ReactError::Deleted => message_deleted(),
+            ReactError::TooMany => conflict("too_many_reactions", "There are too many different reactions."),
+            ReactError::Store(error) => error.into(),
         }
     }
 }

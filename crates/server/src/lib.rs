@@ -1,7 +1,7 @@
 //! Everything that holds a socket. Every route is on this page.
 //!
-//! HTTP runs on a multi-threaded runtime; a socket that becomes a WebSocket moves to a [`Workers`] thread and stays
-//! there.
+//! A socket comes in at a [`Workers`] thread. One that begins as a WebSocket stays there; others go to HTTP, which runs
+//! on a multi-threaded runtime, and come back if they become WebSockets.
 
 pub mod apps;
 mod connection;
@@ -12,8 +12,10 @@ pub mod laravel;
 pub mod listen;
 pub mod messenger;
 pub mod metrics;
+mod opening;
 pub mod pusher;
 mod quota;
+mod reception;
 pub mod tls;
 pub mod traffic;
 mod transport;

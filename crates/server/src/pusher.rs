@@ -8,25 +8,24 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use chinwag_engine::{App, AppNumber, AppOptions, Content, Engine, Publication};
+use chinwag_protocol::Millis;
 use chinwag_protocol::pusher::api::ApiError;
 use chinwag_protocol::pusher::{Handshake, Pusher};
 use tokio_util::task::TaskTracker;
-use tungstenite::handshake::derive_accept_key;
 
 pub use self::http_api::Rates;
+use crate::opening::{Opening, SUBPROTOCOL};
 use crate::quota::Quota;
 use crate::traffic::{Entry, EntryKind};
 use crate::transport::Uprooted;
-use crate::worker::{Newcomer, Workers};
+use crate::worker::{Newcomer, Visitor, Workers};
 
 /// How long a socket may take to become a WebSocket after the answer.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A subprotocol that one client offers, and that must be chosen when it is offered.
-const SUBPROTOCOL: &str = "pusher-channels-protocol-7";
 
 /// What the routes need.
 pub struct PusherApi {
@@ -117,14 +116,16 @@ async fn method_not_allowed() -> Response {
     ))
 }
 
-/// The WebSocket handshake (RFC 6455 §4.2). It succeeds for an unknown key too: only over an open socket can a
-/// client be told why, and a client that is not told tries again for ever.
+/// The WebSocket handshake for those that did not begin with it ([`crate::reception`]). It succeeds for an unknown
+/// key too: only over an open socket can a client be told why, and a client that is not told tries again for ever.
 async fn connect(
     State(api): State<Arc<PusherApi>>,
     Path(key): Path<String>,
     mut request: Request,
 ) -> Response {
-    let Some(accept) = accept_key(request.headers()) else {
+    let upgrade = hyper::upgrade::on(&mut request);
+    let headers = request.headers();
+    let Some(opening) = Opening::of(|name| headers.get(name)?.to_str().ok()) else {
         let required = [
             (header::UPGRADE, "websocket"),
             (header::SEC_WEBSOCKET_VERSION, "13"),
@@ -136,17 +137,24 @@ async fn connect(
         )
             .into_response();
     };
-    let upgrade = hyper::upgrade::on(&mut request);
-    let offered = header_text(request.headers(), header::SEC_WEBSOCKET_PROTOCOL)
-        .is_some_and(|list| list.split(',').any(|one| one.trim() == SUBPROTOCOL));
-    api.tasks.clone().spawn(async move {
+    let Ok(accept) = HeaderValue::from_str(&opening.accept) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let origin = opening.origin.map(str::to_owned);
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let its = api.clone();
+    api.tasks.spawn(async move {
         let upgraded = match tokio::time::timeout(UPGRADE_TIMEOUT, upgrade).await {
             Ok(Ok(upgraded)) => upgraded,
             Ok(Err(error)) => return tracing::debug!(%error, "A handshake was not finished"),
             Err(_) => return tracing::debug!("A handshake took too long"),
         };
         match Uprooted::from_upgrade(upgraded) {
-            Ok((stream, read_ahead)) => welcome(&api, &key, &request, stream, read_ahead),
+            Ok((stream, read_ahead)) => its.workers.adopt(Newcomer {
+                visitor: its.admit(&key, &query, origin.as_deref(), its.workers.now()),
+                stream,
+                read_ahead,
+            }),
             Err(error) => tracing::warn!(%error, "A socket could not be handed over"),
         }
     });
@@ -156,7 +164,7 @@ async fn connect(
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    if offered {
+    if opening.subprotocol {
         headers.insert(
             header::SEC_WEBSOCKET_PROTOCOL,
             HeaderValue::from_static(SUBPROTOCOL),
@@ -165,45 +173,26 @@ async fn connect(
     response
 }
 
-/// Hands the socket to a worker, with the machine that will greet the client or tell it why not.
-fn welcome(api: &PusherApi, key: &str, request: &Request, stream: Uprooted, read_ahead: bytes::Bytes) {
-    let known = api.engine.apps.by_key(key);
-    let app = known.clone().unwrap_or_else(|| api.nobody.clone());
-    let admission = api.quota.admit(&app);
-    let id = api.quota.name();
-    let handshake = Handshake {
-        query: request.uri().query().unwrap_or_default(),
-        origin: header_text(request.headers(), header::ORIGIN),
-        over_quota: admission.over_quota,
-        node_full: admission.node_full,
-    };
-    let machine = Box::new(Pusher::new(id, known, &handshake, api.workers.now()));
-    api.workers.adopt(Newcomer {
-        id,
-        app,
-        stream,
-        read_ahead,
-        machine,
-        admission,
-    });
-}
-
-fn header_text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
-}
-
-fn accept_key(headers: &HeaderMap) -> Option<HeaderValue> {
-    let has = |name, token: &str| {
-        header_text(headers, name)
-            .is_some_and(|list| list.split(',').any(|one| one.trim().eq_ignore_ascii_case(token)))
-    };
-    let proper = has(header::CONNECTION, "upgrade")
-        && has(header::UPGRADE, "websocket")
-        && has(header::SEC_WEBSOCKET_VERSION, "13");
-    let key = headers
-        .get(header::SEC_WEBSOCKET_KEY)
-        .filter(|key| proper && key.len() == 24)?;
-    HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()
+impl PusherApi {
+    /// Lets a client in, with the machine that will greet it or tell it why it must go.
+    pub(crate) fn admit(&self, key: &str, query: &str, origin: Option<&str>, now: Millis) -> Visitor {
+        let known = self.engine.apps.by_key(key);
+        let app = known.clone().unwrap_or_else(|| self.nobody.clone());
+        let admission = self.quota.admit(&app);
+        let id = self.quota.name();
+        let handshake = Handshake {
+            query,
+            origin,
+            over_quota: admission.over_quota,
+            node_full: admission.node_full,
+        };
+        Visitor {
+            id,
+            app,
+            machine: Box::new(Pusher::new(id, known, &handshake, now)),
+            admission,
+        }
+    }
 }
 
 fn refuse(error: &ApiError) -> Response {

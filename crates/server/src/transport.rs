@@ -3,12 +3,14 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream as StdStream;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use rustls::ServerConnection;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -21,11 +23,12 @@ pub(crate) struct Uprooted {
 impl Uprooted {
     /// Takes the socket out of hyper, with the bytes that were read ahead.
     pub(crate) fn from_upgrade(upgraded: Upgraded) -> io::Result<(Self, Bytes)> {
-        let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        let upgraded = match upgraded.downcast::<TokioIo<Begun>>() {
             Ok(parts) => {
-                let stream = parts.io.into_inner().into_std()?;
-                let session = None;
-                return Ok((Self { stream, session }, parts.read_buf));
+                let Begun { read_ahead, stream } = parts.io.into_inner();
+                let (stream, session) = (stream.into_std()?, None);
+                let read_ahead = [parts.read_buf, read_ahead].concat().into();
+                return Ok((Self { stream, session }, read_ahead));
             }
             Err(upgraded) => upgraded,
         };
@@ -53,6 +56,70 @@ impl Uprooted {
     }
 }
 
+/// A socket in the clear, the beginning of which was read already.
+pub(crate) struct Begun {
+    pub read_ahead: Bytes,
+    pub stream: TcpStream,
+}
+
+impl Begun {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self {
+            read_ahead: Bytes::new(),
+            stream,
+        }
+    }
+}
+
+impl AsyncRead for Begun {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.read_ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let length = self.read_ahead.len().min(buffer.remaining());
+        buffer.put_slice(&self.read_ahead.split_to(length));
+        if self.read_ahead.is_empty() {
+            // An empty rest still holds the memory of the whole.
+            self.read_ahead = Bytes::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Begun {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        chunks: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, chunks)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
 /// A connected socket of this worker. Nothing here blocks; what cannot go on is `WouldBlock`.
 pub(crate) enum Transport {
     /// In the clear.
@@ -70,20 +137,28 @@ pub(crate) struct Tls {
 }
 
 impl Transport {
-    /// Reads what there is; 0 is the end.
-    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Reads what there is; 0 is the end. A read that does not fill the buffer is known to be the last for now, and
+    /// not tried again to find that out.
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Plain(stream) => stream.try_read(buffer),
-            Self::Tls(tls) => tls.try_read(buffer),
-        }
-    }
-
-    /// Whether [`Transport::try_read`] may find something.
-    pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(stream) => stream.poll_read_ready(context),
-            Self::Tls(tls) if tls.unread => Poll::Ready(Ok(())),
-            Self::Tls(tls) => tls.stream.poll_read_ready(context),
+            Self::Plain(stream) => {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
+                Poll::Ready(Ok(buffer.filled().len()))
+            }
+            Self::Tls(tls) => loop {
+                if !tls.unread {
+                    ready!(tls.stream.poll_read_ready(context))?;
+                }
+                match tls.try_read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    read => return Poll::Ready(read),
+                }
+            },
         }
     }
 

@@ -32,7 +32,12 @@ async fn guard(request: Request, next: Next) -> Response {
         .rsplit('/')
         .next()
         .is_some_and(|name| name.contains('.'));
-    let wants_page = *request.method() == Method::GET || *request.method() == Method::HEAD;
+    // Who asks for a WebSocket where there is none is told so, not shown a page.
+    let wants_socket = request
+        .headers()
+        .get(header::UPGRADE)
+        .is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let wants_page = [Method::GET, Method::HEAD].contains(request.method()) && !wants_socket;
     let mut response = next.run(request).await;
     let is_page = response
         .headers()

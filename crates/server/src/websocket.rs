@@ -343,6 +343,34 @@ mod tests {
         assert_eq!(heard(&frame(0x88, &[0x03, 0xe8]), 64).1, [0x88, 2, 0x03, 0xe8]);
     }
 
+    /// What `fuzz/fuzz_targets/websocket.rs` looks for, over a fixed few of its inputs.
+    #[test]
+    fn spoilt_bytes_are_taken_alike_however_they_are_cut() {
+        let whole = [
+            frame(0x01, "ë".as_bytes()),
+            frame(0x89, b"abc"),
+            frame(0x80, &[b'x'; 130]),
+            frame(0x82, &[0, 255]),
+            frame(0x88, &[0x03, 0xe8, b'!']),
+        ];
+        let whole = whole.concat();
+        for at in 0..whole.len() {
+            for bit in 0..8 {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 1 << bit;
+                let (messages, said) = heard(&bytes, bytes.len());
+                assert!(said.len() <= bytes.len(), "byte {at}, bit {bit}");
+                let end = messages
+                    .iter()
+                    .position(|one| one == "closed" || one.starts_with("broken"));
+                assert!(end.is_none_or(|end| end + 1 == messages.len()), "{messages:?}");
+                for step in [1, 5] {
+                    assert_eq!(heard(&bytes, step).0, messages, "byte {at}, bit {bit}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn dropping_the_queue_keeps_the_rest_of_a_half_written_frame() {
         let mut socket = WebSocket::new(1_000);

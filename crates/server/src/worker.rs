@@ -4,6 +4,7 @@
 //! is then written once, so that a backlog turns into fewer and larger writes by itself.
 
 use std::cell::{Cell, RefCell};
+use std::net::TcpListener;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,9 +27,11 @@ use tokio::task::LocalSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::connection::{self, Connection};
+use crate::listen::Sockets;
 use crate::quota::Admission;
+use crate::reception::Reception;
 use crate::traffic::{Counted, Traffic};
-use crate::transport::Uprooted;
+use crate::transport::{Transport, Uprooted};
 use crate::wheel::{Due, TICK_MS, Wheel};
 
 /// Bytes a worker reads at a time. One buffer serves all of its connections.
@@ -54,21 +57,28 @@ impl Default for WorkerOptions {
     }
 }
 
-/// A socket that has become a WebSocket, on its way to a worker.
-pub(crate) struct Newcomer {
+/// A client that has asked for a WebSocket.
+pub(crate) struct Visitor {
     pub id: ConnectionId,
     pub app: Arc<App>,
-    pub stream: Uprooted,
-    /// What was read behind the handshake.
-    pub read_ahead: Bytes,
     pub machine: Box<dyn Machine + Send>,
     /// Given back when the connection is gone.
     pub admission: Admission,
 }
 
+/// A socket that has become a WebSocket elsewhere, on its way to a worker.
+pub(crate) struct Newcomer {
+    pub visitor: Visitor,
+    pub stream: Uprooted,
+    /// What was read behind the handshake.
+    pub read_ahead: Bytes,
+}
+
 enum Item {
     Engine(Inboxed),
     Newcomer(Box<Newcomer>),
+    /// A socket to accept on.
+    Door(TcpListener, Arc<Reception>),
 }
 
 /// What waits for a worker. Bounded by [`Inbox::is_full`] for publications; newcomers are bounded by the number of
@@ -194,6 +204,13 @@ impl Workers {
         self.inboxes[next].push(Item::Newcomer(Box::new(newcomer)));
     }
 
+    /// Has each worker accept on one of the sockets, of which there is one for each.
+    pub(crate) fn receive(&self, sockets: Sockets, reception: &Arc<Reception>) {
+        for (inbox, socket) in self.inboxes.iter().zip(sockets.0) {
+            inbox.push(Item::Door(socket, reception.clone()));
+        }
+    }
+
     /// Asks all clients to come back later, and waits until they are gone; the threads have ended then.
     pub async fn stop(&self) {
         for inbox in &self.inboxes {
@@ -303,11 +320,22 @@ impl Worker {
                     app,
                     channel,
                 }) => {
-                    self.disconnect(now, connection, app, &channel);
+                    self.close_subscribed(now, connection, app, &channel, Input::Disconnect);
+                }
+                Item::Engine(Inboxed::Renew {
+                    connection,
+                    app,
+                    channel,
+                }) => {
+                    self.close_subscribed(now, connection, app, &channel, Input::Renew);
                 }
                 Item::Engine(Inboxed::DisconnectUser { app, user }) => self.disconnect_user(now, app, &user),
                 Item::Engine(Inboxed::CloseApp(app)) => self.close_app(now, app),
                 Item::Newcomer(newcomer) => self.adopt(*newcomer),
+                Item::Door(socket, reception) => {
+                    // Owned by the worker's LocalSet, which lives as long as the thread.
+                    tokio::task::spawn_local(reception.run(socket, self.clone()));
+                }
             }
         }
         self.inbox.bytes.fetch_sub(taken, Ordering::Relaxed);
@@ -333,7 +361,14 @@ impl Worker {
         }
     }
 
-    fn disconnect(&self, now: Millis, id: ConnectionId, app: AppNumber, channel: &ChannelName) {
+    fn close_subscribed(
+        &self,
+        now: Millis,
+        id: ConnectionId,
+        app: AppNumber,
+        channel: &ChannelName,
+        order: Input<'_>,
+    ) {
         let connection = {
             let (hub, connections) = (self.hub.borrow(), self.connections.borrow());
             let found = hub
@@ -342,7 +377,7 @@ impl Worker {
             found.map(|slot| connections[slot.0 as usize].clone())
         };
         if let Some(connection) = connection {
-            connection.input(now, Input::Disconnect, &self.options);
+            connection.input(now, order, &self.options);
             connection.flush();
             self.arm(&connection);
         }
@@ -380,21 +415,26 @@ impl Worker {
     }
 
     fn adopt(self: &Rc<Self>, newcomer: Newcomer) {
-        let Newcomer {
+        match newcomer.stream.settle() {
+            Ok(stream) => self.seat(newcomer.visitor, stream, Bytes::new(), newcomer.read_ahead),
+            Err(error) => tracing::warn!(%error, "A new connection could not be registered"),
+        }
+    }
+
+    /// Gives a new connection its place and its task. `answer` is what it is still to be told of its handshake.
+    pub(crate) fn seat(
+        self: &Rc<Self>,
+        visitor: Visitor,
+        stream: Transport,
+        answer: Bytes,
+        read_ahead: Bytes,
+    ) {
+        let Visitor {
             id,
             app,
-            stream,
-            read_ahead,
             machine,
             admission,
-        } = newcomer;
-        let stream = match stream.settle() {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "A new connection could not be registered");
-                return;
-            }
-        };
+        } = visitor;
         let counted = self.counted(&app);
         self.generation.set(self.generation.get().wrapping_add(1));
         let connection = {
@@ -416,7 +456,8 @@ impl Worker {
         let worker = self.clone();
         // Owned by the worker's LocalSet, which lives as long as the thread.
         tokio::task::spawn_local(async move {
-            let run = AssertUnwindSafe(connection::run(connection.clone(), worker.clone(), read_ahead));
+            let run = connection::run(connection.clone(), worker.clone(), answer, read_ahead);
+            let run = AssertUnwindSafe(run);
             if run.catch_unwind().await.is_err() {
                 tracing::error!("A connection's task panicked; the connection is given up");
                 worker.forget(&connection).await;

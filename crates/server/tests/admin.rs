@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "messenger_api/contract.rs"]
+mod contract;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -143,7 +146,7 @@ impl Server {
     }
 
     async fn ask(&self, method: Method, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method.clone()).uri(path);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -166,8 +169,10 @@ impl Server {
             let value = parts.headers.get(name).map(|value| value.to_str().unwrap());
             value.unwrap_or_default().to_owned()
         };
+        let status = parts.status.as_u16();
+        contract::check(&method, path, status, Some(&header("content-type")), &text);
         Answer {
-            status: parts.status.as_u16(),
+            status,
             kind: header("content-type"),
             location: header("location"),
             json: serde_json::from_str(&text).unwrap_or_default(),
@@ -549,5 +554,51 @@ async fn a_server_whose_store_is_closed_is_not_ready() {
     server.store.close().await.unwrap();
     let answer = server.ask(Method::GET, "/ready", None, None).await;
     assert_eq!(answer.status, 503);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn every_route_of_the_api_is_in_the_document_and_wants_a_login_unless_it_says_so() {
+    let server = Server::start().await;
+    // axum tells its routes to nobody else.
+    let told = format!("{:?}", server.router);
+    let paths: std::collections::BTreeSet<_> = told
+        .split('"')
+        .filter_map(|path| path.strip_prefix("/api/v1"))
+        .filter(|path| !path.contains("{*__private") && !["", "/"].contains(path))
+        .collect();
+    let document = chinwag_server::messenger::openapi::document()["paths"]
+        .as_object()
+        .unwrap();
+    let documented: std::collections::BTreeSet<_> = document.keys().map(String::as_str).collect();
+    assert_eq!(paths, documented);
+    for path in paths {
+        let uri = format!("/api/v1{}", path.replace(['{', '}'], ""));
+        let request = Request::builder()
+            .method(Method::TRACE)
+            .uri(uri)
+            .body(Body::empty());
+        let answer = server.router.clone().oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 405, "{path}");
+        let allowed = answer.headers()["allow"].to_str().unwrap().to_ascii_lowercase();
+        let mut allowed: Vec<_> = allowed.split(',').filter(|method| *method != "head").collect();
+        allowed.sort_unstable();
+        let operations = document[path].as_object().unwrap();
+        assert_eq!(allowed, operations.keys().collect::<Vec<_>>(), "{path}");
+        let uri = format!("/api/v1{}", path.replace(['{', '}'], ""));
+        for (method, operation) in operations {
+            // What needs no login says so.
+            if operation["security"] == json!([{}]) {
+                continue;
+            }
+            let method: Method = method.to_ascii_uppercase().parse().unwrap();
+            let answer = server.ask(method.clone(), &uri, None, None).await;
+            assert_eq!(
+                (answer.status, &answer.json["code"]),
+                (401, &json!("unauthenticated")),
+                "{method} {path}"
+            );
+        }
+    }
     server.end().await;
 }

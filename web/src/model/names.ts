@@ -39,7 +39,7 @@ export function useNames() {
   /** The sentence of a system note. */
   function noteText(message: {
     author_id: number
-    system?: { event: string; data: { user_ids?: number[] } }
+    system?: { event: string; data: { user_ids?: number[]; [name: string]: unknown } }
   }): string {
     const own = message.author_id === store.myId
     const actor = nameOf(message.author_id)

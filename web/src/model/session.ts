@@ -168,10 +168,19 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
   function onEvent(name: RealtimeEvent, data: unknown): void {
     switch (name) {
       case 'message.created':
-      case 'members.changed': {
+      case 'members.changed':
+      case 'conversation.updated': {
         const event = { ...(data as ConversationEvent), name }
         store.applyEvent(event)
-        if (name === 'members.changed') void sync.repair(event.conversation_id).catch(() => {})
+        if (name !== 'message.created') void sync.repair(event.conversation_id).catch(() => {})
+        break
+      }
+      case 'message.updated':
+      case 'message.deleted':
+      case 'reaction.changed':
+      case 'conversation.noop': {
+        const { conversation_id } = data as { conversation_id: number }
+        void sync.repair(conversation_id).catch(() => {})
         break
       }
       case 'conversation.added': {
@@ -182,6 +191,10 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
           .catch(() => {})
         break
       }
+      case 'conversation.deleted':
+      case 'conversation.removed':
+        store.removeItem((data as { conversation_id: number }).conversation_id)
+        break
       case 'me.updated':
         store.applyMe((data as { me: Me }).me)
         break
@@ -361,7 +374,7 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
         message_id: quoted.id,
         seq: quoted.seq,
         author_id: quoted.author_id,
-        kind: quoted.kind,
+        kind: quoted.kind ?? 'text',
         excerpt: (quoted.body ?? '').slice(0, 160),
         deleted: false,
       }

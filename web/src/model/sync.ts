@@ -40,7 +40,10 @@ export function createSync(options: SyncOptions) {
   async function repair(id: number): Promise<void> {
     try {
       await changesOf(id)
-      store.applyItem(await api.conversation(id))
+      const item = await api.conversation(id)
+      // Who left may still read, but it is not in the list.
+      if (item.my.left_at) store.removeItem(id)
+      else store.applyItem(item)
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 404)) throw error
       store.removeItem(id)

@@ -7,8 +7,15 @@ import { reconnectDelay_ms } from '@/lib/backoff'
 
 const events = [
   'message.created',
+  'message.updated',
+  'message.deleted',
+  'reaction.changed',
+  'conversation.noop',
   'members.changed',
   'conversation.added',
+  'conversation.updated',
+  'conversation.deleted',
+  'conversation.removed',
   'me.updated',
   'receipt.updated',
   'presence.changed',

@@ -19,7 +19,7 @@ export function aMe(id = 1): Me {
     locale: 'en',
     user_rev: 1,
     created_at: '2026-03-12T08:00:00.000Z',
-  }
+  } satisfies Partial<Me> as Me
 }
 
 export function aMessage(seq: number, change: Partial<Message> = {}): Message {
@@ -38,7 +38,7 @@ export function aMessage(seq: number, change: Partial<Message> = {}): Message {
     edited_at: null,
     deleted_at: null,
     ...change,
-  }
+  } satisfies Partial<Message> as Message
 }
 
 export function aMember(id: number, change: Partial<Watermarks> = {}): Watermarks {
@@ -58,14 +58,26 @@ export function anItem(last: number, change: Partial<ListItem> = {}): ListItem {
       id: 7,
       kind: 'direct',
       title: null,
+      description: null,
       owner_id: null,
       created_by: 1,
       created_at: '2026-03-12T08:00:00.000Z',
       last_seq: last,
       last_rev: last,
       members_rev: 1,
+      settings_rev: 0,
       last_activity_at: '2026-03-12T08:00:00.000Z',
       member_count: 2,
+      policies: {
+        edit_history: 'off',
+        edit_window_s: 172800,
+        delete_window_s: null,
+        post: 'all',
+        invite: 'admins',
+        info: 'admins',
+        pin: 'admins',
+        history_for_new_members: 'all',
+      },
       state: 'active',
     },
     my: {
@@ -79,6 +91,10 @@ export function anItem(last: number, change: Partial<ListItem> = {}): ListItem {
       archived: false,
       pinned_order: null,
       marked_unread: false,
+      notify: 'all',
+      hidden_from_list: false,
+      draft: null,
+      left_at: null,
     },
     unread_count: last,
     unread_mentions: 0,
@@ -87,5 +103,5 @@ export function anItem(last: number, change: Partial<ListItem> = {}): ListItem {
     peer: aUser(2),
     members: [aMember(1), aMember(2)],
     ...change,
-  }
+  } as ListItem
 }

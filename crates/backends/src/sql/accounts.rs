@@ -1,6 +1,7 @@
 //! Accounts.
 
 use super::entity::{account, account_key};
+use super::people;
 use super::query::{query, store_error};
 use super::rows::{
     ACCOUNT, Columns, account as read_account, account_kind_number, account_of, server_role_number,
@@ -76,6 +77,7 @@ impl Accounts for SqlStore {
         &self,
         user: UserId,
         password_hash: String,
+        keep: Option<LoginId>,
         announce: Announce<Vec<LoginId>>,
     ) -> Result<(), StoreError> {
         let work = self.writer.run(Some(announce), move |group| {
@@ -88,8 +90,9 @@ impl Accounts for SqlStore {
                     .await?;
                 let ended = query(
                     &group.tx,
-                    "DELETE FROM login WHERE user_id = ? RETURNING id",
-                    vec![user.0.into()],
+                    "DELETE FROM login WHERE user_id = ? AND id <> ? RETURNING id",
+                    // No login has the number 0.
+                    vec![user.0.into(), keep.map_or(0, |login| login.0).into()],
                 );
                 ended
                     .await?
@@ -104,17 +107,30 @@ impl Accounts for SqlStore {
     async fn find_people(
         &self,
         prefix: &str,
-        except: UserId,
+        searcher: UserId,
         limit: usize,
     ) -> Result<Vec<Account>, StoreError> {
         // No key goes on with this character, so it bounds all that begin with the prefix.
         let end = format!("{prefix}\u{10FFFF}");
         let sql = format!(
-            "SELECT DISTINCT {ACCOUNT} FROM account_key k JOIN account a ON a.id = k.user_id \
+            "WITH known AS (SELECT user_id FROM contact WHERE owner_id = ? \
+             UNION SELECT other.user_id FROM member mine \
+             JOIN conversation c ON c.id = mine.conversation_id AND c.kind = 0 \
+             JOIN member other ON other.conversation_id = c.id WHERE mine.user_id = ?) \
+             SELECT DISTINCT {ACCOUNT}, CASE WHEN known.user_id IS NULL THEN 1 ELSE 0 END AS stranger \
+             FROM account_key k JOIN account a ON a.id = k.user_id LEFT JOIN known ON known.user_id = a.id \
              WHERE k.search_key >= ? AND k.search_key < ? AND a.id <> ? AND a.deleted_at IS NULL \
-             ORDER BY a.username LIMIT ?"
+             AND (a.discoverable OR known.user_id IS NOT NULL) ORDER BY stranger, a.username LIMIT ?"
         );
-        let values = vec![prefix.into(), end.into(), except.0.into(), (limit as i64).into()];
+        let (who, limit) = (searcher.0.into(), (limit as i64).into());
+        let values = vec![
+            searcher.0.into(),
+            searcher.0.into(),
+            prefix.into(),
+            end.into(),
+            who,
+            limit,
+        ];
         let found = query(&self.readers, sql, values).await.map_err(store_error)?;
         let people = found.iter().map(|row| read_account(&mut Columns::of(row)));
         people.collect::<Result<_, _>>().map_err(store_error)
@@ -146,8 +162,8 @@ fn accounts(found: Result<Vec<account::Model>, DbErr>) -> Result<Vec<Account>, S
 }
 
 async fn create(group: &mut Group, record: AccountRecord) -> Result<Result<Account, AccountRefusal>, DbErr> {
-    let named = account::Entity::find().filter(account::Column::Username.eq(record.username.as_str()));
-    if named.one(&group.tx).await?.is_some() {
+    // No account has the number 0.
+    if !people::is_free(group, UserId(0), record.username.as_str(), record.at).await? {
         return Ok(Err(AccountRefusal::UsernameTaken));
     }
     let first = account::Entity::find().one(&group.tx).await?.is_none();

@@ -6,9 +6,7 @@ use super::query::{execute, larger, places, query, row_places};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
 use super::writer::Group;
 use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage};
-use chinwag_messenger::{
-    ClientId, Message, MessageId, MessageKind, PostPolicy, Quote, Role, Timestamp, UserId,
-};
+use chinwag_messenger::{ClientId, Message, MessageId, MessageKind, Quote, Timestamp, UserId};
 use sea_orm::{DatabaseTransaction, DbErr, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -120,7 +118,7 @@ fn check(
 ) -> Result<Option<Quote>, AppendRefusal> {
     let head = heads.find(new.conversation.0).ok_or(AppendRefusal::NotFound)?;
     let member = head.members.get(&new.author).ok_or(AppendRefusal::NotFound)?;
-    if head.post == PostPolicy::Admins && member.role == Role::Member {
+    if !head.post.includes(member.role) {
         return Err(AppendRefusal::PostingRestricted);
     }
     let Some(answered) = new.reply_to else {
@@ -147,7 +145,8 @@ async fn mark_past_members(
         if !matches!(outcome, Some(Err(AppendRefusal::NotFound))) {
             continue;
         }
-        let sql = "SELECT 1 FROM member WHERE conversation_id = ? AND user_id = ?";
+        let sql = "SELECT 1 FROM member m JOIN conversation c ON c.id = m.conversation_id \
+             WHERE m.conversation_id = ? AND m.user_id = ? AND c.deleted_at IS NULL";
         let past = query(tx, sql, vec![new.conversation.0.into(), new.author.0.into()]).await?;
         if !past.is_empty() {
             *outcome = Some(Err(AppendRefusal::NotAMember));
@@ -178,20 +177,11 @@ fn accept(
         };
         watermarks.insert((new.conversation.0, new.author.0), moved);
     }
-    let message = Message {
-        id: MessageId(0),
-        conversation: new.conversation,
-        seq: head.last_seq,
-        rev: head.last_rev,
-        client_id: Some(new.client_id),
-        author: new.author,
-        kind: MessageKind::Text,
-        body: new.body.clone(),
-        reply_to,
-        created_at: new.at,
-        edited_at: None,
-        deleted_at: None,
-    };
+    let mut message = Message::new(new.author, new.conversation, MessageKind::Text, new.at);
+    (message.seq, message.rev) = (head.last_seq, head.last_rev);
+    message.client_id = Some(new.client_id);
+    message.body = new.body.clone();
+    message.reply_to = reply_to;
     Appended {
         message,
         replay: false,
@@ -262,7 +252,7 @@ async fn targets(tx: &DatabaseTransaction, news: &[&NewMessage]) -> Result<HashM
         return Ok(HashMap::new());
     }
     let sql = format!(
-        "SELECT id, conversation_id, seq, author_id, substr(body, 1, 160), note IS NOT NULL, deleted_at \
+        "SELECT id, conversation_id, seq, author_id, kind, substr(body, 1, 160), note IS NOT NULL, deleted_at \
          FROM message WHERE id IN ({})",
         places(ids.len())
     );
@@ -271,10 +261,11 @@ async fn targets(tx: &DatabaseTransaction, news: &[&NewMessage]) -> Result<HashM
         let mut columns = Columns::of(&row);
         let id: i64 = columns.take()?;
         let conversation = columns.take()?;
-        let (seq, author, excerpt) = (columns.count()?, UserId(columns.take()?), columns.take()?);
+        let (seq, author) = (columns.count()?, UserId(columns.take()?));
+        let (kind, excerpt) = (rows::message_kind(columns.take()?), columns.take()?);
         let system: bool = columns.take()?;
         let deleted = columns.time()?.is_some();
-        let quote = rows::quote(MessageId(id), seq, author, excerpt, deleted);
+        let quote = rows::quote(MessageId(id), seq, author, kind, excerpt, deleted);
         targets.insert(
             id,
             Target {

@@ -116,7 +116,8 @@ async fn since(
     receipts_members_max: usize,
 ) -> Result<Touched, DbErr> {
     // Of a conversation that the viewer left, only the leaving counts.
-    let sql = "SELECT id, touched, gone FROM (SELECT c.id AS id, m.left_at IS NOT NULL AS gone, \
+    let sql = "SELECT id, touched, gone FROM (SELECT c.id AS id, \
+         (m.left_at IS NOT NULL OR COALESCE(c.last_seq <= m.hidden_seq, FALSE)) AS gone, \
          CASE WHEN m.left_at IS NULL AND c.touched > m.touched THEN c.touched ELSE m.touched END AS touched \
          FROM member m JOIN conversation c ON c.id = m.conversation_id WHERE m.user_id = ?) mine \
          WHERE (touched, id) > (?, ?) ORDER BY touched, id LIMIT ?";
@@ -177,12 +178,13 @@ async fn changes(
     limit: usize,
     changes_max: u64,
 ) -> Result<Option<Changes>, DbErr> {
-    let Some((conversation, member)) = standing(tx, reader, id).await? else {
+    let Some((mut conversation, member)) = standing(tx, reader, id).await? else {
         return Ok(None);
     };
-    if member.left_at.is_some() {
-        return Ok(None);
-    }
+    // Who left learns nothing of what came after.
+    conversation.last_seq = member.left_seq.unwrap_or(conversation.last_seq);
+    conversation.last_rev = member.left_rev.unwrap_or(conversation.last_rev);
+    let left = member.left_at.is_some();
     let last_rev = conversation.last_rev;
     let first = visible_from(&member) as i64;
     // A rev that never was is one of a server that has since been put back to a backup.
@@ -190,28 +192,47 @@ async fn changes(
     let mut has_more = false;
     let messages = if reset {
         let from = first.max((conversation.last_seq + 1).saturating_sub(RESET_MESSAGES) as i64);
-        let filter = "m.conversation_id = ? AND m.seq >= ? ORDER BY m.rev";
-        messages(tx, filter, vec![id.0.into(), from.into()]).await?
+        let filter = "m.conversation_id = ? AND m.seq >= ? AND m.seq <= ? ORDER BY m.rev";
+        let last = conversation.last_seq as i64;
+        messages(tx, filter, vec![id.0.into(), from.into(), last.into()]).await?
     } else {
-        let filter = "m.conversation_id = ? AND m.rev > ? AND m.seq >= ? ORDER BY m.rev LIMIT ?";
-        let after = after_rev as i64;
-        let values = vec![id.0.into(), after.into(), first.into(), (limit as i64 + 1).into()];
+        let filter =
+            "m.conversation_id = ? AND m.rev > ? AND m.rev <= ? AND m.seq >= ? ORDER BY m.rev LIMIT ?";
+        let values = vec![
+            id.0.into(),
+            (after_rev as i64).into(),
+            (last_rev as i64).into(),
+            first.into(),
+            (limit as i64 + 1).into(),
+        ];
         let mut found = messages(tx, filter, values).await?;
         has_more = found.len() > limit;
-        found.truncate(limit);
+        if has_more {
+            // What shares a rev comes together, or the rest of it would be taken for known.
+            let next = found[limit].rev;
+            found.truncate(limit);
+            let whole = found.iter().take_while(|message| message.rev < next).count();
+            if whole > 0 {
+                found.truncate(whole);
+            } else {
+                let filter = "m.conversation_id = ? AND m.rev = ? AND m.seq >= ? ORDER BY m.seq";
+                found = messages(tx, filter, vec![id.0.into(), (next as i64).into(), first.into()]).await?;
+                has_more = next < last_rev;
+            }
+        }
         found
     };
     let upto_rev = match messages.last() {
         Some(last) if has_more => last.rev,
         _ => last_rev,
     };
-    let members = if reset || conversation.members_rev > after_rev {
+    let members = if !left && (reset || conversation.members_rev > after_rev) {
         let members = list::members(tx, &[id.0]).await?;
         Some(members.into_iter().map(|(_, member)| member).collect())
     } else {
         None
     };
-    let conversation = (reset || last_rev > after_rev).then_some(conversation);
+    let conversation = (!left && (reset || last_rev > after_rev)).then_some(conversation);
     Ok(Some(Changes {
         messages,
         conversation,

@@ -1,18 +1,20 @@
 //! Conversations: opening them, and who is in them.
 
 use super::list;
+use super::notes::write_note;
 use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{
-    self, CONVERSATION, Columns, MEMBER, conversation_kind_number, corrupt, role_number, write_note,
+    self, CONVERSATION, Columns, MEMBER, conversation_kind_number, corrupt, policy_values, role_number,
 };
 use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
-    Announce, ConversationOpened, Conversations, GroupCreated, GroupRecord, StoreError,
+    Announce, ConversationOpened, Conversations, GroupCreated, GroupRecord, GroupRefusal, ListPlace,
+    ListQuery, StoreError,
 };
 use chinwag_messenger::{
-    Conversation, ConversationId, ConversationKind, ListItem, Member, MemberState, Message, MessageId,
-    MessageKind, Role, SystemEvent, Timestamp, UserId,
+    Conversation, ConversationId, ConversationKind, ListItem, MemberState, Message, MessageId, MessageKind,
+    Policies, Role, SystemEvent, Timestamp, UserId,
 };
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
@@ -51,22 +53,28 @@ impl Conversations for SqlStore {
         &self,
         record: GroupRecord,
         announce: Announce<GroupCreated>,
-    ) -> Result<GroupCreated, StoreError> {
+    ) -> Result<Result<GroupCreated, GroupRefusal>, StoreError> {
+        let announce = move |outcome: &Result<GroupCreated, GroupRefusal>| {
+            if let Ok(created) = outcome {
+                announce(created);
+            }
+        };
         self.writer
-            .run(Some(announce), move |group| Box::pin(create_group(group, record)))
+            .run(Some(Box::new(announce)), move |group| {
+                Box::pin(create_group(group, record))
+            })
             .await
     }
 
     async fn list(
         &self,
         viewer: UserId,
-        after: Option<(Timestamp, ConversationId)>,
-        limit: usize,
+        wanted: ListQuery,
         receipts_members_max: usize,
     ) -> Result<Vec<ListItem>, StoreError> {
         let tx = self.snapshot().await?;
         let read = async {
-            let ids = newest(&tx, viewer, after, limit).await?;
+            let ids = listed(&tx, viewer, &wanted).await?;
             list::items(&tx, viewer, &ids, receipts_members_max).await
         };
         read.await.map_err(store_error)
@@ -79,8 +87,8 @@ impl Conversations for SqlStore {
         receipts_members_max: usize,
     ) -> Result<Option<ListItem>, StoreError> {
         let tx = self.snapshot().await?;
-        let items = list::items(&tx, viewer, &[id.0], receipts_members_max).await;
-        items.map(|mut items| items.pop()).map_err(store_error)
+        let item = list::item(&tx, viewer, id.0, receipts_members_max).await;
+        item.map_err(store_error)
     }
 
     async fn standing(
@@ -89,12 +97,6 @@ impl Conversations for SqlStore {
         id: ConversationId,
     ) -> Result<Option<(Conversation, MemberState)>, StoreError> {
         standing(&self.readers, user, id).await.map_err(store_error)
-    }
-
-    async fn members(&self, id: ConversationId) -> Result<Vec<Member>, StoreError> {
-        let tx = self.snapshot().await?;
-        let members = list::members(&tx, &[id.0]).await.map_err(store_error)?;
-        Ok(members.into_iter().map(|(_, member)| member).collect())
     }
 
     async fn member_ids(&self, id: ConversationId) -> Result<Vec<UserId>, StoreError> {
@@ -166,6 +168,7 @@ async fn create_direct(
         last: 0,
         members: users.len(),
         members_rev: 0,
+        policies: Policies::default(),
         at,
     };
     let conversation = insert_conversation(group, conversation).await?;
@@ -187,13 +190,24 @@ async fn create_direct(
     })
 }
 
-async fn create_group(group: &mut Group, record: GroupRecord) -> Result<GroupCreated, DbErr> {
+/// What counts as a day for the number of groups one user may create.
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+async fn create_group(
+    group: &mut Group,
+    record: GroupRecord,
+) -> Result<Result<GroupCreated, GroupRefusal>, DbErr> {
+    if let Some(refusal) = too_many(group, &record).await? {
+        return Ok(Err(refusal));
+    }
     group.dirty = true;
     let GroupRecord {
         title,
         creator,
         others,
+        policies,
         at,
+        ..
     } = record;
     let last: u64 = if others.is_empty() { 1 } else { 2 };
     let conversation = NewConversation {
@@ -205,6 +219,7 @@ async fn create_group(group: &mut Group, record: GroupRecord) -> Result<GroupCre
         last,
         members: others.len() + 1,
         members_rev: last,
+        policies,
         at,
     };
     let conversation = insert_conversation(group, conversation).await?;
@@ -228,7 +243,7 @@ async fn create_group(group: &mut Group, record: GroupRecord) -> Result<GroupCre
     let created = insert_note(
         group,
         conversation,
-        1,
+        (1, 1),
         creator,
         SystemEvent::Created { title },
         at,
@@ -239,19 +254,50 @@ async fn create_group(group: &mut Group, record: GroupRecord) -> Result<GroupCre
         let note = SystemEvent::MembersAdded {
             users: others.clone(),
         };
-        let note = insert_note(group, conversation, 2, creator, note, at).await?;
+        let note = insert_note(group, conversation, (2, 2), creator, note, at).await?;
         let members = list::members(&group.tx, &[conversation.0]).await?.into_iter();
         let newcomers = members
             .map(|(_, member)| member)
             .filter(|member| member.account.id != creator);
         added = Some((note, newcomers.collect()));
     }
-    Ok(GroupCreated {
+    Ok(Ok(GroupCreated {
         conversation,
         members,
         created,
         added,
-    })
+    }))
+}
+
+async fn too_many(group: &Group, record: &GroupRecord) -> Result<Option<GroupRefusal>, DbErr> {
+    // The oldest of the groups that would have to leave the day before there is room for one more.
+    let sql = "SELECT created_at FROM conversation WHERE created_by = ? AND created_at > ? AND kind = ? \
+         ORDER BY created_at DESC LIMIT 1 OFFSET ?";
+    let values = vec![
+        record.creator.0.into(),
+        (record.at.0 - DAY_MS).into(),
+        conversation_kind_number(ConversationKind::Group).into(),
+        (record.per_day_max.saturating_sub(1) as i64).into(),
+    ];
+    if let Some(row) = query(&group.tx, sql, values).await?.first() {
+        let created_at: i64 = row.try_get_by_index(0)?;
+        let wait_ms = (created_at + DAY_MS - record.at.0).max(0);
+        let retry_after_s = (wait_ms as u64).div_ceil(1_000);
+        return Ok(Some(GroupRefusal::TooManyToday { retry_after_s }));
+    }
+    let full = count_memberships(&group.tx, record.creator).await? >= record.conversations_max;
+    Ok(full.then_some(GroupRefusal::TooManyConversations))
+}
+
+/// How many conversations somebody is in.
+pub(super) async fn count_memberships(
+    connection: &impl ConnectionTrait,
+    user: UserId,
+) -> Result<usize, DbErr> {
+    let sql = "SELECT count(*) FROM member WHERE user_id = ? AND left_at IS NULL";
+    let counted = query(connection, sql, vec![user.0.into()]).await?;
+    let counted = counted.first().map(|row| Columns::of(row).count()).transpose()?;
+    Ok(counted.unwrap_or(0) as usize)
 }
 
 struct NewConversation {
@@ -264,17 +310,19 @@ struct NewConversation {
     last: u64,
     members: usize,
     members_rev: u64,
+    policies: Policies,
     at: Timestamp,
 }
 
 async fn insert_conversation(group: &mut Group, new: NewConversation) -> Result<ConversationId, DbErr> {
     let sql = format!(
         "INSERT INTO conversation (kind, title, direct_key, owner_id, created_by, created_at, last_seq, \
-         last_rev, members_rev, last_activity_at, member_count, touched) VALUES {} RETURNING id",
-        row_places(1, 12)
+         last_rev, members_rev, last_activity_at, member_count, touched, edit_history, edit_window_s, \
+         delete_window_s, post, invite, info, pin, newcomers) VALUES {} RETURNING id",
+        row_places(1, 20)
     );
     let last = new.last as i64;
-    let values = vec![
+    let mut values = vec![
         conversation_kind_number(new.kind).into(),
         new.title.into(),
         new.direct_key.into(),
@@ -288,6 +336,7 @@ async fn insert_conversation(group: &mut Group, new: NewConversation) -> Result<
         (new.members as i64).into(),
         group.time.into(),
     ];
+    values.extend(policy_values(&new.policies));
     let row = query(&group.tx, sql, values)
         .await?
         .pop()
@@ -352,11 +401,11 @@ pub(super) async fn raise_user_revs(
     Ok(raised)
 }
 
-/// Stores a note under a number that is both seq and rev.
-async fn insert_note(
+/// Stores a note under its seq and rev.
+pub(super) async fn insert_note(
     group: &mut Group,
     conversation: ConversationId,
-    number: u64,
+    (seq, rev): (u64, u64),
     author: UserId,
     note: SystemEvent,
     at: Timestamp,
@@ -366,11 +415,10 @@ async fn insert_note(
          RETURNING id",
         row_places(1, 7)
     );
-    let place = number as i64;
     let values = vec![
         conversation.0.into(),
-        place.into(),
-        place.into(),
+        (seq as i64).into(),
+        (rev as i64).into(),
         author.0.into(),
         write_note(&note).into(),
         "".into(),
@@ -380,20 +428,51 @@ async fn insert_note(
         .await?
         .pop()
         .ok_or_else(|| corrupt("no row just stored"))?;
-    Ok(Message {
-        id: MessageId(row.try_get_by_index(0)?),
-        conversation,
-        seq: number,
-        rev: number,
-        client_id: None,
-        author,
-        kind: MessageKind::System(note),
-        body: String::new(),
-        reply_to: None,
-        created_at: at,
-        edited_at: None,
-        deleted_at: None,
-    })
+    let mut message = Message::new(author, conversation, MessageKind::System(note), at);
+    message.id = MessageId(row.try_get_by_index(0)?);
+    (message.seq, message.rev) = (seq, rev);
+    Ok(message)
+}
+
+/// Whether the conversation `c` is in the list of the member `m`.
+const IN_LIST: &str = "m.left_at IS NULL AND (m.hidden_seq IS NULL OR c.last_seq > m.hidden_seq)";
+
+/// Ids of the viewer's conversations as it has ordered them.
+async fn listed(
+    connection: &impl ConnectionTrait,
+    viewer: UserId,
+    wanted: &ListQuery,
+) -> Result<Vec<i64>, DbErr> {
+    let mut sql = format!(
+        "SELECT c.id FROM member m JOIN conversation c ON c.id = m.conversation_id \
+         WHERE m.user_id = ? AND {IN_LIST}"
+    );
+    let mut values: Vec<Value> = vec![viewer.0.into()];
+    if let Some(archived) = wanted.archived {
+        sql.push_str(" AND m.archived = ?");
+        values.push(archived.into());
+    }
+    match wanted.after {
+        None => {}
+        Some(ListPlace::Pinned(order, id)) => {
+            sql.push_str(" AND (m.pinned_order IS NULL OR (m.pinned_order, c.id) > (?, ?))");
+            values.extend([order.into(), id.0.into()]);
+        }
+        Some(ListPlace::Active(at, id)) => {
+            sql.push_str(" AND m.pinned_order IS NULL AND (c.last_activity_at, c.id) < (?, ?)");
+            values.extend([at.0.into(), id.0.into()]);
+        }
+    }
+    sql.push_str(
+        " ORDER BY CASE WHEN m.pinned_order IS NULL THEN 1 ELSE 0 END, m.pinned_order, \
+         CASE WHEN m.pinned_order IS NULL THEN 0 ELSE c.id END, c.last_activity_at DESC, c.id DESC LIMIT ?",
+    );
+    values.push((wanted.limit as i64).into());
+    query(connection, sql, values)
+        .await?
+        .iter()
+        .map(|row| row.try_get_by_index(0))
+        .collect()
 }
 
 /// Ids of the viewer's conversations, newest activity first.
@@ -403,9 +482,10 @@ pub(super) async fn newest(
     after: Option<(Timestamp, ConversationId)>,
     limit: usize,
 ) -> Result<Vec<i64>, DbErr> {
-    let mut sql = "SELECT c.id FROM member m JOIN conversation c ON c.id = m.conversation_id \
-         WHERE m.user_id = ? AND m.left_at IS NULL"
-        .to_owned();
+    let mut sql = format!(
+        "SELECT c.id FROM member m JOIN conversation c ON c.id = m.conversation_id \
+         WHERE m.user_id = ? AND {IN_LIST}"
+    );
     let mut values: Vec<Value> = vec![viewer.0.into()];
     if let Some((at, id)) = after {
         sql.push_str(" AND (c.last_activity_at, c.id) < (?, ?)");
@@ -427,7 +507,7 @@ pub(super) async fn standing(
 ) -> Result<Option<(Conversation, MemberState)>, DbErr> {
     let sql = format!(
         "SELECT {CONVERSATION}, {MEMBER} FROM member m JOIN conversation c ON c.id = m.conversation_id \
-         WHERE m.conversation_id = ? AND m.user_id = ?"
+         WHERE m.conversation_id = ? AND m.user_id = ? AND c.deleted_at IS NULL"
     );
     let row = query(connection, sql, vec![id.0.into(), user.0.into()])
         .await?

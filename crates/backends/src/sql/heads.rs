@@ -4,9 +4,9 @@
 //! the commit counter tells, and no transaction failed. In both cases everything is forgotten and read anew.
 
 use super::query::{places, query};
-use super::rows::{Columns, post_policy, role};
+use super::rows::{Columns, role, who};
 use chinwag_messenger::store::StoreError;
-use chinwag_messenger::{PostPolicy, Role, UserId};
+use chinwag_messenger::{Role, UserId, Who};
 use sea_orm::{DatabaseTransaction, DbErr};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const MEMBERS_MAX: usize = 200_000;
 /// A conversation as the writer knows it.
 #[derive(Debug)]
 pub(super) struct Head {
-    pub(super) post: PostPolicy,
+    pub(super) post: Who,
     pub(super) last_seq: u64,
     pub(super) last_rev: u64,
     /// The active members.
@@ -50,6 +50,13 @@ impl Heads {
         self.members = 0;
     }
 
+    /// To be read anew: something about the conversation or its members has changed.
+    pub(super) fn forget(&mut self, conversation: i64) {
+        if let Some(head) = self.known.remove(&conversation) {
+            self.members -= head.members.len();
+        }
+    }
+
     pub(super) fn find(&mut self, conversation: i64) -> Option<&mut Head> {
         self.known.get_mut(&conversation)
     }
@@ -77,13 +84,16 @@ impl Heads {
         let ids = || missing.iter().map(|&id| id.into()).collect::<Vec<_>>();
         let in_list = places(missing.len());
 
-        let sql = format!("SELECT id, post, last_seq, last_rev FROM conversation WHERE id IN ({in_list})");
+        let sql = format!(
+            "SELECT id, post, last_seq, last_rev FROM conversation WHERE id IN ({in_list}) \
+             AND deleted_at IS NULL"
+        );
         let mut loaded: HashMap<i64, Head> = HashMap::new();
         for row in query(tx, sql, ids()).await? {
             let mut columns = Columns::of(&row);
             let id = columns.take()?;
             let head = Head {
-                post: post_policy(columns.take()?),
+                post: who(columns.take()?),
                 last_seq: columns.count()?,
                 last_rev: columns.count()?,
                 members: HashMap::new(),

@@ -20,12 +20,33 @@ pub(super) async fn items(
     ids: &[i64],
     receipts_members_max: usize,
 ) -> Result<Vec<ListItem>, DbErr> {
+    read(tx, viewer, ids, receipts_members_max, "m.left_at IS NULL").await
+}
+
+/// One item, also of a conversation that the viewer has left: then as it was at that time.
+pub(super) async fn item(
+    tx: &DatabaseTransaction,
+    viewer: UserId,
+    id: i64,
+    receipts_members_max: usize,
+) -> Result<Option<ListItem>, DbErr> {
+    let items = read(tx, viewer, &[id], receipts_members_max, "c.deleted_at IS NULL").await;
+    items.map(|mut items| items.pop())
+}
+
+async fn read(
+    tx: &DatabaseTransaction,
+    viewer: UserId,
+    ids: &[i64],
+    receipts_members_max: usize,
+    condition: &str,
+) -> Result<Vec<ListItem>, DbErr> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let sql = format!(
         "SELECT {CONVERSATION}, {MEMBER}, {} FROM conversation c JOIN member m ON m.conversation_id = c.id \
-         WHERE m.user_id = ? AND m.left_at IS NULL AND c.id IN ({})",
+         WHERE m.user_id = ? AND {condition} AND c.id IN ({})",
         unread_sql(),
         places(ids.len())
     );
@@ -34,9 +55,12 @@ pub(super) async fn items(
     let mut items: HashMap<i64, ListItem> = HashMap::with_capacity(ids.len());
     for row in query(tx, sql, values).await? {
         let mut columns = Columns::of(&row);
-        let conversation = rows::conversation(&mut columns)?;
+        let mut conversation = rows::conversation(&mut columns)?;
         let my = rows::member_state(&mut columns)?;
-        let unread = columns.count()?;
+        let counted = columns.count()?;
+        let unread = if my.left_at.is_some() { 0 } else { counted };
+        conversation.last_seq = my.left_seq.unwrap_or(conversation.last_seq);
+        conversation.last_rev = my.left_rev.unwrap_or(conversation.last_rev);
         let item = ListItem {
             conversation,
             my,
@@ -93,7 +117,9 @@ async fn add_members(
     items: &mut HashMap<i64, ListItem>,
     receipts_members_max: usize,
 ) -> Result<(), DbErr> {
-    let small = |item: &&ListItem| item.conversation.member_count as usize <= receipts_members_max;
+    let small = |item: &&ListItem| {
+        item.my.left_at.is_none() && item.conversation.member_count as usize <= receipts_members_max
+    };
     let ids: Vec<i64> = items
         .values()
         .filter(small)

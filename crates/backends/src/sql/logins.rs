@@ -8,7 +8,7 @@ use chinwag_messenger::store::{Announce, LoginRecord, Logins, StoreError, Stored
 use chinwag_messenger::{Login, LoginId, Timestamp, UserId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
 
 #[async_trait::async_trait]
 impl Logins for SqlStore {
@@ -60,6 +60,40 @@ impl Logins for SqlStore {
                     .await?;
                 group.dirty |= updated.rows_affected > 0;
                 Ok(())
+            })
+        });
+        work.await
+    }
+
+    async fn logins_of(&self, user: UserId) -> Result<Vec<StoredLogin>, StoreError> {
+        let found = login::Entity::find()
+            .filter(login::Column::UserId.eq(user.0))
+            .order_by_desc(login::Column::LastUsedAt)
+            .order_by_desc(login::Column::Id);
+        let read = |model: login::Model| {
+            Ok(StoredLogin {
+                secret_hash: model.secret_hash.clone(),
+                last_used_at: Timestamp(model.last_used_at),
+                admitted: true,
+                login: login_of(model)?,
+            })
+        };
+        let found = found.all(&self.readers).await.map_err(store_error)?;
+        let logins: Result<_, DbErr> = found.into_iter().map(read).collect();
+        logins.map_err(store_error)
+    }
+
+    async fn renew_login(&self, id: LoginId, secret_hash: String, at: Timestamp) -> Result<bool, StoreError> {
+        let work = self.writer.run(None, move |group| {
+            Box::pin(async move {
+                let updated = login::Entity::update_many()
+                    .col_expr(login::Column::SecretHash, Expr::value(secret_hash))
+                    .col_expr(login::Column::LastUsedAt, Expr::value(at.0))
+                    .filter(login::Column::Id.eq(id.0))
+                    .exec(&group.tx)
+                    .await?;
+                group.dirty |= updated.rows_affected > 0;
+                Ok(updated.rows_affected > 0)
             })
         });
         work.await

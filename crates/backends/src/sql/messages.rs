@@ -34,8 +34,9 @@ impl Messages for SqlStore {
     async fn message(&self, reader: UserId, id: MessageId) -> Result<Option<Message>, StoreError> {
         let sql = format!(
             "SELECT {MESSAGE} FROM message m JOIN member r ON r.conversation_id = m.conversation_id \
-             AND r.user_id = ? AND r.left_at IS NULL {QUOTED} \
-             WHERE m.id = ? AND m.seq >= r.history_from_seq AND m.seq > r.cleared_seq"
+             AND r.user_id = ? JOIN conversation c ON c.id = m.conversation_id AND c.deleted_at IS NULL {QUOTED} \
+             WHERE m.id = ? AND m.seq >= r.history_from_seq AND m.seq > r.cleared_seq \
+             AND (r.left_seq IS NULL OR m.seq <= r.left_seq)"
         );
         let found = query(&self.readers, sql, vec![reader.0.into(), id.0.into()])
             .await
@@ -63,10 +64,8 @@ async fn history(
     let Some((head, member)) = standing(connection, reader, conversation).await? else {
         return Ok(None);
     };
-    if member.left_at.is_some() {
-        return Ok(None);
-    }
-    let (first, last) = (visible_from(&member), head.last_seq);
+    let first = visible_from(&member);
+    let last = member.left_seq.unwrap_or(head.last_seq);
     let page = Seqs { first, last }.page(range, limit as u64);
     let mut messages = Vec::new();
     if let Some(page) = page {
@@ -92,7 +91,7 @@ async fn history(
             HistoryRange::Newest | HistoryRange::Around(_) => (false, false),
         },
     };
-    let (last_seq, last_rev) = (head.last_seq, head.last_rev);
+    let (last_seq, last_rev) = (last, member.left_rev.unwrap_or(head.last_rev));
     Ok(Some(History {
         messages,
         has_more_before,

@@ -31,8 +31,20 @@ impl MigratorTrait for Migrator {
                 sql: include_str!("migrations/0004_statistics.sql"),
             }),
             Box::new(Step {
-                name: "0018_attachments",
-                sql: include_str!("migrations/0018_attachments.sql"),
+                name: "0010_groups",
+                sql: include_str!("migrations/0010_groups.sql"),
+            }),
+            Box::new(Step {
+                name: "0015_messages",
+                sql: include_str!("migrations/0015_messages.sql"),
+            }),
+            Box::new(Step {
+                name: "0025_people",
+                sql: include_str!("migrations/0025_people.sql"),
+            }),
+            Box::new(Step {
+                name: "0032_attachments",
+                sql: include_str!("migrations/0032_attachments.sql"),
             }),
         ]
     }

@@ -22,7 +22,7 @@ pub struct SqlStore {
 /// Where a store is.
 pub(super) enum Home {
     Sqlite(File),
-    Postgres(Server),
+    Postgres(Box<Server>),
 }
 
 impl SqlStore {
@@ -40,7 +40,7 @@ impl SqlStore {
         let server = Server::parse(url)?;
         server.greet().await?;
         let describe = server.describe();
-        Self::open_home(Home::Postgres(server))
+        Self::open_home(Home::Postgres(Box::new(server)))
             .await
             .map_err(|error| describe(&error))
     }

@@ -1,13 +1,16 @@
-//! What SQLite's store promises beyond the contract: about its file, a full disk, and jobs that fail.
+//! What the store promises beyond the contract: about files, full disks, jobs that fail, and databases that are
+//! shared or away.
 
 use super::query::execute;
 use super::sqlite::File;
 use super::store::{Home, SqlStore};
+use crate::testing::PostgresServer;
 use chinwag_messenger::store::{AccountRecord, Accounts, Admission, Announce, StoreError};
 use chinwag_messenger::{
     AccountKind, Caller, ClientId, ConversationId, Draft, HistoryRange, LoginId, Messenger, NoFeed, Options,
     SendError, Timestamp, UserId, Username,
 };
+use sea_orm::DbBackend;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -167,7 +170,7 @@ async fn a_full_disk_is_told_and_recovered_from() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
     let file = File::new(&path);
-    file.limit(Some(60));
+    file.limit(Some(160));
     let store = Arc::new(SqlStore::open_home(Home::Sqlite(file)).await.unwrap());
     let caller = person(&store, "ann").await;
     let messenger = messenger(&store);
@@ -191,7 +194,11 @@ async fn a_full_disk_is_told_and_recovered_from() {
         "{refused:?}"
     );
     // Jobs of the other kind fail alike, and reading goes on.
-    let group = messenger.create_group(&caller, &"x".repeat(128), &[]).await;
+    let wish = chinwag_messenger::GroupWish {
+        title: "x".repeat(128),
+        ..Default::default()
+    };
+    let group = messenger.create_group(&caller, wish).await;
     assert!(
         group.is_ok() || format!("{group:?}").contains("Full"),
         "{group:?}"
@@ -215,43 +222,54 @@ async fn a_full_disk_is_told_and_recovered_from() {
     assert_eq!(stored.len(), sent + 1, "nothing was lost and no number left out");
 }
 
+/// The same promise on each database.
+async fn on_both<F: Future<Output = ()>>(check: impl Fn(Arc<SqlStore>, Arc<SqlStore>) -> F) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let opened = async || Arc::new(SqlStore::open(&path).await.unwrap());
+    check(opened().await, opened().await).await;
+    let url = PostgresServer::shared().database().await;
+    let opened = async || Arc::new(SqlStore::open_postgres(&url).await.unwrap());
+    check(opened().await, opened().await).await;
+}
+
+async fn own_notes(messenger: &Messenger, caller: &Caller) -> ConversationId {
+    let opened = messenger.open_direct(caller, caller.user).await.unwrap();
+    opened.item.conversation.id
+}
+
 /// A job that breaks a rule of the database halfway takes neither its neighbours nor its own first half along.
 #[tokio::test]
 async fn a_failing_job_leaves_its_neighbours_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqlStore::open(&folder.path().join("test.db")).await.unwrap());
-    let caller = person(&store, "ann").await;
-    let messenger = messenger(&store);
-    let id = messenger
-        .open_direct(&caller, caller.user)
-        .await
-        .unwrap()
-        .item
-        .conversation
-        .id;
-    let failing = store.writer.run::<()>(Some(not_announced()), move |group| {
-        Box::pin(async move {
-            group.dirty = true;
-            execute(&group.tx, "UPDATE account SET display_name = 'spoiled'", vec![]).await?;
-            let faulty = "INSERT INTO login (device_id, user_id, name, secret_hash, created_at, last_used_at) \
-                 VALUES (x'00', 999, '', '', 0, 0)";
-            execute(&group.tx, faulty, vec![]).await
-        })
-    });
-    let (failed, sent, other) = tokio::join!(
-        failing,
-        messenger.send(&caller, id, draft("a message")),
-        store.saw(caller.user, Timestamp(7))
-    );
-    assert!(matches!(failed, Err(StoreError::Broken(_))), "{failed:?}");
-    sent.unwrap();
-    other.unwrap();
-    let account = messenger.account(caller.user).await.unwrap().unwrap();
-    assert_eq!(
-        (account.display_name.as_str(), account.last_seen_at),
-        ("ann", Some(Timestamp(7)))
-    );
-    assert_eq!(words_of(&store, &caller, id).await, ["a message"]);
+    on_both(async |store, _| {
+        let caller = person(&store, "ann").await;
+        let messenger = messenger(&store);
+        let id = own_notes(&messenger, &caller).await;
+        let failing = store.writer.run::<()>(Some(not_announced()), move |group| {
+            Box::pin(async move {
+                group.dirty = true;
+                execute(&group.tx, "UPDATE account SET display_name = 'spoiled'", vec![]).await?;
+                let faulty =
+                    "INSERT INTO app_key (key, app_id, place, secret) VALUES ('a', 'no app', 0, 'b')";
+                execute(&group.tx, faulty, vec![]).await
+            })
+        });
+        let (failed, sent, other) = tokio::join!(
+            failing,
+            messenger.send(&caller, id, draft("a message")),
+            store.saw(caller.user, Timestamp(7))
+        );
+        assert!(matches!(failed, Err(StoreError::Broken(_))), "{failed:?}");
+        sent.unwrap();
+        other.unwrap();
+        let account = messenger.account(caller.user).await.unwrap().unwrap();
+        assert_eq!(
+            (account.display_name.as_str(), account.last_seen_at),
+            ("ann", Some(Timestamp(7)))
+        );
+        assert_eq!(words_of(&store, &caller, id).await, ["a message"]);
+    })
+    .await;
 }
 
 fn not_announced() -> Announce<()> {
@@ -261,65 +279,109 @@ fn not_announced() -> Announce<()> {
 /// One whose own statement cannot be carried out fails alone, though all messages are stored together.
 #[tokio::test]
 async fn a_message_that_cannot_be_stored_fails_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqlStore::open(&folder.path().join("test.db")).await.unwrap());
-    let caller = person(&store, "ann").await;
-    let messenger = messenger(&store);
-    let id = messenger
-        .open_direct(&caller, caller.user)
-        .await
-        .unwrap()
-        .item
-        .conversation
-        .id;
-    let trap = "CREATE TRIGGER trap BEFORE INSERT ON message WHEN new.body = 'bad' \
-         BEGIN SELECT raise(ABORT, 'trapped'); END";
-    let trapped: Result<(), _> = store
-        .writer
-        .run(None, move |group| {
-            Box::pin(async move {
-                group.dirty = true;
-                execute(&group.tx, trap, vec![]).await
+    on_both(async |store, _| {
+        let caller = person(&store, "ann").await;
+        let messenger = messenger(&store);
+        let id = own_notes(&messenger, &caller).await;
+        let trap = match store.readers.get_database_backend() {
+            DbBackend::Postgres => "ALTER TABLE message ADD CONSTRAINT trap CHECK (body <> 'bad')",
+            _ => {
+                "CREATE TRIGGER trap BEFORE INSERT ON message WHEN new.body = 'bad' \
+                 BEGIN SELECT raise(ABORT, 'trapped'); END"
+            }
+        };
+        let trapped: Result<(), _> = store
+            .writer
+            .run(None, move |group| {
+                Box::pin(async move {
+                    group.dirty = true;
+                    execute(&group.tx, trap, vec![]).await
+                })
             })
-        })
-        .await;
-    trapped.unwrap();
-    let (good, bad, better) = tokio::join!(
-        messenger.send(&caller, id, draft("good")),
-        messenger.send(&caller, id, draft("bad")),
-        messenger.send(&caller, id, draft("better"))
-    );
-    assert!(
-        matches!(bad, Err(SendError::Store(StoreError::Broken(_)))),
-        "{bad:?}"
-    );
-    assert!(good.is_ok() && better.is_ok());
-    assert_eq!(words_of(&store, &caller, id).await, ["good", "better"]);
+            .await;
+        trapped.unwrap();
+        let (good, bad, better) = tokio::join!(
+            messenger.send(&caller, id, draft("good")),
+            messenger.send(&caller, id, draft("bad")),
+            messenger.send(&caller, id, draft("better"))
+        );
+        assert!(
+            matches!(bad, Err(SendError::Store(StoreError::Broken(_)))),
+            "{bad:?}"
+        );
+        assert!(good.is_ok() && better.is_ok());
+        assert_eq!(words_of(&store, &caller, id).await, ["good", "better"]);
+    })
+    .await;
 }
 
-/// Another process, say the command line, writes between two groups: what was remembered is read anew.
+/// Another process, say the command line or another server, writes between two groups: what was remembered is
+/// read anew.
 #[tokio::test]
 async fn writes_of_another_process_are_noticed() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("test.db");
-    let one = Arc::new(SqlStore::open(&path).await.unwrap());
-    let two = Arc::new(SqlStore::open(&path).await.unwrap());
+    on_both(async |one, two| {
+        let caller = person(&one, "ann").await;
+        let id = own_notes(&messenger(&one), &caller).await;
+        for n in 0..6 {
+            let store = if n % 2 == 0 { &one } else { &two };
+            messenger(store)
+                .send(&caller, id, draft(n.to_string()))
+                .await
+                .unwrap();
+        }
+        assert_eq!(words_of(&one, &caller, id).await, ["0", "1", "2", "3", "4", "5"]);
+        let known = one.accounts_by_id(&[UserId(1), caller.user]).await.unwrap();
+        assert_eq!(known.len(), 1);
+    })
+    .await;
+}
+
+/// Two servers write to one conversation at once: numbers stay dense and nothing is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_share_a_database_take_turns() {
+    let url = PostgresServer::shared().database().await;
+    let opened = async || Arc::new(SqlStore::open_postgres(&url).await.unwrap());
+    let (one, two) = (opened().await, opened().await);
     let caller = person(&one, "ann").await;
-    let id = messenger(&one)
-        .open_direct(&caller, caller.user)
-        .await
-        .unwrap()
-        .item
-        .conversation
-        .id;
-    for n in 0..6 {
-        let store = if n % 2 == 0 { &one } else { &two };
-        messenger(store)
-            .send(&caller, id, draft(n.to_string()))
-            .await
-            .unwrap();
+    let id = own_notes(&messenger(&one), &caller).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..200 {
+        let store = Arc::clone(if n % 2 == 0 { &one } else { &two });
+        tasks.spawn(async move {
+            let sent = messenger(&store).send(&caller, id, draft(n.to_string())).await;
+            sent.unwrap();
+        });
     }
-    assert_eq!(words_of(&one, &caller, id).await, ["0", "1", "2", "3", "4", "5"]);
-    let known = one.accounts_by_id(&[UserId(1), caller.user]).await.unwrap();
-    assert_eq!(known.len(), 1);
+    tasks.join_all().await;
+    let mut words = words_of(&two, &caller, id).await;
+    words.sort_unstable_by_key(|word| word.parse::<u32>().unwrap());
+    let expected: Vec<String> = (0..200).map(|n| n.to_string()).collect();
+    assert_eq!(words, expected);
+}
+
+/// The database goes away and comes back: meanwhile everything is refused for the moment, then all goes on.
+#[tokio::test]
+async fn a_database_that_was_away_is_used_again() {
+    let server = PostgresServer::start(false);
+    let store = Arc::new(SqlStore::open_postgres(&server.database().await).await.unwrap());
+    let caller = person(&store, "ann").await;
+    let messenger = messenger(&store);
+    let id = own_notes(&messenger, &caller).await;
+    for end in ["stop", "kill"] {
+        messenger.send(&caller, id, draft("before")).await.unwrap();
+        server.order(end);
+        let refused = messenger.send(&caller, id, draft("meanwhile")).await;
+        assert!(
+            matches!(refused, Err(SendError::Store(StoreError::Unavailable(_)))),
+            "{refused:?}"
+        );
+        let unread = store.accounts_by_id(&[caller.user]).await;
+        assert!(matches!(unread, Err(StoreError::Unavailable(_))), "{unread:?}");
+        server.order("start");
+        messenger.send(&caller, id, draft("after")).await.unwrap();
+    }
+    assert_eq!(
+        words_of(&store, &caller, id).await,
+        ["before", "after", "before", "after"]
+    );
 }

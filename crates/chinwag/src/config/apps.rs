@@ -27,9 +27,9 @@ pub(super) struct FileApps {
     pub(super) webhooks: Vec<Webhook>,
 }
 
-/// Whether the key is read here and not by the table of settings.
+/// Whether the key is one of tables, which the table of settings knows nothing of.
 pub(super) fn is_read_here(key: &str) -> bool {
-    ["apps", "app.webhooks"].contains(&key)
+    ["apps", "app.webhooks", "broadcast.rule"].contains(&key)
 }
 
 /// Reads them. A file that is no TOML is told of elsewhere.

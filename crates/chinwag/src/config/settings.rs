@@ -34,6 +34,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Folder for the database and the generated secrets.",
     },
     Setting {
+        key: "database_url",
+        reverb: "",
+        default: "",
+        help: "PostgreSQL 13 or newer, as \"postgres://user:password@host:5432/database\"; empty: SQLite in the data folder.",
+    },
+    Setting {
         key: "path",
         reverb: "REVERB_SERVER_PATH",
         default: "",
@@ -100,6 +106,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Most WebSocket connections of this node.",
     },
     Setting {
+        key: "http_connections_max",
+        reverb: "",
+        default: "10000",
+        help: "Most HTTP connections at a time, counting those that have not said yet what they want.",
+    },
+    Setting {
         key: "queue_bytes_max",
         reverb: "",
         default: "1048576",
@@ -127,7 +139,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "webhook_private_addresses",
         reverb: "",
         default: "false",
-        help: "Whether webhooks may go to addresses of private networks and of this machine.",
+        help: "Whether webhooks, and rules of channels that ask your application, may go to addresses of private networks and of this machine.",
     },
     Setting {
         key: "app.id",
@@ -181,7 +193,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "app.client_events",
         reverb: "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM",
         default: "members",
-        help: "From whom client events are taken: \"members\" of a private or presence channel, members of \"public\" channels too, or \"none\".",
+        help: "From whom client events are taken: \"members\" of a private or presence channel, members of \"public\" channels too, on those from \"all\", or \"none\".",
     },
     Setting {
         key: "app.client_events_per_s",
@@ -321,6 +333,54 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: "false",
         help: "Whether a connection that sends more is closed, and not only refused.",
     },
+    Setting {
+        key: "limits.title_chars",
+        reverb: "",
+        default: "128",
+        help: "Longest title of a group, in characters.",
+    },
+    Setting {
+        key: "limits.description_chars",
+        reverb: "",
+        default: "512",
+        help: "Longest description of a group, in characters.",
+    },
+    Setting {
+        key: "limits.group_members",
+        reverb: "",
+        default: "1024",
+        help: "Most members of a group.",
+    },
+    Setting {
+        key: "limits.group_admins",
+        reverb: "",
+        default: "50",
+        help: "Most administrators of a group beside its owner.",
+    },
+    Setting {
+        key: "limits.groups_per_day",
+        reverb: "",
+        default: "20",
+        help: "Most groups one user may create within 24 hours.",
+    },
+    Setting {
+        key: "limits.conversations",
+        reverb: "",
+        default: "5000",
+        help: "Most conversations one user may create or join.",
+    },
+    Setting {
+        key: "limits.invites",
+        reverb: "",
+        default: "100",
+        help: "Most invites of one group that still let people in.",
+    },
+    Setting {
+        key: "limits.invite_life_s",
+        reverb: "",
+        default: "604800",
+        help: "Seconds an invite lasts when its creator does not say.",
+    },
 ];
 
 /// How another server's value becomes ours.
@@ -391,6 +451,12 @@ pub(super) const ALIASES: &[(&str, &str, Reading)] = &[
         "SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES",
         Reading::MembersOrNobody,
     ),
+    (
+        "app.client_events",
+        "LARAVEL_WEBSOCKETS_ENABLE_CLIENT_MESSAGES",
+        Reading::MembersOrNobody,
+    ),
+    ("webhook_batch", "SOKETI_WEBHOOKS_BATCHING", Reading::Plain),
     (
         "app.client_events_per_s",
         "SOKETI_DEFAULT_APP_MAX_CLIENT_EVENTS_PER_SEC",
@@ -494,7 +560,6 @@ pub(super) const NOT_SUPPORTED: &[(&str, &[&str], &str)] = &[
         &["local"],
         "this server runs alone: it does not share channels with others",
     ),
-    ("SOKETI_DEFAULT_APP_WEBHOOKS", &["[]"], "webhooks are not sent"),
     (
         "SOKETI_APP_MANAGER_DRIVER",
         &["array"],

@@ -60,6 +60,23 @@ fn a_reverb_environment_means_what_it_means_to_reverb() {
 }
 
 #[test]
+fn reverbs_members_may_whisper_on_public_channels_and_its_all_need_not_be_members() {
+    let of = |name: &str, value: &str, file| {
+        let app = [("REVERB_APP_KEY", "k"), ("REVERB_APP_SECRET", "s")];
+        let config = read_from(&[&app[..], &[(name, value)]].concat(), file).unwrap();
+        config.app.client_events
+    };
+    let theirs = "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM";
+    assert_eq!(of(theirs, "members", None), ClientEvents::MembersAndPublic);
+    assert_eq!(of(theirs, "all", None), ClientEvents::Anybody);
+    assert_eq!(of(theirs, "none", None), ClientEvents::Refused);
+    let ours = "CHINWAG_APP_CLIENT_EVENTS";
+    assert_eq!(of(ours, "members", None), ClientEvents::Members);
+    let file = Some("[app]\nclient_events = \"members\"\n");
+    assert_eq!(of(theirs, "members", file), ClientEvents::Members);
+}
+
+#[test]
 fn reverbs_limits_are_kept() {
     let config = read_from(
         &[
@@ -145,6 +162,53 @@ fn a_soketi_environment_means_what_it_means_to_soketi() {
 }
 
 #[test]
+fn the_webhooks_of_a_soketi_environment_are_told() {
+    let of = |list: &str, more: &[(&str, &str)], file| {
+        let own = [
+            ("SOKETI_DEFAULT_APP_KEY", "k"),
+            ("SOKETI_DEFAULT_APP_SECRET", "s"),
+            ("SOKETI_DEFAULT_APP_WEBHOOKS", list),
+        ];
+        read_from(&[&own, more].concat(), file)
+    };
+    let list = r#"[
+        {"url":"https://a.org/hook","event_types":["channel_occupied"],"headers":{"X-A":"hush"},
+         "filter":{"channel_name_starts_with":"private-","channel_name_ends_with":null}},
+        {"lambda_function":"hook","lambda":{"region":"x"}}
+    ]"#;
+    let config = of(list, &[("SOKETI_WEBHOOKS_BATCHING", "1")], None).unwrap();
+    let [webhook] = &config.app.webhooks[..] else {
+        panic!("one has an address");
+    };
+    assert_eq!(webhook.url, "https://a.org/hook");
+    assert_eq!((webhook.kinds.len(), webhook.headers.len()), (1, 1));
+    assert_eq!(
+        (
+            webhook.channel_starts_with.as_str(),
+            webhook.channel_ends_with.as_str()
+        ),
+        ("private-", "")
+    );
+    assert!(config.webhook_batch);
+    assert_eq!(config.notices.len(), 1, "{:?}", config.notices);
+    assert!(of("[]", &[], None).unwrap().app.webhooks.is_empty());
+    for bad in [
+        "hush",
+        "{}",
+        "[7]",
+        r#"[{"url":"hush"}]"#,
+        r#"[{"url":"https://a.org","event_types":["hush"]}]"#,
+    ] {
+        let Faults(faults) = of(bad, &[], None).unwrap_err();
+        assert!(faults[0].contains("SOKETI_DEFAULT_APP_WEBHOOKS"), "{faults:?}");
+        assert!(!faults[0].contains("hush"), "{faults:?}");
+    }
+    let file = "[[app.webhooks]]\nurl = \"https://b.org\"\n";
+    let ours = of(list, &[], Some(file)).unwrap();
+    assert_eq!(ours.app.webhooks[0].url, "https://b.org");
+}
+
+#[test]
 fn a_laravel_websockets_environment_is_understood() {
     let config = read_from(
         &[
@@ -152,10 +216,12 @@ fn a_laravel_websockets_environment_is_understood() {
             ("PUSHER_APP_KEY", "k"),
             ("PUSHER_APP_SECRET", "s"),
             ("LARAVEL_WEBSOCKETS_PORT", "6003"),
+            ("LARAVEL_WEBSOCKETS_ENABLE_CLIENT_MESSAGES", "false"),
         ],
         None,
     )
     .unwrap();
+    assert_eq!(config.app.client_events, ClientEvents::Refused);
     assert_eq!(config.listen.to_string(), "0.0.0.0:6003");
     assert_eq!(config.app_keys, Some(("k".to_owned(), "s".to_owned())));
     let both = read_from(
@@ -200,7 +266,9 @@ fn the_example_file_is_kept_and_says_the_defaults() {
         example(),
         "write the output of `chinwag check --example` to docs/chinwag.example.toml"
     );
-    let uncommented: String = example()
+    // Rules have no defaults.
+    let settings = example().replace(super::broadcast::EXAMPLE, "");
+    let uncommented: String = settings
         .lines()
         .map(|line| {
             line.strip_prefix("# ")
@@ -235,4 +303,18 @@ fn a_certificate_needs_its_key_and_origins_are_whole() {
     assert_eq!(config.stateful_domains[1], "localhost:3000");
     let soketis = read_from(&[("SOKETI_SSL_CERT", "c"), ("SOKETI_SSL_KEY", "k")], None).unwrap();
     assert_eq!(soketis.tls, Some(("c".into(), "k".into())));
+}
+
+#[test]
+fn the_address_of_the_database_is_checked_and_never_shown() {
+    let url = |url: &str| read_from(&[("CHINWAG_DATABASE_URL", url)], None);
+    let config = url("postgres://me:hunter2@db/chat").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(config.database_url.is_some());
+    assert!(url("").unwrap().database_url.is_none());
+    let faults = url("mysql://me:hunter2@db/chat").unwrap_err().to_string();
+    assert!(
+        faults.contains("CHINWAG_DATABASE_URL") && !faults.contains("hunter2"),
+        "{faults}"
+    );
 }

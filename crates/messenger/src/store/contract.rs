@@ -1,15 +1,18 @@
 //! What every store keeps, as tests. A store runs them all with [`crate::store_contract`].
 
 pub mod catching_up;
+pub mod changes;
 pub mod conversations;
+pub mod groups;
 pub mod people;
+pub mod profiles;
 pub mod receipts;
 pub mod sending;
 
 use super::{AccountRecord, Admission, Store};
 use crate::{
-    AccountKind, Audience, Caller, ClientId, ConversationId, Draft, Event, Feed, ListItem, LoginId,
-    Messenger, Options, Sent, Timestamp, UserId, Username, text,
+    AccountKind, Audience, Caller, ClientId, ConversationId, Draft, Event, Feed, GroupWish, ListItem,
+    LoginId, Messenger, Options, PolicyChange, Sent, Timestamp, UserId, Username, text,
 };
 use parking_lot::Mutex;
 use std::any::Any;
@@ -26,14 +29,26 @@ macro_rules! store_contract {
             the_first_account_owns_the_server, a_name_is_given_out_once, people_are_found_by_their_names,
             a_login_lasts_until_it_is_ended, a_new_password_ends_all_logins, guessing_passwords_is_stopped,
             closed_registration_lets_in_the_first);
+        $crate::store_contract!($fresh, profiles:
+            ones_own_account_changes_in_numbered_steps, contacts_and_blocks_are_one_sided);
         $crate::store_contract!($fresh, conversations:
             two_people_have_one_direct_conversation, ones_own_notes_have_one_member,
             a_group_begins_with_notes_to_its_members, groups_refuse_what_does_not_fit,
             the_list_pages_through_everything_newest_first, strangers_see_nothing);
+        $crate::store_contract!($fresh, groups:
+            settings_change_with_a_note_each, policies_are_for_those_who_may, people_are_added_and_removed,
+            who_left_sees_what_there_was_then, newcomers_see_what_the_policy_says,
+            an_owner_is_followed_by_the_oldest, roles_are_given_by_the_owner, direct_conversations_keep_both,
+            a_deleted_group_is_gone_for_all, invites_let_people_in, invites_end, bans_keep_people_out,
+            private_parts_are_private, a_cleared_conversation_begins_anew, pinned_conversations_come_first,
+            members_are_found_and_paged, limits_of_groups_hold, changing_at_once_keeps_the_invariants);
         $crate::store_contract!($fresh, sending:
             sending_again_yields_the_same_message, a_key_stands_for_one_message,
             numbers_are_dense_and_told_in_order, replies_quote_what_they_answer,
             history_comes_in_pages, telling_does_not_need_the_sender);
+        $crate::store_contract!($fresh, changes:
+            an_edit_replaces_the_words_everywhere, old_words_are_kept_where_the_conversation_says_so, a_deleted_message_leaves_a_tombstone, reactions_add_up,
+            concurrent_changes_keep_the_revs_dense);
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
             sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
@@ -132,7 +147,7 @@ impl World {
     pub(super) async fn group(&self, owner: &Caller, others: &[Caller]) -> ConversationId {
         let others: Vec<UserId> = others.iter().map(|caller| caller.user).collect();
         self.messenger
-            .create_group(owner, "Group", &others)
+            .create_group(owner, wish("Group", &others))
             .await
             .expect("created")
             .conversation
@@ -159,6 +174,14 @@ impl World {
     }
 }
 
+pub(super) fn wish(title: &str, members: &[UserId]) -> GroupWish {
+    GroupWish {
+        title: title.to_owned(),
+        members: members.to_vec(),
+        policies: PolicyChange::default(),
+    }
+}
+
 pub(super) fn draft(words: &str) -> Draft {
     Draft {
         client_id: ClientId(uuid::Uuid::new_v4()),
@@ -172,7 +195,22 @@ pub(super) fn draft(words: &str) -> Draft {
 pub(super) fn rev_of(event: &Event) -> Option<(ConversationId, u64)> {
     match event {
         Event::MessageCreated { message } => Some((message.conversation, message.rev)),
+        Event::MessageUpdated { message, .. } | Event::ReactionChanged { message, .. } => {
+            Some((message.conversation, message.rev))
+        }
         Event::MembersChanged {
+            conversation, rev, ..
+        }
+        | Event::MessagesDeleted {
+            conversation, rev, ..
+        }
+        | Event::Noop {
+            conversation, rev, ..
+        }
+        | Event::ConversationUpdated {
+            conversation, rev, ..
+        }
+        | Event::ConversationDeleted {
             conversation, rev, ..
         } => Some((*conversation, *rev)),
         _ => None,

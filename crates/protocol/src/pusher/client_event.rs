@@ -1,8 +1,8 @@
 //! Client events: what one client says to the others on a channel.
 
-use chinwag_engine::{Call, ClientEvents, ConnectionId, Content, Publication, Publisher};
+use chinwag_engine::{Call, ChannelName, ClientEvents, ConnectionId, Content, Publication, Publisher};
 
-use super::channel::Kind;
+use super::channel::{Kind, check_name_for};
 use super::connection::Open;
 use super::error::Refusal;
 use super::message;
@@ -25,10 +25,16 @@ impl Open {
         if name.chars().count() > options.event_name_chars_max {
             return Err(Refusal::event_name_too_long(options.event_name_chars_max));
         }
-        let Some((channel, subscription)) = self.subscriptions.get_key_value(channel) else {
-            return Err(Refusal::not_subscribed());
+        let needs_auth = Kind::of(channel).needs_auth;
+        let (channel, user) = match self.subscriptions.get_key_value(channel) {
+            Some((channel, subscription)) => (channel.clone(), subscription.user().cloned()),
+            // What needs a signature to be heard needs it to be spoken on.
+            None if options.client_events == ClientEvents::Anybody && !needs_auth => {
+                (self.public_channel(channel)?, None)
+            }
+            None => return Err(Refusal::not_subscribed()),
         };
-        if !Kind::of(channel.as_str()).needs_auth && options.client_events != ClientEvents::MembersAndPublic {
+        if !needs_auth && options.client_events == ClientEvents::Members {
             return Err(Refusal::client_event_on_public());
         }
         let Some(data) = message::client_data(data) else {
@@ -42,17 +48,20 @@ impl Open {
         }
         effects.push(Effect::Call(Call::Publish(Publication {
             app: self.app.number,
-            channel: channel.clone(),
+            channel,
             content: Content::Message {
                 event: Some(name.into()),
                 data,
             },
-            publisher: Some(Publisher {
-                connection: id,
-                user: subscription.user().cloned(),
-            }),
+            publisher: Some(Publisher { connection: id, user }),
             except: Some(id),
         })));
         Ok(())
+    }
+
+    /// A channel that anybody could subscribe to.
+    fn public_channel(&self, name: &str) -> Result<ChannelName, Refusal> {
+        check_name_for(&self.app, name).map_err(|_| Refusal::not_subscribed())?;
+        Ok(ChannelName::parse(name).expect("names of this protocol are names of the engine"))
     }
 }

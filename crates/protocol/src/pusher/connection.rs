@@ -118,6 +118,7 @@ impl Connection for Pusher {
                 effects.push(Effect::Send(message::error(&refusal)));
                 Some(error::APP_DISABLED)
             }
+            Input::Renew => Some(error::RENEWED),
             Input::Stop => Some(error::STOPPING),
         };
         if let Some(close) = ended {

@@ -213,6 +213,10 @@ pub(super) const STOPPING: Close = Close {
     code: 4100,
     reason: "Server is restarting",
 };
+pub(super) const RENEWED: Close = Close {
+    code: 4200,
+    reason: "Connect again: your channels have changed",
+};
 pub(super) const NO_PONG: Close = Close {
     code: 4201,
     reason: "Pong reply not received",

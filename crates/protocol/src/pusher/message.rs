@@ -125,12 +125,14 @@ fn json(buffer: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     serde_json::to_writer(buffer, value).expect("writing to memory cannot fail");
 }
 
-/// A frame with string data, and a channel unless it is empty.
-fn event(name: &str, channel: &str, data: &str, user: Option<&str>) -> Frame {
-    Frame::text_with(name.len() + channel.len() + data.len() * 5 / 4 + 64, |buffer| {
+/// A frame with string data, and a channel if it is about one.
+fn event<'a>(name: &str, channel: impl Into<Option<&'a str>>, data: &str, user: Option<&str>) -> Frame {
+    let channel = channel.into();
+    let length = name.len() + channel.map_or(0, str::len) + data.len() * 5 / 4;
+    Frame::text_with(length + 64, |buffer| {
         buffer.extend_from_slice(b"{\"event\":");
         json(buffer, name);
-        if !channel.is_empty() {
+        if let Some(channel) = channel {
             buffer.extend_from_slice(b",\"channel\":");
             json(buffer, channel);
         }
@@ -151,17 +153,17 @@ fn text(value: &impl Serialize) -> String {
 /// `pusher:connection_established`.
 pub(super) fn established(socket_id: &str, activity_timeout_s: u64) -> Frame {
     let data = format!(r#"{{"socket_id":"{socket_id}","activity_timeout":{activity_timeout_s}}}"#);
-    event("pusher:connection_established", "", &data, None)
+    event("pusher:connection_established", None, &data, None)
 }
 
 /// `pusher:pong`.
 pub(super) fn pong() -> Frame {
-    event("pusher:pong", "", "{}", None)
+    event("pusher:pong", None, "{}", None)
 }
 
 /// `pusher:ping`.
 pub(super) fn ping() -> Frame {
-    event("pusher:ping", "", "{}", None)
+    event("pusher:ping", None, "{}", None)
 }
 
 /// `pusher:error`.
@@ -203,7 +205,7 @@ pub(super) fn watchlist_events(online: &[&str], offline: &[&str]) -> Option<Fram
         .map(|(name, user_ids)| Event { name, user_ids })
         .collect();
     let data = (!events.is_empty()).then(|| text(&Data { events }))?;
-    Some(event("pusher_internal:watchlist_events", "", &data, None))
+    Some(event("pusher_internal:watchlist_events", None, &data, None))
 }
 
 /// `pusher:subscription_error`.

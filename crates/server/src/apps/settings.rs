@@ -168,9 +168,15 @@ impl AppSettings {
         let client_events = match self.client_events.as_deref() {
             None => default.client_events,
             Some("members") => ClientEvents::Members,
-            Some("public" | "all") => ClientEvents::MembersAndPublic,
+            Some("public") => ClientEvents::MembersAndPublic,
+            Some("all") => ClientEvents::Anybody,
             Some("none") => ClientEvents::Refused,
-            Some(_) => return Err(fault("client_events", "one of members, public, none is wanted")),
+            Some(_) => {
+                return Err(fault(
+                    "client_events",
+                    "one of members, public, all, none is wanted",
+                ));
+            }
         };
         Ok(AppOptions {
             enabled: self.enabled.unwrap_or(default.enabled),

@@ -6,20 +6,23 @@ use axum::extract::State;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chinwag_engine::{ConnectionId, Secret};
-use chinwag_messenger::{Account, Caller};
-use chinwag_protocol::pusher::auth;
+use chinwag_engine::{App, ConnectionId, Secret};
+use chinwag_messenger::{Account, Caller, ConversationId, ServerRole, UserId};
+use chinwag_protocol::pusher::{auth, check_name};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use tracing::warn;
 
+use super::channel_rules::{Question, Ruling, Said};
 use super::error::Refusal;
 use super::guard::{Guard, Head};
 use super::input::{Input, Rules};
 use super::rules::{self, Guarded, Whose};
 use super::tokens::json;
 use crate::messenger::MessengerApi;
-use crate::messenger::realtime;
+use crate::messenger::{extract, realtime};
 
 /// Longest text of a field.
 const CHARS_MAX: usize = 255;
@@ -60,19 +63,109 @@ async fn admit(
     let (Some(socket), Some(channel)) = (socket, input.text("channel_name")) else {
         return Err(Refusal::forbidden_channel());
     };
-    let (guarded, whose) = rules::whose(channel).ok_or_else(Refusal::forbidden_channel)?;
-    let shared = admitted(api, &caller, guarded, whose).await?;
-    let channel_data = if guarded.presence {
-        Some(member_data(&account(api, &caller).await?, shared))
-    } else {
-        None
+    let (guarded, name) = rules::guarded(channel).ok_or_else(Refusal::forbidden_channel)?;
+    let question = Question {
+        socket,
+        channel,
+        name,
     };
-    let mut grant = realtime::sign(api, &caller, socket, channel, channel_data);
+    let admission = match rules::whose(channel) {
+        Some((_, whose)) => {
+            let shared = admitted(api, &caller, guarded, whose).await?;
+            Admission::plainly(api, shared)
+        }
+        // The server's own names are not for rules; nor is what is no name, whose signature could pass for another's.
+        None if rules::is_own(name) || check_name(channel).is_err() => {
+            return Err(Refusal::forbidden_channel());
+        }
+        None => ruled(api, &caller, guarded, question).await?,
+    };
+    let channel_data = match (guarded.presence, &admission.info) {
+        (false, _) => None,
+        (true, Some(info)) => Some(ruled_data(caller.user, info)),
+        (true, None) => Some(member_data(&account(api, &caller).await?, admission.shared)),
+    };
+    let app = &admission.app;
+    if channel_data.as_ref().map_or(0, String::len) > app.options.presence_member_bytes_max {
+        warn!(app.id = %app.id, "A member of a presence channel would show with too much");
+        return Err(Refusal::forbidden_channel());
+    }
+    let mut grant = realtime::sign(api, app, &caller, socket, channel, channel_data);
     if guarded.encrypted {
-        let master = master_key(&api.app.keys[0].secret);
+        let master = master_key(&app.keys[0].secret);
         grant.shared_secret = Some(shared_secret(&master, channel));
     }
     json(&grant)
+}
+
+/// On what terms somebody is let in.
+struct Admission {
+    /// The app whose channel it is.
+    app: Arc<App>,
+    /// Whether the messenger's own clients join it too.
+    shared: bool,
+    /// How the member shows, if an application has said so.
+    info: Option<Box<RawValue>>,
+}
+
+impl Admission {
+    fn plainly(api: &MessengerApi, shared: bool) -> Self {
+        Self {
+            app: api.app.clone(),
+            shared,
+            info: None,
+        }
+    }
+}
+
+/// What the rules of the settings say: the first that has something to say, and no when none has.
+async fn ruled(
+    api: &MessengerApi,
+    caller: &Caller,
+    guarded: Guarded,
+    question: Question<'_>,
+) -> Result<Admission, Refusal> {
+    let rules = &api.options.channel_rules;
+    for (app, ruling) in rules.of(question.name) {
+        let app = match app {
+            None => Some(api.app.clone()),
+            Some(id) => api.engine.apps.by_id(id).filter(|app| app.options.enabled),
+        };
+        let mut admission = Admission {
+            app: app.ok_or_else(Refusal::forbidden_channel)?,
+            shared: false,
+            info: None,
+        };
+        let id = |text| extract::id(text).ok_or_else(Refusal::forbidden_channel);
+        match ruling {
+            Ruling::User(text) => {
+                let whose = Whose::User(UserId(id(text)?));
+                admitted(api, caller, guarded, whose).await?;
+            }
+            Ruling::Members(text) => {
+                let of = ConversationId(id(text)?);
+                admitted(api, caller, guarded, Whose::Members { of, shared: false }).await?;
+            }
+            Ruling::Role(least) => {
+                let role = account(api, caller).await?.server_role;
+                if role != ServerRole::Owner && role != least {
+                    return Err(Refusal::forbidden_channel());
+                }
+            }
+            Ruling::Anyone => {}
+            Ruling::Webhook(url, parameters) => {
+                let account = account(api, caller).await?;
+                match rules.ask(url, &parameters, &account, question).await {
+                    Said::Yes(info) => admission.info = Some(info),
+                    Said::No => return Err(Refusal::forbidden_channel()),
+                    Said::Nothing => continue,
+                    Said::Unknown => return Err(Refusal::unavailable()),
+                }
+            }
+        }
+        return Ok(admission);
+    }
+    Err(Refusal::forbidden_channel())
 }
 
 /// Refuses those whose channel it is not. Returns whether the messenger's own clients join it too.
@@ -184,6 +277,19 @@ fn member_data(account: &Account, shared: bool) -> String {
     })
 }
 
+/// The same in an application's words, which stay as they are.
+fn ruled_data(user: UserId, info: &RawValue) -> String {
+    #[derive(Serialize)]
+    struct Member<'a> {
+        user_id: String,
+        user_info: &'a RawValue,
+    }
+    write(&Member {
+        user_id: user.to_string(),
+        user_info: info,
+    })
+}
+
 fn user_data(account: &Account) -> String {
     #[derive(Serialize)]
     struct User<'a> {
@@ -286,6 +392,10 @@ mod tests {
             (
                 "private-encrypted-chat.1",
                 "DDQucSeuZ7QiAooZiayaEpaOMhyztxBz6LUlgBwnBrg=",
+            ),
+            (
+                "private-encrypted-cache-orders",
+                "kGoUpb72j76y/wvXMQPNQuvN6L0houCXkta2saeU9IQ=",
             ),
         ] {
             assert_eq!(shared_secret(&master, channel), expected);

@@ -111,7 +111,7 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Server Error")
     }
 
-    fn unavailable() -> Self {
+    pub(super) fn unavailable() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
     }
 

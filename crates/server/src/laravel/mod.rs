@@ -4,6 +4,7 @@
 //! It is another face of the messenger: the use cases, accounts and logins are those of [`crate::messenger`].
 
 mod broadcasting;
+mod channel_rules;
 mod error;
 mod guard;
 mod input;
@@ -24,7 +25,7 @@ use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use chinwag_engine::ChannelName;
-use chinwag_messenger::UserId;
+use chinwag_messenger::{ConversationId, UserId};
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -33,6 +34,7 @@ use tracing::warn;
 use crate::error::{Problem, identify};
 use crate::messenger::MessengerApi;
 use crate::messenger::extract::BODY_BYTES_MAX;
+pub use channel_rules::{ChannelRule, ChannelRuleError, ChannelRules};
 use error::Refusal;
 
 /// How long a browser may keep the answer to a preflight.
@@ -136,6 +138,11 @@ pub(crate) fn cors(origins: &[String]) -> Option<CorsLayer> {
         .allow_methods(methods)
         .max_age(PREFLIGHT_AGE);
     Some(layer)
+}
+
+/// Every name that a channel of the conversation can have, the messenger's own included.
+pub(crate) fn conversation_channels(id: ConversationId) -> Vec<ChannelName> {
+    rules::conversation_channels(id)
 }
 
 /// The channels of the user's own besides the messenger's, as Laravel applications call them.

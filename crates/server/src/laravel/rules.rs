@@ -74,11 +74,35 @@ pub(super) enum Whose {
     },
 }
 
+/// Every name that a channel of the conversation can have.
+pub(super) fn conversation_channels(id: ConversationId) -> Vec<ChannelName> {
+    let id = id.to_string();
+    let names = PREFIXES.iter().flat_map(|(prefix, _)| {
+        let id = id.as_str();
+        CONVERSATION_PATTERNS
+            .iter()
+            .map(move |pattern| format!("{prefix}{}", pattern.replace("{id}", id)))
+    });
+    names.filter_map(|name| ChannelName::parse(&name).ok()).collect()
+}
+
+/// What the prefix asks for, and the name behind it; `None` for public channels.
+pub(super) fn guarded(channel: &str) -> Option<(Guarded, &str)> {
+    PREFIXES
+        .iter()
+        .find_map(|(prefix, guarded)| Some((*guarded, channel.strip_prefix(prefix)?)))
+}
+
+/// Whether the name is one that the server keeps for what it says itself.
+pub(super) fn is_own(name: &str) -> bool {
+    [OWN_USER_PATTERN, OWN_CONVERSATION_PATTERN, "admin-log"]
+        .iter()
+        .any(|pattern| matches(pattern, name).is_some())
+}
+
 /// What the name is a channel of; `None` when no rule is for it. Public channels have none: nobody is asked.
 pub(super) fn whose(channel: &str) -> Option<(Guarded, Whose)> {
-    let (guarded, name) = PREFIXES
-        .iter()
-        .find_map(|(prefix, guarded)| Some((*guarded, channel.strip_prefix(prefix)?)))?;
+    let (guarded, name) = guarded(channel)?;
     let id_in = |pattern: &str| match matches(pattern, name)?.as_slice() {
         [id] => extract::id(id),
         _ => None,
@@ -210,6 +234,17 @@ mod tests {
             "private-presence-users.7",
         ] {
             assert_eq!(whose(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_channels_of_the_server_itself_are_known() {
+        let log = guarded(crate::traffic::LOG_CHANNEL).map(|(_, name)| name);
+        for name in ["user.7", "user.x", "conversation.7", log.unwrap()] {
+            assert!(is_own(name), "{name}");
+        }
+        for name in ["users.7", "user.7.x", "conversations.7", "orders.7"] {
+            assert!(!is_own(name), "{name}");
         }
     }
 

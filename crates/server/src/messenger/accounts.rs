@@ -1,65 +1,105 @@
-//! `/config`, `/health`, `/auth` and `/me`: the server, and one's own account on it.
+//! `/config`, `/health` and `/auth`: the server, and getting in and out.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chinwag_messenger::{LoggedIn, NewAccount};
+use chinwag_messenger::{LoggedIn, NewAccount, SETTINGS_BYTES_MAX};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::auth::{self, By, Origin, Reads, Writes};
+use super::auth::{self, By, Origin, Writes};
 use super::extract::Body;
 use super::limits::Meter;
 use super::{MessengerApi, answer, ok, view};
 use crate::error::Problem;
 
+/// The server and what it allows.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Config {
+    name: String,
+    version: &'static str,
+    api_version: u8,
+    /// Nobody has an account yet: the next one becomes the owner.
+    setup_required: bool,
+    registration: RegistrationWord,
+    limits: Limits,
+}
+
+/// Whether people may create accounts themselves.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RegistrationMode)]
+enum RegistrationWord {
+    Open,
+    Closed,
+}
+
+/// Limits in force. Lengths count characters unless named otherwise.
+#[derive(Serialize, ToSchema)]
+struct Limits {
+    body_chars: usize,
+    body_bytes: usize,
+    title_chars: usize,
+    description_chars: usize,
+    display_name_chars: usize,
+    bio_chars: usize,
+    settings_bytes: usize,
+    devices: usize,
+    group_members: usize,
+    group_admins: usize,
+    groups_per_day: usize,
+    conversations: usize,
+    invites: usize,
+    invite_life_s: u64,
+    page_size: usize,
+    page_size_max: usize,
+    receipts_members: usize,
+    password_chars_min: usize,
+    /// Attachments of one message.
+    attachments: usize,
+    file_bytes: u64,
+    /// Bytes that one user may have uploaded.
+    upload_quota_bytes: u64,
+    uploads_per_hour: u32,
+    voice_ms: u64,
+    voice_bytes: u64,
+    image_pixels: u64,
+}
+
+#[utoipa::path(
+    get, path = "/config", tag = "server",
+    responses((status = 200, description = "The server and its limits", body = Config)),
+    security(()),
+)]
 pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Config<'a> {
-        name: &'a str,
-        version: &'a str,
-        api_version: u8,
-        setup_required: bool,
-        registration: &'static str,
-        limits: Limits,
-    }
-    #[derive(Serialize)]
-    struct Limits {
-        body_chars: usize,
-        body_bytes: usize,
-        title_chars: usize,
-        display_name_chars: usize,
-        group_members: usize,
-        page_size: usize,
-        page_size_max: usize,
-        receipts_members: usize,
-        password_chars_min: usize,
-        attachments: usize,
-        file_bytes: u64,
-        upload_quota_bytes: u64,
-        uploads_per_hour: u32,
-        voice_ms: u64,
-        voice_bytes: u64,
-        image_pixels: u64,
-    }
     let options = api.messenger.options();
     ok(&Config {
-        name: &api.options.name,
+        name: api.options.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
         api_version: 1,
         setup_required: api.messenger.setup_required().await?,
         registration: if options.registration_open {
-            "open"
+            RegistrationWord::Open
         } else {
-            "closed"
+            RegistrationWord::Closed
         },
         limits: Limits {
             body_chars: options.body_chars_max,
             body_bytes: options.body_bytes_max,
             title_chars: options.title_chars_max,
+            description_chars: options.description_chars_max,
             display_name_chars: options.display_name_chars_max,
+            bio_chars: options.bio_chars_max,
+            settings_bytes: SETTINGS_BYTES_MAX,
+            devices: options.devices_max,
             group_members: options.group_members_max,
+            group_admins: options.group_admins_max,
+            groups_per_day: options.groups_per_day_max,
+            conversations: options.conversations_max,
+            invites: options.invites_max,
+            invite_life_s: options.invite_life_s,
             page_size: options.page_size,
             page_size_max: options.page_size_max,
             receipts_members: options.receipts_members_max,
@@ -75,15 +115,22 @@ pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Respo
     })
 }
 
+/// The process lives.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    status: &'static str,
+}
+
+#[utoipa::path(
+    get, path = "/health", tag = "server",
+    responses((status = 200, description = "The process lives", body = Health)),
+    security(()),
+)]
 pub(super) async fn health() -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Health {
-        status: &'static str,
-    }
     ok(&Health { status: "ok" })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Registration {
     username: String,
     display_name: Option<String>,
@@ -93,6 +140,12 @@ pub(super) struct Registration {
     cookie: bool,
 }
 
+#[utoipa::path(
+    post, path = "/auth/register", tag = "auth",
+    request_body = Registration,
+    responses((status = 201, description = "A new account, logged in", body = view::LoggedIn)),
+    security(()),
+)]
 pub(super) async fn register(
     State(api): State<Arc<MessengerApi>>,
     origin: Origin,
@@ -107,10 +160,10 @@ pub(super) async fn register(
         device_name: given.device_name.unwrap_or_default(),
     };
     let logged_in = api.messenger.register(new).await?;
-    welcome(StatusCode::CREATED, &logged_in, given.cookie, &origin)
+    welcome(&api, StatusCode::CREATED, &logged_in, given.cookie, &origin).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Credentials {
     username: String,
     password: String,
@@ -119,6 +172,12 @@ pub(super) struct Credentials {
     cookie: bool,
 }
 
+#[utoipa::path(
+    post, path = "/auth/login", tag = "auth",
+    request_body = Credentials,
+    responses((status = 200, description = "Logged in", body = view::LoggedIn)),
+    security(()),
+)]
 pub(super) async fn log_in(
     State(api): State<Arc<MessengerApi>>,
     origin: Origin,
@@ -132,21 +191,24 @@ pub(super) async fn log_in(
         .messenger
         .log_in(&given.username, &given.password, &device_name, &address)
         .await?;
-    welcome(StatusCode::OK, &logged_in, given.cookie, &origin)
+    welcome(&api, StatusCode::OK, &logged_in, given.cookie, &origin).await
 }
 
 /// Hands the secret over: in the body, or in a cookie that scripts cannot read.
-fn welcome(
+async fn welcome(
+    api: &MessengerApi,
     status: StatusCode,
     logged_in: &LoggedIn,
     cookie: bool,
     origin: &Origin,
 ) -> Result<Response, Problem> {
+    let me = api.messenger.me(logged_in.account.id).await?;
+    let me = me.ok_or_else(Problem::unauthenticated)?;
     let token = (!cookie).then(|| logged_in.token.reveal());
     let mut response = answer(
         status,
         &view::LoggedIn {
-            user: (&logged_in.account).into(),
+            user: (&me).into(),
             token,
         },
     )?;
@@ -156,6 +218,10 @@ fn welcome(
     Ok(response)
 }
 
+#[utoipa::path(
+    post, path = "/auth/logout", tag = "auth",
+    responses((status = 204, description = "The login has ended")),
+)]
 pub(super) async fn log_out(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -168,16 +234,4 @@ pub(super) async fn log_out(
         auth::end_session(response.headers_mut(), &origin);
     }
     Ok(response)
-}
-
-pub(super) async fn me(
-    State(api): State<Arc<MessengerApi>>,
-    By { caller, .. }: By<Reads>,
-) -> Result<Response, Problem> {
-    let account = api
-        .messenger
-        .account(caller.user)
-        .await?
-        .ok_or_else(Problem::unauthenticated)?;
-    ok(&view::Me::from(&account))
 }

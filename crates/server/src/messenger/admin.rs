@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::from_fn;
 use axum::response::{Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use chinwag_engine::{App, PublishError, Statistics};
 use chinwag_messenger::{Caller, ServerRole, UserId};
 use chinwag_protocol::pusher::api::ApiError;
@@ -20,6 +20,9 @@ use chinwag_protocol::pusher::api::publish::trigger;
 use serde::{Deserialize, Serialize};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::warn;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::auth::{Budget, By, Reads, Writes};
 use super::extract::{self, Body, Query};
@@ -41,12 +44,7 @@ pub struct Console {
 
 /// Every route of the console.
 pub fn router(console: Arc<Console>) -> Router {
-    let admin = Router::new()
-        .route("/stats", get(stats::show))
-        .route("/engine/apps", get(apps))
-        .route("/apps/{id}/events", post(publish))
-        .route("/apps/{id}/channels", get(channels))
-        .method_not_allowed_fallback(method_not_allowed);
+    let admin = Router::from(documented()).method_not_allowed_fallback(method_not_allowed);
     let old_dashboard = Router::new()
         .route("/", get(async || Redirect::to("/admin")))
         .route("/api/{id}/statistics", get(dashboard::statistics))
@@ -59,6 +57,15 @@ pub fn router(console: Arc<Console>) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(identify))
         .with_state(console)
+}
+
+/// The routes with their description, below `/admin`.
+pub(super) fn documented() -> OpenApiRouter<Arc<Console>> {
+    OpenApiRouter::new()
+        .routes(routes!(stats::show))
+        .routes(routes!(apps))
+        .routes(routes!(publish))
+        .routes(routes!(channels))
 }
 
 /// Whether the user may see the console.
@@ -103,21 +110,27 @@ impl Console {
     }
 }
 
+/// An app as the engine runs it.
+#[derive(Serialize, ToSchema)]
+struct EngineApp {
+    id: String,
+    key: String,
+    enabled: bool,
+    internal: bool,
+    connections: u64,
+    channels: usize,
+}
+
+#[utoipa::path(
+    get, path = "/engine/apps", tag = "console",
+    responses((status = 200, description = "The apps of this node", body = view::List<EngineApp>)),
+)]
 async fn apps(State(console): State<Arc<Console>>, _: Admin<Reads>) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct View<'a> {
-        id: &'a str,
-        key: &'a str,
-        enabled: bool,
-        internal: bool,
-        connections: u64,
-        channels: usize,
-    }
     let engine = &console.pusher.engine;
     let apps = engine.apps.all();
-    let items = apps.iter().map(|app| View {
-        id: &app.id,
-        key: app.key(),
+    let items = apps.iter().map(|app| EngineApp {
+        id: app.id.clone(),
+        key: app.key().to_owned(),
         enabled: app.options.enabled,
         internal: console.is_internal(app),
         connections: console.pusher.workers.traffic().totals(app.number).connections,
@@ -133,8 +146,10 @@ fn shown_channels(console: &Console, app: &App, prefix: &str) -> Vec<(chinwag_en
     channels
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Page {
+    #[param(value_type = Option<u64>)]
     limit: Option<String>,
     /// The name that the page before ended with.
     cursor: Option<String>,
@@ -142,17 +157,25 @@ struct Page {
     prefix: Option<String>,
 }
 
+/// A channel of this node, and for how many.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EngineChannel)]
+struct ChannelView {
+    name: String,
+    subscribers: usize,
+}
+
+#[utoipa::path(
+    get, path = "/apps/{id}/channels", tag = "console",
+    params(("id" = String, Path), Page),
+    responses((status = 200, description = "Channels by name", body = view::List<ChannelView>)),
+)]
 async fn channels(
     State(console): State<Arc<Console>>,
     _: Admin<Reads>,
     Path(id): Path<String>,
     Query(page): Query<Page>,
 ) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct View {
-        name: String,
-        subscribers: usize,
-    }
     let limit = extract::limit_up_to(page.limit.as_deref(), PAGE_SIZE_MAX)?;
     let app = console.app(&id)?;
     let prefix = page.prefix.unwrap_or_default();
@@ -164,7 +187,7 @@ async fn channels(
     channels.sort();
     let more = channels.len() > limit;
     channels.truncate(limit);
-    let items = channels.iter().map(|(channel, subscribers)| View {
+    let items = channels.iter().map(|(channel, subscribers)| ChannelView {
         name: channel.to_string(),
         subscribers: *subscribers,
     });
@@ -173,25 +196,34 @@ async fn channels(
     ok(&view::List { items, next_cursor })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct NewEvent {
     channel: String,
     name: String,
     data: serde_json::Value,
 }
 
+/// What was published, and for how many.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Published)]
+struct PublishedView {
+    channel: String,
+    subscribers: usize,
+}
+
 /// Publishes through the same checks as the HTTP API, signature aside: the caller has shown who it is.
+#[utoipa::path(
+    post, path = "/apps/{id}/events", tag = "console",
+    params(("id" = String, Path)),
+    request_body = NewEvent,
+    responses((status = 200, description = "Published", body = PublishedView)),
+)]
 async fn publish(
     State(console): State<Arc<Console>>,
     _: Admin<Writes>,
     Path(id): Path<String>,
     Body(new): Body<NewEvent>,
 ) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct View<'a> {
-        channel: &'a str,
-        subscribers: usize,
-    }
     let app = console.app(&id)?;
     if console.is_internal(&app) {
         return Err(Problem::new(
@@ -225,8 +257,10 @@ async fn publish(
                 }
             })?;
     }
-    let channel = new.channel.as_str();
-    ok(&View { channel, subscribers })
+    ok(&PublishedView {
+        channel: new.channel,
+        subscribers,
+    })
 }
 
 /// The HTTP API's refusal, with the field of ours that is at fault.

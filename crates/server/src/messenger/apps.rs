@@ -9,11 +9,13 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use chinwag_engine::{AppRecord, StoredKey};
 use chinwag_messenger::{ServerRole, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::auth::{By, Reads, Writes};
 use super::extract::{Body, Object};
@@ -42,12 +44,16 @@ impl AppsApi {
 
 /// Every route of administration.
 pub fn router(api: Arc<AppsApi>) -> Router {
-    let admin = Router::new()
-        .route("/apps", get(list).post(create))
-        .route("/apps/{id}", get(show).patch(change).delete(remove))
-        .route("/apps/{id}/keys", post(rotate))
-        .method_not_allowed_fallback(method_not_allowed);
+    let admin = Router::from(documented()).method_not_allowed_fallback(method_not_allowed);
     around(Router::new().nest("/api/v1/admin", admin)).with_state(api)
+}
+
+/// The routes with their description, below `/admin`.
+pub(super) fn documented() -> OpenApiRouter<Arc<AppsApi>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(show, change, remove))
+        .routes(routes!(rotate))
 }
 
 /// The caller administers this server.
@@ -94,19 +100,23 @@ impl From<AppAdminError> for Problem {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = App)]
 struct AppView {
     id: String,
     created_at: Moment,
     keys: Vec<KeyView>,
     /// What is set; what is not has its default. Headers of webhooks are named without their values.
+    #[schema(value_type = Object)]
     settings: Value,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AppKey)]
 struct KeyView {
     key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     secret: Option<String>,
     retires_at: Option<Moment>,
 }
@@ -140,17 +150,26 @@ fn view(app: &AppRecord, shown: Show) -> AppView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Apps {
     items: Vec<AppView>,
 }
 
+#[utoipa::path(
+    get, path = "/apps", tag = "apps",
+    responses((status = 200, description = "The apps of the store", body = Apps)),
+)]
 async fn list(State(api): State<Arc<AppsApi>>, _: Administrator) -> Result<Response, Problem> {
     let apps = api.apps.list().await?;
     let items = apps.iter().map(|app| view(app, Show::NoSecret)).collect();
     ok(&Apps { items })
 }
 
+#[utoipa::path(
+    get, path = "/apps/{id}", tag = "apps",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "An app", body = AppView)),
+)]
 async fn show(
     State(api): State<Arc<AppsApi>>,
     _: Administrator,
@@ -159,13 +178,19 @@ async fn show(
     ok(&view(&api.apps.show(&id).await?, Show::NoSecret))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct NewApp {
     id: String,
     #[serde(default)]
+    #[schema(value_type = Object)]
     settings: Map<String, Value>,
 }
 
+#[utoipa::path(
+    post, path = "/apps", tag = "apps",
+    request_body = NewApp,
+    responses((status = 201, description = "Created; the secret is shown this once", body = AppView)),
+)]
 async fn create(
     State(api): State<Arc<AppsApi>>,
     _: Administrator,
@@ -176,11 +201,19 @@ async fn create(
     answer(StatusCode::CREATED, &view(&app, Show::NewestSecret))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AppChange)]
 struct Change {
+    #[schema(value_type = Object)]
     settings: Object<Map<String, Value>>,
 }
 
+#[utoipa::path(
+    patch, path = "/apps/{id}", tag = "apps",
+    params(("id" = String, Path)),
+    request_body = Change,
+    responses((status = 200, description = "Changed", body = AppView)),
+)]
 async fn change(
     State(api): State<Arc<AppsApi>>,
     _: Administrator,
@@ -191,12 +224,18 @@ async fn change(
     ok(&view(&app, Show::NoSecret))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct Rotation {
     #[serde(default)]
     keep_s: Option<u64>,
 }
 
+#[utoipa::path(
+    post, path = "/apps/{id}/keys", tag = "apps",
+    params(("id" = String, Path)),
+    request_body = Rotation,
+    responses((status = 201, description = "A new key; the secret is shown this once", body = AppView)),
+)]
 async fn rotate(
     State(api): State<Arc<AppsApi>>,
     _: Administrator,
@@ -208,6 +247,11 @@ async fn rotate(
     answer(StatusCode::CREATED, &view(&app, Show::NewestSecret))
 }
 
+#[utoipa::path(
+    delete, path = "/apps/{id}", tag = "apps",
+    params(("id" = String, Path)),
+    responses((status = 204, description = "The app is gone")),
+)]
 async fn remove(
     State(api): State<Arc<AppsApi>>,
     _: Administrator,

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, Multipart, Path, Request, State};
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chinwag_messenger::{AttachmentId, AttachmentKind, ConversationId, UploadError, VoiceNote};
+use http_body_util::Limited;
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{By, OwnPrice, Reads};
 use super::content;
@@ -18,11 +21,30 @@ use super::{MessengerApi, answer, ok};
 use crate::error::Problem;
 
 /// Bytes of a body beside the file in it.
-pub(super) const WORDS_BYTES_MAX: u64 = 64 * 1024;
+const WORDS_BYTES_MAX: u64 = 64 * 1024;
 
 /// Bytes of one of the words.
 const WORD_BYTES_MAX: usize = 4 * 1024;
 
+/// A file, and what there is to say of it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is read part by part")]
+struct Bringing {
+    #[schema(value_type = String, format = Binary)]
+    file: (),
+    /// What kind of attachment it shall be when that is not for the content to say: `voice`.
+    kind: Option<String>,
+    /// How long a voice note is.
+    duration_ms: Option<u64>,
+    /// Of a voice note: a JSON array of 64 whole numbers from 0 to 31.
+    waveform: Option<String>,
+}
+
+#[utoipa::path(
+    post, path = "/attachments", tag = "media",
+    request_body(content = Bringing, content_type = "multipart/form-data"),
+    responses((status = 201, description = "Taken, looked at and ready", body = Attachment)),
+)]
 pub(super) async fn create(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<OwnPrice>,
@@ -39,6 +61,10 @@ pub(super) async fn create(
     api.limiter.upload(caller.user, &meter)?;
     let expected = content::length(request.headers());
     let mut incoming = api.messenger.begin_attachment(&caller, expected).await?;
+    let body_max = api.messenger.options().attachments.file_bytes_max + WORDS_BYTES_MAX;
+    let body_max = usize::try_from(body_max).unwrap_or(usize::MAX);
+    let mut request = request.map(|body| Body::new(Limited::new(body, body_max)));
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut parts = Multipart::from_request(request, &())
         .await
         .map_err(|_| Problem::bad_request("The body is not valid multipart/form-data."))?;
@@ -78,11 +104,11 @@ pub(super) async fn create(
 }
 
 /// What is said of a voice note; without `kind`, nothing is.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Voice {
-    kind: Option<String>,
-    duration_ms: Option<u64>,
-    waveform: Option<Vec<i64>>,
+    pub(super) kind: Option<String>,
+    pub(super) duration_ms: Option<u64>,
+    pub(super) waveform: Option<Vec<i64>>,
 }
 
 impl Voice {
@@ -129,6 +155,11 @@ async fn word(mut part: axum::extract::multipart::Field<'_>) -> Result<String, P
     String::from_utf8(text).map_err(|_| Problem::bad_request("The words of the body are not UTF-8."))
 }
 
+#[utoipa::path(
+    get, path = "/attachments/{id}", tag = "media",
+    params(("id" = uuid::Uuid, Path)),
+    responses((status = 200, description = "What there is to know of it", body = Attachment)),
+)]
 pub(super) async fn show(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -138,6 +169,14 @@ pub(super) async fn show(
     ok(&Attachment::from(&attachment))
 }
 
+#[utoipa::path(
+    get, path = "/attachments/{id}/content", tag = "media",
+    params(("id" = uuid::Uuid, Path)),
+    responses(
+        (status = 200, description = "The file, under its own type", body = Vec<u8>, content_type = "*/*"),
+        (status = 206, description = "The range of it that was asked for", body = Vec<u8>, content_type = "*/*"),
+    ),
+)]
 pub(super) async fn content(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -148,6 +187,14 @@ pub(super) async fn content(
     content::serve(&api, &content, &headers).await
 }
 
+#[utoipa::path(
+    get, path = "/attachments/{id}/thumb/{size}", tag = "media",
+    params(("id" = uuid::Uuid, Path), ("size" = u32, Path, description = "One of the attachment's `thumbs`")),
+    responses(
+        (status = 200, description = "A small picture", body = Vec<u8>, content_type = "*/*"),
+        (status = 206, description = "The range of it that was asked for", body = Vec<u8>, content_type = "*/*"),
+    ),
+)]
 pub(super) async fn thumb(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -167,13 +214,21 @@ pub(super) async fn thumb(
     content::serve(&api, &content, &headers).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct MediaQuery {
+    /// `media` (images and films), `image`, `video`, `audio`, `voice`, or `file` (with sounds); all without.
     kind: Option<String>,
     cursor: Option<String>,
+    #[param(value_type = Option<u64>)]
     limit: Option<String>,
 }
 
+#[utoipa::path(
+    get, path = "/conversations/{id}/media", tag = "media",
+    params(("id" = i64, Path), MediaQuery),
+    responses((status = 200, description = "What came with messages, newest first", body = List<MediaItem>)),
+)]
 pub(super) async fn media(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,

@@ -5,30 +5,53 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chinwag_messenger::{ConversationId, UserId};
+use chinwag_messenger::{ConversationId, GroupWish, UserId};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{By, Reads, Writes};
-use super::extract::{self, Body, PathId, Query};
-use super::view::{List, ListItem, ListedMember};
+use super::extract::{self, Body, Object, PathId, Query};
+use super::settings::PolicyWish;
+use super::view::{List, ListItem};
 use super::{MessengerApi, answer, ok};
 use crate::error::Problem;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
+    #[param(value_type = Option<u64>)]
+    pub(super) limit: Option<String>,
+    /// Where the page before ended.
+    pub(super) cursor: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Only what is in the archive, or only what is not.
+    #[param(value_type = Option<bool>)]
+    archived: Option<String>,
+    #[param(value_type = Option<u64>)]
     limit: Option<String>,
+    /// Where the page before ended.
     cursor: Option<String>,
 }
 
+#[utoipa::path(
+    get, path = "/conversations", tag = "conversations",
+    params(ListQuery),
+    responses((status = 200, description = "The caller's conversations: pinned ones, then by newest activity", body = List<ListItem>)),
+)]
 pub(super) async fn list(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
-    Query(given): Query<PageQuery>,
+    Query(given): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let limit = extract::limit(given.limit.as_deref())?;
+    let archived = extract::flag("archived", given.archived.as_deref())?;
     let page = api
         .messenger
-        .conversations(&caller, given.cursor.as_deref(), limit)
+        .conversations(&caller, archived, given.cursor.as_deref(), limit)
         .await?;
     ok(&List {
         items: page.items.iter().map(ListItem::from).collect(),
@@ -36,21 +59,29 @@ pub(super) async fn list(
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Opening {
     kind: Kind,
     user_id: Option<i64>,
     title: Option<String>,
     member_ids: Option<Vec<i64>>,
+    #[schema(value_type = Option<PolicyWish>)]
+    policies: Option<Object<PolicyWish>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = OpeningKind)]
 enum Kind {
     Direct,
     Group,
 }
 
+#[utoipa::path(
+    post, path = "/conversations", tag = "conversations",
+    request_body = Opening,
+    responses((status = 201, description = "Created", body = ListItem), (status = 200, description = "There is one already", body = ListItem)),
+)]
 pub(super) async fn open(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -70,19 +101,24 @@ pub(super) async fn open(
             answer(status, &ListItem::from(&opened.item))
         }
         Kind::Group => {
-            let title = given.title.unwrap_or_default();
-            let members: Vec<_> = given
-                .member_ids
-                .unwrap_or_default()
-                .into_iter()
-                .map(UserId)
-                .collect();
-            let item = api.messenger.create_group(&caller, &title, &members).await?;
+            let policies = given.policies.map(|Object(wish)| wish.change()).transpose()?;
+            let members = given.member_ids.unwrap_or_default();
+            let wish = GroupWish {
+                title: given.title.unwrap_or_default(),
+                members: members.into_iter().map(UserId).collect(),
+                policies: policies.unwrap_or_default(),
+            };
+            let item = api.messenger.create_group(&caller, wish).await?;
             answer(StatusCode::CREATED, &ListItem::from(&item))
         }
     }
 }
 
+#[utoipa::path(
+    get, path = "/conversations/{id}", tag = "conversations",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "A conversation", body = ListItem)),
+)]
 pub(super) async fn show(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -90,13 +126,4 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let item = api.messenger.conversation(&caller, ConversationId(id)).await?;
     ok(&ListItem::from(&item))
-}
-
-pub(super) async fn members(
-    State(api): State<Arc<MessengerApi>>,
-    By { caller, .. }: By<Reads>,
-    PathId(id): PathId,
-) -> Result<Response, Problem> {
-    let members = api.messenger.members(&caller, ConversationId(id)).await?;
-    ok(&List::whole(members.iter().map(ListedMember::from).collect()))
 }

@@ -11,7 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::error::Problem;
@@ -69,7 +69,8 @@ pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::bad_request(NOT_JSON))?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let Object(value) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        if error.inner().is_data() {
+        // serde_json calls a number where a word is wanted a fault of syntax, too.
+        if error.inner().is_data() || serde_json::from_str::<IgnoredAny>(text).is_ok() {
             misfit(&error)
         } else {
             Problem::bad_request(NOT_JSON)
@@ -221,6 +222,54 @@ impl<S: Send + Sync> FromRequestParts<S> for PathUuid {
         };
         uuid(&text).map(Self).ok_or_else(Problem::not_found)
     }
+}
+
+/// The last part of the path as it is. One that is no text is not found.
+pub(crate) struct PathText(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let path = parts.extract::<Path<String>>().await;
+        path.map(|Path(text)| Self(text))
+            .map_err(|_| Problem::not_found())
+    }
+}
+
+/// The two ids of the path.
+pub(crate) struct PathIds(pub(crate) i64, pub(crate) i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathIds {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let Ok(Path((one, other))) = parts.extract::<Path<(String, String)>>().await else {
+            return Err(Problem::not_found());
+        };
+        match (id(&one), id(&other)) {
+            (Some(one), Some(other)) => Ok(Self(one, other)),
+            _ => Err(Problem::not_found()),
+        }
+    }
+}
+
+/// A yes or no of the query.
+pub(crate) fn flag(field: &'static str, given: Option<&str>) -> Result<Option<bool>, Problem> {
+    match given {
+        None => Ok(None),
+        Some("true" | "1") => Ok(Some(true)),
+        Some("false" | "0") => Ok(Some(false)),
+        Some(_) => Err(Problem::malformed(field, "type_invalid")),
+    }
+}
+
+/// Tells a field that is null from one that is absent; with `#[serde(default, deserialize_with = "given")]`.
+#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]

@@ -128,6 +128,13 @@ impl FeedTask {
             let refused = tell(&api.engine, &api.app, users, &view).await;
             self.counters.refused.fetch_add(refused, Ordering::Relaxed);
         }
+        if let Event::ConversationRemoved {
+            conversation, user, ..
+        } = event
+        {
+            api.sockets
+                .expel(*user, *conversation, api.app.number, &api.engine);
+        }
         if let Event::MessageCreated { message } = event {
             notifier.notify(api, users, message);
         }
@@ -206,6 +213,7 @@ mod tests {
             at: Timestamp(0),
             added: Vec::new(),
             removed: (0..20_000).map(UserId).collect(),
+            updated: Vec::new(),
             member_count: 1,
             message: None,
         };

@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use chinwag_messenger::{ClientId, ConversationId, Draft, HistoryRange, MessageId};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::auth::{By, OwnPrice, Reads};
@@ -16,16 +17,29 @@ use super::view::{History, Message};
 use super::{MessengerApi, answer, ok};
 use crate::error::Problem;
 
-const IDEMPOTENT_REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
+pub(super) const IDEMPOTENT_REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct HistoryQuery {
+    /// Only messages with a lower seq.
+    #[param(value_type = Option<u64>)]
     before: Option<String>,
+    /// Only messages with a higher seq.
+    #[param(value_type = Option<u64>)]
     after: Option<String>,
+    /// The page around this seq.
+    #[param(value_type = Option<u64>)]
     around: Option<String>,
+    #[param(value_type = Option<u64>)]
     limit: Option<String>,
 }
 
+#[utoipa::path(
+    get, path = "/conversations/{id}/messages", tag = "messages",
+    params(("id" = i64, Path), HistoryQuery),
+    responses((status = 200, description = "A page, ascending by seq", body = History)),
+)]
 pub(super) async fn list(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -58,12 +72,15 @@ fn range(given: &HistoryQuery) -> Result<HistoryRange, Problem> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Sending {
+    /// The author's own key for this message, by which a repetition is known.
+    #[schema(value_type = uuid::Uuid, required)]
     client_id: Option<String>,
     #[serde(default)]
     body: String,
     reply_to: Option<i64>,
+    /// Whether the author has seen everything up to this message.
     #[serde(default = "yes")]
     advance_seen: bool,
 }
@@ -72,6 +89,12 @@ fn yes() -> bool {
     true
 }
 
+#[utoipa::path(
+    post, path = "/conversations/{id}/messages", tag = "messages",
+    params(("id" = i64, Path)),
+    request_body = Sending,
+    responses((status = 201, description = "Sent", body = Message), (status = 200, description = "Sent before; Idempotent-Replay is set", body = Message)),
+)]
 pub(super) async fn send(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<OwnPrice>,
@@ -113,6 +136,11 @@ fn client_id(text: &str) -> Result<ClientId, Problem> {
     }
 }
 
+#[utoipa::path(
+    get, path = "/messages/{id}", tag = "messages",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "A message", body = Message)),
+)]
 pub(super) async fn show(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,

@@ -9,16 +9,25 @@ pub mod admin;
 pub mod apps;
 mod attachments;
 pub(crate) mod auth;
+mod changes;
+mod contacts;
 mod content;
+mod conventions;
 mod conversations;
+mod devices;
 pub(crate) mod extract;
 pub mod feed;
+mod invites;
 pub(crate) mod limits;
+mod me;
+mod members;
 mod messages;
+pub mod openapi;
 mod people;
 pub mod presence;
 pub(crate) mod realtime;
 mod receipts;
+mod settings;
 mod sweep;
 mod sync;
 mod uploads;
@@ -34,17 +43,21 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::any;
 use chinwag_engine::{App, Engine};
 use chinwag_messenger::{Caller, Messenger, StoreResult};
 use serde::Serialize;
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::error::{Problem, identify};
+use crate::laravel::ChannelRules;
+use conventions::Replays;
 use limits::Limiter;
 use presence::Presence;
 use realtime::Sockets;
@@ -62,6 +75,8 @@ pub struct ApiOptions {
     pub cors_origins: Vec<String>,
     /// Hosts whose pages log in with the session cookie besides our own, with ports and `*` as wildcard.
     pub stateful_domains: Vec<String>,
+    /// Who may join channels of the operator's own.
+    pub channel_rules: ChannelRules,
 }
 
 /// Where front ends run while they are developed.
@@ -75,6 +90,7 @@ impl Default for ApiOptions {
             trust_proxy: false,
             cors_origins: Vec::new(),
             stateful_domains: STATEFUL_DOMAINS.split(',').map(str::to_owned).collect(),
+            channel_rules: ChannelRules::default(),
         }
     }
 }
@@ -87,6 +103,7 @@ pub struct MessengerApi {
     pub(crate) presence: Arc<Presence>,
     pub(crate) sockets: Sockets,
     pub(crate) limiter: Limiter,
+    replays: Replays,
     pub(crate) options: ApiOptions,
 }
 
@@ -107,6 +124,7 @@ impl MessengerApi {
             presence,
             sockets: Sockets::default(),
             limiter,
+            replays: Replays::default(),
             options,
         })
     }
@@ -126,59 +144,76 @@ impl MessengerApi {
 
 /// Every route of the messenger.
 pub fn router(api: Arc<MessengerApi>) -> Router {
-    let v1 = Router::new()
-        .route("/config", get(accounts::config))
-        .route("/health", get(accounts::health))
-        .route("/auth/register", post(accounts::register))
-        .route("/auth/login", post(accounts::log_in))
-        .route("/auth/logout", post(accounts::log_out))
-        .route("/me", get(accounts::me))
-        .route("/users", get(people::search))
-        .route("/users/{id}", get(people::show))
-        .route("/presence", get(people::presence))
-        .route(
-            "/conversations",
-            get(conversations::list).post(conversations::open),
-        )
-        .route("/conversations/{id}", get(conversations::show))
-        .route("/conversations/{id}/members", get(conversations::members))
-        .route("/conversations/{id}/read", post(receipts::read_all))
-        .route(
-            "/conversations/{id}/messages",
-            get(messages::list).post(messages::send),
-        )
-        .route("/conversations/{id}/changes", get(sync::changes))
-        .route("/messages/{id}", get(messages::show))
-        .route("/receipts", post(receipts::advance))
-        .route(
-            "/attachments",
-            post(attachments::create).layer(DefaultBodyLimit::max(upload_bytes_max(&api))),
-        )
-        .route("/attachments/{id}", get(attachments::show))
-        .route("/attachments/{id}/content", get(attachments::content))
-        .route("/attachments/{id}/thumb/{size}", get(attachments::thumb))
-        .route("/conversations/{id}/media", get(attachments::media))
-        .route("/uploads", post(uploads::create))
-        .route("/uploads/{id}", get(uploads::show).put(uploads::append))
-        .route("/uploads/{id}/complete", post(uploads::complete))
-        .route("/sync", get(sync::page))
-        .route("/sync/changes", post(sync::changes_of_many))
-        .route("/realtime/config", get(realtime::config))
-        .route("/realtime/auth", post(realtime::authorise))
+    let v1 = Router::from(documented())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(method_not_allowed);
     let cors = crate::laravel::cors(&api.options.cors_origins);
     let routes = Router::new()
         .nest("/api/v1", v1)
         // What is nested does not answer for the bare prefix with a slash.
-        .route("/api/v1/", any(async || Problem::not_found()));
+        .route("/api/v1/", any(async || Problem::not_found()))
+        .layer(from_fn_with_state(api.clone(), conventions::once))
+        .layer(from_fn(conventions::tag));
     around(routes).layer(option_layer(cors)).with_state(api)
 }
 
-/// Largest body that brings a file.
-fn upload_bytes_max(api: &MessengerApi) -> usize {
-    let file = api.messenger.options().attachments.file_bytes_max;
-    usize::try_from(file + attachments::WORDS_BYTES_MAX).unwrap_or(usize::MAX)
+/// The routes with their description. Each handler says in `#[utoipa::path]` where it is and what it answers;
+/// refusals are the same everywhere and added by [`openapi`].
+fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
+    OpenApiRouter::new()
+        .routes(routes!(openapi::show))
+        .routes(routes!(accounts::config))
+        .routes(routes!(accounts::health))
+        .routes(routes!(accounts::register))
+        .routes(routes!(accounts::log_in))
+        .routes(routes!(accounts::log_out))
+        .routes(routes!(devices::renew))
+        .routes(routes!(me::show, me::change))
+        .routes(routes!(me::change_privacy))
+        .routes(routes!(me::change_settings))
+        .routes(routes!(me::change_password))
+        .routes(routes!(devices::list, devices::end_others))
+        .routes(routes!(devices::end))
+        .routes(routes!(contacts::list))
+        .routes(routes!(contacts::keep, contacts::forget))
+        .routes(routes!(contacts::blocks))
+        .routes(routes!(contacts::block, contacts::unblock))
+        .routes(routes!(people::search))
+        .routes(routes!(people::show))
+        .routes(routes!(people::presence))
+        .routes(routes!(conversations::list, conversations::open))
+        .routes(routes!(conversations::show, settings::update, settings::delete))
+        .routes(routes!(settings::update_mine))
+        .routes(routes!(settings::clear))
+        .routes(routes!(members::leave))
+        .routes(routes!(members::list, members::add))
+        .routes(routes!(members::set_role, members::remove))
+        .routes(routes!(members::transfer))
+        .routes(routes!(members::bans))
+        .routes(routes!(members::lift_ban))
+        .routes(routes!(invites::list, invites::create))
+        .routes(routes!(invites::preview, invites::revoke))
+        .routes(routes!(invites::join))
+        .routes(routes!(receipts::read_all))
+        .routes(routes!(messages::list, messages::send))
+        .routes(routes!(sync::changes))
+        .routes(routes!(messages::show, changes::edit, changes::delete))
+        .routes(routes!(changes::versions))
+        .routes(routes!(changes::delete_many))
+        .routes(routes!(changes::react, changes::unreact))
+        .routes(routes!(receipts::advance))
+        .routes(routes!(attachments::create))
+        .routes(routes!(attachments::show))
+        .routes(routes!(attachments::content))
+        .routes(routes!(attachments::thumb))
+        .routes(routes!(attachments::media))
+        .routes(routes!(uploads::create))
+        .routes(routes!(uploads::show, uploads::append))
+        .routes(routes!(uploads::complete))
+        .routes(routes!(sync::page))
+        .routes(routes!(sync::changes_of_many))
+        .routes(routes!(realtime::config))
+        .routes(routes!(realtime::authorise))
 }
 
 /// What is done for every request of the REST API.

@@ -6,10 +6,11 @@ use axum::extract::State;
 use axum::response::Response;
 use chinwag_messenger::UserId;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::auth::{By, Reads};
 use super::extract::{self, PathId, Query};
-use super::view::{Items, List, Moment, PresenceOf, User};
+use super::view::{Items, List, Moment, Person, PresenceOf, PresenceState, User};
 use super::{MessengerApi, ok};
 use crate::error::Problem;
 
@@ -18,12 +19,22 @@ const FOUND_MAX: usize = 20;
 /// Most people whose presence is told at once.
 const PRESENCES_MAX: usize = 200;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Search {
+    /// The beginning of a username, or of a word of a display name.
+    #[param(required, max_length = 200)]
     q: Option<String>,
+    /// Most people found; 20 at most.
+    #[param(value_type = Option<u64>)]
     limit: Option<String>,
 }
 
+#[utoipa::path(
+    get, path = "/users", tag = "people",
+    params(Search),
+    responses((status = 200, description = "People found", body = List<User>)),
+)]
 pub(super) async fn search(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -39,6 +50,11 @@ pub(super) async fn search(
     ok(&List::whole(found.iter().map(User::from).collect()))
 }
 
+#[utoipa::path(
+    get, path = "/users/{id}", tag = "people",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "A person", body = Person)),
+)]
 pub(super) async fn show(
     State(api): State<Arc<MessengerApi>>,
     _: By<Reads>,
@@ -49,29 +65,47 @@ pub(super) async fn show(
         .account(UserId(id))
         .await?
         .ok_or_else(Problem::not_found)?;
-    ok(&User::from(&account))
+    let bio = api.messenger.bio(account.id).await?;
+    ok(&Person {
+        user: (&account).into(),
+        bio: &bio,
+    })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Whose {
+    /// Ids separated by commas, 200 at most.
+    #[param(example = "1,2")]
     user_ids: Option<String>,
 }
 
-/// Unknown people are left out.
+/// People who are unknown, or do not show themselves to the caller, are left out.
+#[utoipa::path(
+    get, path = "/presence", tag = "people",
+    params(Whose),
+    responses((status = 200, description = "Who is there", body = Items<PresenceOf>)),
+)]
 pub(super) async fn presence(
     State(api): State<Arc<MessengerApi>>,
-    _: By<Reads>,
+    By { caller, .. }: By<Reads>,
     Query(given): Query<Whose>,
 ) -> Result<Response, Problem> {
     let ids = user_ids(given.user_ids.as_deref().unwrap_or_default())?;
-    let accounts = api.messenger.accounts_by_id(&ids).await?;
+    let mut accounts = api.messenger.accounts_by_id(&ids).await?;
+    let shown = api.messenger.shown_to(caller.user, &ids).await?;
+    accounts.retain(|account| shown.contains(&account.id));
     let items = accounts
         .iter()
         .map(|account| {
             let online = api.presence.is_online(account.id);
             PresenceOf {
                 user_id: account.id.0,
-                state: if online { "online" } else { "offline" },
+                state: if online {
+                    PresenceState::Online
+                } else {
+                    PresenceState::Offline
+                },
                 last_seen_at: account.last_seen_at.filter(|_| !online).map(Moment),
             }
         })

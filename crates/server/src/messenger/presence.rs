@@ -20,7 +20,7 @@ use tracing::warn;
 use super::MessengerApi;
 use super::feed::tell;
 use super::realtime::{channel_user, user_channel};
-use super::view::{self, Moment, PresenceOf};
+use super::view::{self, Moment, PresenceOf, PresenceState};
 
 /// How presence behaves.
 #[derive(Debug, Clone)]
@@ -143,7 +143,7 @@ async fn announce(api: &MessengerApi, change: Change) {
     if let Err(error) = api.messenger.saw(change.user, change.last_seen).await {
         warn!(%error, "It could not be written down when somebody was last seen");
     }
-    let peers = match api.messenger.peers(change.user).await {
+    let peers = match api.messenger.watchers(change.user).await {
         Ok(peers) => peers,
         Err(error) => {
             warn!(%error, "A change of presence was told to nobody");
@@ -152,7 +152,11 @@ async fn announce(api: &MessengerApi, change: Change) {
     };
     let event = view::Event::presence(PresenceOf {
         user_id: change.user.0,
-        state: if change.online { "online" } else { "offline" },
+        state: if change.online {
+            PresenceState::Online
+        } else {
+            PresenceState::Offline
+        },
         last_seen_at: (!change.online).then_some(Moment(change.last_seen)),
     });
     tell(&api.engine, &api.app, &peers, &event).await;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use axum::Form;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
-use chinwag_engine::{AppNumber, ChannelName, ConnectionId, Engine};
+use chinwag_engine::{App, AppNumber, ChannelName, ConnectionId, Engine};
 use chinwag_messenger::{Caller, ConversationId, LoginId, UserId};
 use chinwag_protocol::pusher::auth::sign_channel;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::admin::is_admin;
 use super::auth::{By, Reads};
@@ -34,34 +35,48 @@ pub(crate) fn channel_user(channel: &ChannelName) -> Option<UserId> {
     extract::id(channel.as_str().strip_prefix(USER_CHANNEL)?).map(UserId)
 }
 
+/// How to connect.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RealtimeConfig)]
+pub(crate) struct Config {
+    /// The key of the app to connect to.
+    key: String,
+    path: &'static str,
+    auth_endpoint: &'static str,
+    user_id: i64,
+    /// The caller's own channel.
+    channel: String,
+}
+
+#[utoipa::path(
+    get, path = "/realtime/config", tag = "realtime",
+    responses((status = 200, description = "How to connect", body = Config)),
+)]
 pub(crate) async fn config(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
 ) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Config<'a> {
-        key: &'a str,
-        path: &'static str,
-        auth_endpoint: &'static str,
-        user_id: i64,
-        channel: &'a str,
-    }
     ok(&Config {
-        key: api.app.key(),
+        key: api.app.key().to_owned(),
         path: "",
         auth_endpoint: "/api/v1/realtime/auth",
         user_id: caller.user.0,
-        channel: user_channel(caller.user).as_str(),
+        channel: user_channel(caller.user).to_string(),
     })
 }
 
 /// A client's wish to join a channel.
-#[derive(Deserialize)]
-struct Joining {
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Joining {
     socket_id: String,
     channel_name: String,
 }
 
+#[utoipa::path(
+    post, path = "/realtime/auth", tag = "realtime",
+    request_body = Joining,
+    responses((status = 200, description = "The channel may be joined", body = Grant)),
+)]
 pub(crate) async fn authorise(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -98,30 +113,34 @@ async fn grant(api: &MessengerApi, caller: &Caller, wish: Joining) -> Result<Res
         Admission::Granted => None,
         Admission::Present => Some(member_data(api, caller).await?),
     };
-    ok(&sign(api, caller, socket, channel.as_str(), channel_data))
+    let app = &api.app;
+    ok(&sign(api, app, caller, socket, channel.as_str(), channel_data))
 }
 
 /// What lets a socket onto a channel.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Grant {
     pub(crate) auth: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) channel_data: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) shared_secret: Option<String>,
 }
 
-/// Signs for one socket of the caller, which goes when the caller's login ends.
+/// Signs for one socket of the caller on the app, which goes when the caller's login ends.
 pub(crate) fn sign(
     api: &MessengerApi,
+    app: &App,
     caller: &Caller,
     socket: ConnectionId,
     channel: &str,
     channel_data: Option<String>,
 ) -> Grant {
     // Before the client can use the signature, or a log-out in between would miss the socket.
-    api.sockets.remember(caller.login, socket);
-    let keys = &api.app.keys[0];
+    api.sockets.remember(caller, socket, app.number, channel);
+    let keys = &app.keys[0];
     let name = socket.to_string();
     let auth = sign_channel(&keys.key, &keys.secret, &name, channel, channel_data.as_deref());
     Grant {
@@ -200,6 +219,8 @@ async fn member_data(api: &MessengerApi, caller: &Caller) -> Result<String, Prob
 
 /// Sockets kept for one login; the oldest are forgotten first, most of them gone long since.
 const SOCKETS_PER_LOGIN_MAX: usize = 20;
+/// Channels kept for one socket beside the user's own; the oldest are forgotten first.
+const CHANNELS_PER_SOCKET_MAX: usize = 4;
 /// Logins whose sockets are kept; the ones that came first are forgotten first.
 const LOGINS_MAX: usize = 64 * 1024;
 
@@ -209,19 +230,50 @@ pub(crate) struct Sockets(Mutex<SocketsInner>);
 
 #[derive(Default)]
 struct SocketsInner {
-    by_login: HashMap<LoginId, VecDeque<ConnectionId>>,
+    by_login: HashMap<LoginId, Held>,
     order: VecDeque<LoginId>,
 }
 
+/// What is held for one login.
+struct Held {
+    user: UserId,
+    sockets: VecDeque<Admitted>,
+}
+
+/// A socket, and channels that several users may be on that it was let onto.
+#[derive(Debug, PartialEq)]
+struct Admitted {
+    socket: ConnectionId,
+    channels: VecDeque<(AppNumber, Box<str>)>,
+}
+
 impl Sockets {
-    fn remember(&self, login: LoginId, socket: ConnectionId) {
+    fn remember(&self, caller: &Caller, socket: ConnectionId, app: AppNumber, channel: &str) {
+        let login = caller.login;
         let mut inner = self.0.lock();
         if !inner.by_login.contains_key(&login) {
             inner.order.push_back(login);
         }
-        let sockets = inner.by_login.entry(login).or_default();
-        if !sockets.contains(&socket) {
-            sockets.push_back(socket);
+        let held = inner.by_login.entry(login).or_insert_with(|| Held {
+            user: caller.user,
+            sockets: VecDeque::new(),
+        });
+        let sockets = &mut held.sockets;
+        let known = sockets.iter().position(|known| known.socket == socket);
+        let place = known.unwrap_or(sockets.len());
+        if known.is_none() {
+            let channels = VecDeque::new();
+            sockets.push_back(Admitted { socket, channels });
+        }
+        // The user's own need not be kept: they follow from the user.
+        let channels = &mut sockets[place].channels;
+        let own = channel.starts_with(USER_CHANNEL);
+        let known = |(of, name): &(AppNumber, Box<str>)| *of == app && **name == *channel;
+        if !own && !channels.iter().any(known) {
+            channels.push_back((app, channel.into()));
+        }
+        if channels.len() > CHANNELS_PER_SOCKET_MAX {
+            channels.pop_front();
         }
         if sockets.len() > SOCKETS_PER_LOGIN_MAX {
             sockets.pop_front();
@@ -233,19 +285,50 @@ impl Sockets {
         }
     }
 
-    fn take(&self, login: LoginId) -> VecDeque<ConnectionId> {
-        self.0.lock().by_login.remove(&login).unwrap_or_default()
+    fn take(&self, login: LoginId) -> VecDeque<Admitted> {
+        let held = self.0.lock().by_login.remove(&login);
+        held.map(|held| held.sockets).unwrap_or_default()
     }
 
-    /// Closes the sockets of a login that has ended. Only those that listen to a channel of the user's own: a
-    /// client may have had a channel signed for a socket that is not its own.
-    pub(crate) fn close(&self, login: LoginId, user: UserId, app: AppNumber, engine: &Engine) {
-        let mut channels = crate::laravel::user_channels(user);
+    fn of(&self, user: UserId) -> Vec<ConnectionId> {
+        let inner = self.0.lock();
+        let held = inner.by_login.values().filter(|held| held.user == user);
+        held.flat_map(|held| &held.sockets)
+            .map(|admitted| admitted.socket)
+            .collect()
+    }
+
+    /// Has the user's sockets that listen to a channel of the conversation come back without it: the user is a
+    /// member no more.
+    pub(crate) fn expel(&self, user: UserId, id: ConversationId, app: AppNumber, engine: &Engine) {
+        let mut channels = crate::laravel::conversation_channels(id);
         channels.retain(|channel| engine.has_subscribers(app, channel));
-        channels.push(user_channel(user));
-        for socket in self.take(login) {
+        if channels.is_empty() {
+            return;
+        }
+        for socket in self.of(user) {
             for channel in &channels {
+                engine.renew(socket, app, channel);
+            }
+        }
+    }
+
+    /// Closes the sockets of a login that has ended. Only those that listen to a channel of the user's own, or to one
+    /// that they were let onto for this login: a client may have had a channel signed for a socket that is not its
+    /// own, and whoever shares no channel with that one cannot close it.
+    pub(crate) fn close(&self, login: LoginId, user: UserId, app: AppNumber, engine: &Engine) {
+        let mut own = crate::laravel::user_channels(user);
+        own.push(user_channel(user));
+        own.retain(|channel| engine.has_subscribers(app, channel));
+        for Admitted { socket, channels } in self.take(login) {
+            for channel in &own {
                 engine.disconnect(socket, app, channel);
+            }
+            for (app, name) in channels {
+                let channel = ChannelName::parse(&name).expect("it was one when it was signed");
+                if engine.has_subscribers(app, &channel) {
+                    engine.disconnect(socket, app, &channel);
+                }
             }
         }
     }
@@ -255,6 +338,13 @@ impl Sockets {
 mod tests {
     use super::*;
 
+    fn caller(login: i64) -> Caller {
+        Caller {
+            user: UserId(7),
+            login: LoginId(login),
+        }
+    }
+
     fn socket(number: usize) -> ConnectionId {
         format!("1.{number}").parse().unwrap()
     }
@@ -263,20 +353,36 @@ mod tests {
     fn the_newest_sockets_of_a_login_are_remembered_once() {
         let sockets = Sockets::default();
         for number in (0..25).chain(20..25) {
-            sockets.remember(LoginId(1), socket(number));
+            sockets.remember(&caller(1), socket(number), AppNumber(0), "private-user.1");
         }
-        assert_eq!(
-            sockets.take(LoginId(1)),
-            (5..25).map(socket).collect::<VecDeque<_>>()
-        );
+        let kept = sockets.take(LoginId(1));
+        let kept: Vec<_> = kept.iter().map(|admitted| admitted.socket).collect();
+        assert_eq!(kept, (5..25).map(socket).collect::<Vec<_>>());
         assert!(sockets.take(LoginId(1)).is_empty());
+    }
+
+    #[test]
+    fn the_newest_shared_channels_of_a_socket_are_remembered_once() {
+        let sockets = Sockets::default();
+        let names: Vec<_> = (0..7).map(|id| format!("private-conversation.{id}")).collect();
+        for name in names.iter().chain(&names[4..]) {
+            sockets.remember(&caller(1), socket(1), AppNumber(0), name);
+            sockets.remember(&caller(1), socket(1), AppNumber(0), "private-user.1");
+        }
+        let kept = sockets.take(LoginId(1));
+        let kept: Vec<_> = kept[0]
+            .channels
+            .iter()
+            .map(|(_, name)| name.to_string())
+            .collect();
+        assert_eq!(kept, names[3..]);
     }
 
     #[test]
     fn old_logins_make_room() {
         let sockets = Sockets::default();
         for login in 0..=LOGINS_MAX as i64 {
-            sockets.remember(LoginId(login), socket(1));
+            sockets.remember(&caller(login), socket(1), AppNumber(0), "private-user.1");
         }
         assert!(sockets.take(LoginId(0)).is_empty());
         assert_eq!(sockets.take(LoginId(1)).len(), 1);

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use chinwag_messenger::{Advance, AdvanceError, ConversationId};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::auth::{By, Reads, Writes};
 use super::extract::{Body, Object, PathId, exact};
@@ -16,12 +17,15 @@ use crate::error::Problem;
 /// Most conversations in one request.
 pub(super) const ITEMS_MAX: usize = 100;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ReceiptsGiven)]
 pub(super) struct Receipts {
+    #[schema(value_type = Vec<Receipt>, max_items = 100)]
     items: Vec<Object<Receipt>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ReceiptGiven)]
 struct Receipt {
     conversation_id: i64,
     delivered_seq: Option<u64>,
@@ -29,6 +33,11 @@ struct Receipt {
 }
 
 /// Charged as a read: a client in a lively conversation acknowledges several times a second.
+#[utoipa::path(
+    post, path = "/receipts", tag = "receipts",
+    request_body = Receipts,
+    responses((status = 200, description = "Where the caller stands now", body = Items<WatermarksOf>)),
+)]
 pub(super) async fn advance(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -68,6 +77,11 @@ pub(super) async fn advance(
     ok(&Items { items })
 }
 
+#[utoipa::path(
+    post, path = "/conversations/{id}/read", tag = "receipts",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "All is read", body = ListItem)),
+)]
 pub(super) async fn read_all(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use chinwag_messenger::{AccessError, ConversationId, Timestamp};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{By, Reads};
 use super::extract::{self, Body, Object, PathId, Query, exact};
@@ -16,12 +17,20 @@ use crate::error::Problem;
 /// Most changes of one conversation in an answer.
 const CHANGES_MAX: usize = 200;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct SyncQuery {
+    /// What the answer before gave; none is everything.
     cursor: Option<String>,
+    #[param(value_type = Option<u64>)]
     limit: Option<String>,
 }
 
+#[utoipa::path(
+    get, path = "/sync", tag = "sync",
+    params(SyncQuery),
+    responses((status = 200, description = "What was touched since", body = view::SyncPage)),
+)]
 pub(super) async fn page(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -35,12 +44,21 @@ pub(super) async fn page(
     ok(&view::SyncPage::new(&page, Timestamp::now()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ChangesQuery {
+    /// All changes up to this one are known.
+    #[param(value_type = Option<u64>)]
     after_rev: Option<String>,
+    #[param(value_type = Option<u64>)]
     limit: Option<String>,
 }
 
+#[utoipa::path(
+    get, path = "/conversations/{id}/changes", tag = "sync",
+    params(("id" = i64, Path), ChangesQuery),
+    responses((status = 200, description = "What changed in it", body = view::Changes)),
+)]
 pub(super) async fn changes(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -56,18 +74,24 @@ pub(super) async fn changes(
     ok(&view::Changes::from(&changes))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct ManyChanges {
+    #[schema(value_type = Vec<Since>, max_items = 100)]
     items: Vec<Object<Since>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct Since {
     conversation_id: i64,
     #[serde(default)]
     after_rev: u64,
 }
 
+#[utoipa::path(
+    post, path = "/sync/changes", tag = "sync",
+    request_body = ManyChanges,
+    responses((status = 200, description = "What changed in each", body = view::Items<view::ChangesOf>)),
+)]
 pub(super) async fn changes_of_many(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,

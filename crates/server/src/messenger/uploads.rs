@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use chinwag_messenger::{AttachmentId, NewUpload, UploadError};
 use http_body_util::BodyExt;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::attachments::Voice;
 use super::auth::{By, OwnPrice, Reads, Writes};
@@ -21,15 +22,26 @@ use crate::error::Problem;
 
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Announcement {
+    /// What the file is called.
     #[serde(default)]
     name: String,
+    /// Its length in bytes.
     size: u64,
-    #[serde(flatten)]
-    voice: Voice,
+    /// `voice`, or nothing: other kinds are for the content to say.
+    kind: Option<String>,
+    /// How long a voice note is.
+    duration_ms: Option<u64>,
+    /// Peaks of 64 slices of a voice note, 0 to 31.
+    waveform: Option<Vec<i64>>,
 }
 
+#[utoipa::path(
+    post, path = "/uploads", tag = "media",
+    request_body = Announcement,
+    responses((status = 201, description = "Announced", body = Upload)),
+)]
 pub(super) async fn create(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<OwnPrice>,
@@ -37,15 +49,25 @@ pub(super) async fn create(
     Body(given): Body<Announcement>,
 ) -> Result<Response, Problem> {
     api.limiter.upload(caller.user, &meter)?;
+    let voice = Voice {
+        kind: given.kind,
+        duration_ms: given.duration_ms,
+        waveform: given.waveform,
+    };
     let upload = NewUpload {
         name: given.name,
         size: extract::exact(given.size),
-        voice: given.voice.note()?,
+        voice: voice.note()?,
     };
     let upload = api.messenger.create_upload(&caller, upload).await?;
     answer(StatusCode::CREATED, &Upload::from(&upload))
 }
 
+#[utoipa::path(
+    get, path = "/uploads/{id}", tag = "media",
+    params(("id" = uuid::Uuid, Path)),
+    responses((status = 200, description = "How far it has come; Upload-Offset says it, too", body = Upload)),
+)]
 pub(super) async fn show(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
@@ -55,6 +77,15 @@ pub(super) async fn show(
     with_offset(ok(&Upload::from(&upload))?, upload.offset)
 }
 
+#[utoipa::path(
+    put, path = "/uploads/{id}", tag = "media",
+    params(
+        ("id" = uuid::Uuid, Path),
+        ("Upload-Offset" = u64, Header, description = "Where the body begins: the upload's end"),
+    ),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, description = "Taken; Upload-Offset says where to go on", body = Upload)),
+)]
 pub(super) async fn append(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
@@ -95,6 +126,11 @@ pub(super) async fn append(
     with_offset(ok(&Upload::from(&upload))?, offset)
 }
 
+#[utoipa::path(
+    post, path = "/uploads/{id}/complete", tag = "media",
+    params(("id" = uuid::Uuid, Path)),
+    responses((status = 200, description = "Looked at and ready", body = Attachment)),
+)]
 pub(super) async fn complete(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,

@@ -2,18 +2,31 @@
 
 mod attachment;
 mod event;
+mod groups;
+mod people;
+mod words;
 
 pub(super) use attachment::{Attachment, MediaItem, Upload};
 pub(super) use event::Event;
+pub(super) use groups::{
+    Added, Ban, ChangedPolicies, Draft, EditHistoryWord, Invite, InvitePreview, NewcomersWord, NotifyWord,
+    Policies, WhoWord,
+};
+pub(super) use people::{Blocked, Contact, Device, Me, Person, Renewed};
+pub(super) use words::{OpennessWord, PresenceState};
 
 use chinwag_messenger as domain;
 use chinwag_messenger::{
-    AccountKind, ClientId, ConversationKind, MessageKind, Role, ServerRole, SystemEvent, Timestamp, UserId,
+    AccountKind, ClientId, ConversationKind, MessageKind, MessageStatus, Role, SystemEvent, Timestamp, UserId,
 };
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+
+use words::{ConversationWord, RoleWord, UserKind};
 
 /// A moment, in RFC 3339 with milliseconds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, ToSchema)]
+#[schema(value_type = String, format = DateTime, example = "2026-03-12T14:05:09.120Z")]
 pub(super) struct Moment(pub(super) Timestamp);
 
 impl Serialize for Moment {
@@ -26,7 +39,7 @@ impl Serialize for Moment {
 }
 
 /// A list that ends here, or goes on at the cursor.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct List<T> {
     pub(super) items: Vec<T>,
     pub(super) next_cursor: Option<String>,
@@ -42,17 +55,17 @@ impl<T> List<T> {
 }
 
 /// Items without more to come.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Items<T> {
     pub(super) items: Vec<T>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct User<'a> {
     id: i64,
     username: &'a str,
     display_name: &'a str,
-    kind: &'static str,
+    kind: UserKind,
     deleted: bool,
 }
 
@@ -63,88 +76,90 @@ impl<'a> From<&'a domain::Account> for User<'a> {
             username: account.username.as_str(),
             display_name: &account.display_name,
             kind: match account.kind {
-                AccountKind::Human => "human",
-                AccountKind::Bot => "bot",
+                AccountKind::Human => UserKind::Human,
+                AccountKind::Bot => UserKind::Bot,
             },
             deleted: account.deleted_at.is_some(),
         }
     }
 }
 
-#[derive(Debug, Serialize)]
-pub(super) struct Me<'a> {
-    #[serde(flatten)]
-    user: User<'a>,
-    server_role: &'static str,
-    locale: &'a str,
-    user_rev: u64,
-    created_at: Moment,
-}
-
-impl<'a> From<&'a domain::Account> for Me<'a> {
-    fn from(account: &'a domain::Account) -> Self {
-        Self {
-            user: account.into(),
-            server_role: match account.server_role {
-                ServerRole::Owner => "owner",
-                ServerRole::Admin => "admin",
-                ServerRole::Member => "member",
-            },
-            locale: &account.locale,
-            user_rev: account.user_rev,
-            created_at: Moment(account.created_at),
-        }
-    }
-}
-
 /// A fresh login; the token is left out when it went into a cookie.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LoggedIn<'a> {
     pub(super) user: Me<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(super) token: Option<&'a str>,
 }
 
 /// A message; `None` on the outside of a field leaves it out, as a tombstone does.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Message<'a> {
     id: i64,
     conversation_id: i64,
     seq: u64,
     rev: u64,
     #[serde(serialize_with = "client_id")]
+    #[schema(value_type = Option<uuid::Uuid>)]
     client_id: Option<ClientId>,
     author_id: i64,
-    kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     body: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     system: Option<System<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mentions: Option<[(); 0]>,
+    #[schema(nullable = false)]
+    mentions: Option<Vec<Mention>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>, nullable = false)]
     attachments: Option<[(); 0]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Quote>)]
     reply_to: Option<Option<Quote<'a>>>,
     thread_root_id: Option<i64>,
     in_timeline: bool,
     reply_count: u32,
+    last_reply_seq: Option<u64>,
+    last_reply_at: Option<Moment>,
+    participants: Vec<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reactions: Option<[(); 0]>,
-    pinned: bool,
+    #[schema(value_type = Option<ForwardedFrom>)]
+    forwarded_from: Option<Option<ForwardedFrom<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reactions: Option<Vec<Reaction<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pinned: Option<bool>,
+    receipts: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    status: Option<&'static str>,
     created_at: Moment,
-    edited_at: Option<Moment>,
-    edit_count: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Moment>)]
+    edited_at: Option<Option<Moment>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    edit_count: Option<u32>,
     deleted_at: Option<Moment>,
+    deleted_by: Option<i64>,
 }
 
 impl<'a> From<&'a domain::Message> for Message<'a> {
     fn from(message: &'a domain::Message) -> Self {
         let alive = message.deleted_at.is_none();
-        let (kind, system) = match &message.kind {
-            MessageKind::Text => ("text", None),
-            MessageKind::System(event) => ("system", Some(System::new(event, message.author))),
+        let system = match &message.kind {
+            MessageKind::System(event) => Some(System::new(event, message.author)),
+            MessageKind::Text | MessageKind::Media | MessageKind::Voice => None,
         };
+        let forwarded_from = || message.forwarded_from.as_deref().map(ForwardedFrom::of);
         Self {
             id: message.id.0,
             conversation_id: message.conversation.0,
@@ -152,21 +167,97 @@ impl<'a> From<&'a domain::Message> for Message<'a> {
             rev: message.rev,
             client_id: message.client_id,
             author_id: message.author.0,
-            kind,
+            kind: alive.then(|| kind(&message.kind)),
             body: alive.then_some(message.body.as_str()),
             system: system.filter(|_| alive),
-            mentions: alive.then_some([]),
+            mentions: alive.then(|| message.mentions.iter().map(Mention::from).collect()),
             attachments: alive.then_some([]),
             reply_to: alive.then(|| message.reply_to.as_ref().map(Quote::from)),
-            thread_root_id: None,
-            in_timeline: true,
-            reply_count: 0,
-            reactions: alive.then_some([]),
-            pinned: false,
+            thread_root_id: message.thread_root.map(|id| id.0),
+            in_timeline: message.in_timeline,
+            reply_count: message.thread.reply_count,
+            last_reply_seq: message.thread.last_reply_seq,
+            last_reply_at: message.thread.last_reply_at.map(Moment),
+            participants: message.thread.participants.iter().map(|id| id.0).collect(),
+            forwarded_from: alive.then(forwarded_from),
+            reactions: alive.then(|| message.reactions.iter().map(Reaction::from).collect()),
+            pinned: alive.then_some(message.pinned),
+            receipts: message.receipts,
+            status: message.status.map(status),
             created_at: Moment(message.created_at),
-            edited_at: message.edited_at.map(Moment),
-            edit_count: u32::from(message.edited_at.is_some()),
+            edited_at: alive.then(|| message.edited_at.map(Moment)),
+            edit_count: alive.then_some(message.edit_count),
             deleted_at: message.deleted_at.map(Moment),
+            deleted_by: message.deleted_by.map(|id| id.0),
+        }
+    }
+}
+
+fn kind(kind: &MessageKind) -> &'static str {
+    match kind {
+        MessageKind::Text => "text",
+        MessageKind::Media => "media",
+        MessageKind::Voice => "voice",
+        MessageKind::System(_) => "system",
+    }
+}
+
+fn status(status: MessageStatus) -> &'static str {
+    match status {
+        MessageStatus::Sent => "sent",
+        MessageStatus::Delivered => "delivered",
+        MessageStatus::Seen => "seen",
+    }
+}
+
+/// Somebody named in a message; everybody without `user_id`.
+#[derive(Debug, Serialize, ToSchema)]
+struct Mention {
+    user_id: Option<i64>,
+    offset: u32,
+    length: u32,
+}
+
+impl From<&domain::Mention> for Mention {
+    fn from(mention: &domain::Mention) -> Self {
+        Self {
+            user_id: mention.user.map(|id| id.0),
+            offset: mention.offset,
+            length: mention.length,
+        }
+    }
+}
+
+/// Who said a forwarded message first.
+#[derive(Debug, Serialize, ToSchema)]
+struct ForwardedFrom<'a> {
+    author_name: &'a str,
+}
+
+impl<'a> ForwardedFrom<'a> {
+    fn of(author_name: &'a str) -> Self {
+        Self { author_name }
+    }
+}
+
+/// One emoji under a message; `me` only where there is one viewer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Reaction<'a> {
+    emoji: &'a str,
+    count: u32,
+    user_ids: Vec<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    me: Option<bool>,
+}
+
+impl<'a> From<&'a domain::ReactionSummary> for Reaction<'a> {
+    fn from(reaction: &'a domain::ReactionSummary) -> Self {
+        Self {
+            emoji: &reaction.emoji,
+            count: reaction.count,
+            user_ids: reaction.users.iter().map(|id| id.0).collect(),
+            me: reaction.me,
         }
     }
 }
@@ -178,10 +269,12 @@ fn client_id<S: Serializer>(id: &Option<ClientId>, serializer: S) -> Result<S::O
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct System<'a> {
     event: &'static str,
     actor_id: i64,
+    /// What it is about, by event; see docs/API.md.
+    #[schema(value_type = Object)]
     data: SystemData<'a>,
 }
 
@@ -190,6 +283,12 @@ struct System<'a> {
 enum SystemData<'a> {
     Created { title: &'a str },
     MembersAdded { user_ids: Vec<i64> },
+    Pinned { message_id: i64, seq: u64 },
+    Nothing {},
+    Person { user_id: i64 },
+    Left { new_owner_id: Option<i64> },
+    Description { description: Option<&'a str> },
+    Policies { policies: ChangedPolicies },
 }
 
 impl<'a> System<'a> {
@@ -202,6 +301,35 @@ impl<'a> System<'a> {
                     user_ids: users.iter().map(|u| u.0).collect(),
                 },
             ),
+            SystemEvent::Pinned { message, seq } => (
+                "pinned",
+                SystemData::Pinned {
+                    message_id: message.0,
+                    seq: *seq,
+                },
+            ),
+            SystemEvent::MemberJoined => ("member_joined", SystemData::Nothing {}),
+            SystemEvent::MemberRemoved { user } => ("member_removed", SystemData::Person { user_id: user.0 }),
+            SystemEvent::MemberLeft { new_owner } => (
+                "member_left",
+                SystemData::Left {
+                    new_owner_id: new_owner.map(|user| user.0),
+                },
+            ),
+            SystemEvent::OwnerChanged { user } => ("owner_changed", SystemData::Person { user_id: user.0 }),
+            SystemEvent::TitleChanged { title } => ("title_changed", SystemData::Created { title }),
+            SystemEvent::DescriptionChanged { description } => (
+                "description_changed",
+                SystemData::Description {
+                    description: description.as_deref(),
+                },
+            ),
+            SystemEvent::PolicyChanged { policies } => (
+                "policy_changed",
+                SystemData::Policies {
+                    policies: policies.into(),
+                },
+            ),
         };
         Self {
             event,
@@ -211,7 +339,7 @@ impl<'a> System<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Quote<'a> {
     message_id: i64,
     seq: u64,
@@ -227,17 +355,17 @@ impl<'a> From<&'a domain::Quote> for Quote<'a> {
             message_id: quote.message.0,
             seq: quote.seq,
             author_id: quote.author.0,
-            kind: "text",
+            kind: kind(&quote.kind),
             excerpt: if quote.deleted { "" } else { &quote.excerpt },
             deleted: quote.deleted,
         }
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Conversation<'a> {
     id: i64,
-    kind: &'static str,
+    kind: ConversationWord,
     title: Option<&'a str>,
     description: Option<&'a str>,
     owner_id: Option<i64>,
@@ -246,8 +374,10 @@ pub(super) struct Conversation<'a> {
     last_seq: u64,
     last_rev: u64,
     members_rev: u64,
+    settings_rev: u64,
     last_activity_at: Moment,
     member_count: u32,
+    policies: Policies,
     state: &'static str,
 }
 
@@ -256,9 +386,9 @@ impl<'a> From<&'a domain::Conversation> for Conversation<'a> {
         Self {
             id: conversation.id.0,
             kind: match conversation.kind {
-                ConversationKind::Direct => "direct",
-                ConversationKind::Group => "group",
-                ConversationKind::Own => "self",
+                ConversationKind::Direct => ConversationWord::Direct,
+                ConversationKind::Group => ConversationWord::Group,
+                ConversationKind::Own => ConversationWord::Own,
             },
             title: conversation.title.as_deref(),
             description: conversation.description.as_deref(),
@@ -268,26 +398,28 @@ impl<'a> From<&'a domain::Conversation> for Conversation<'a> {
             last_seq: conversation.last_seq,
             last_rev: conversation.last_rev,
             members_rev: conversation.members_rev,
+            settings_rev: conversation.settings_rev,
             last_activity_at: Moment(conversation.last_activity_at),
             member_count: conversation.member_count,
+            policies: (&conversation.policies).into(),
             state: "active",
         }
     }
 }
 
-fn role(role: Role) -> &'static str {
+fn role(role: Role) -> RoleWord {
     match role {
-        Role::Owner => "owner",
-        Role::Admin => "admin",
-        Role::Member => "member",
+        Role::Owner => RoleWord::Owner,
+        Role::Admin => RoleWord::Admin,
+        Role::Member => RoleWord::Member,
     }
 }
 
 /// A member in a list item, in changes and in events: what ticks are drawn from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Member<'a> {
     user: User<'a>,
-    role: &'static str,
+    role: RoleWord,
     joined_seq: u64,
     delivered_seq: u64,
     seen_seq: u64,
@@ -306,7 +438,7 @@ impl<'a> From<&'a domain::Member> for Member<'a> {
 }
 
 /// A member in the list of members.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ListedMember<'a> {
     #[serde(flatten)]
     member: Member<'a>,
@@ -322,9 +454,10 @@ impl<'a> From<&'a domain::Member> for ListedMember<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct My {
-    role: &'static str,
+/// One's own part of a conversation.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct My {
+    role: RoleWord,
     joined_seq: u64,
     delivered_seq: u64,
     seen_seq: u64,
@@ -334,10 +467,14 @@ struct My {
     archived: bool,
     pinned_order: Option<i64>,
     marked_unread: bool,
+    notify: NotifyWord,
+    hidden_from_list: bool,
+    draft: Option<Draft>,
+    left_at: Option<Moment>,
 }
 
-impl From<&domain::MemberState> for My {
-    fn from(state: &domain::MemberState) -> Self {
+impl My {
+    fn new(state: &domain::MemberState, hidden_from_list: bool) -> Self {
         Self {
             role: role(state.role),
             joined_seq: state.joined_seq,
@@ -349,17 +486,21 @@ impl From<&domain::MemberState> for My {
             archived: state.archived,
             pinned_order: state.pinned_order,
             marked_unread: state.marked_unread,
+            notify: state.notify.into(),
+            hidden_from_list,
+            draft: state.draft.as_ref().map(Draft::from),
+            left_at: state.left_at.map(Moment),
         }
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Receipts {
     others_delivered_seq: Option<u64>,
     others_seen_seq: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ListItem<'a> {
     conversation: Conversation<'a>,
     my: My,
@@ -376,7 +517,7 @@ impl<'a> From<&'a domain::ListItem> for ListItem<'a> {
     fn from(item: &'a domain::ListItem) -> Self {
         Self {
             conversation: (&item.conversation).into(),
-            my: (&item.my).into(),
+            my: My::new(&item.my, item.my.hidden(item.conversation.last_seq)),
             unread_count: item.unread_count,
             unread_mentions: item.unread_mentions,
             unread_capped: item.unread_capped,
@@ -391,7 +532,7 @@ impl<'a> From<&'a domain::ListItem> for ListItem<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct History<'a> {
     items: Vec<Message<'a>>,
     has_more_before: bool,
@@ -412,7 +553,7 @@ impl<'a> From<&'a domain::History> for History<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Changes<'a> {
     items: Vec<Message<'a>>,
     conversation: Option<Conversation<'a>>,
@@ -439,7 +580,7 @@ impl<'a> From<&'a domain::Changes> for Changes<'a> {
 }
 
 /// The changes of one conversation among several, or why there are none.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ChangesOf<'a> {
     pub(super) conversation_id: i64,
     #[serde(flatten)]
@@ -447,7 +588,7 @@ pub(super) struct ChangesOf<'a> {
 }
 
 /// What became of one item of many.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum Outcome<T> {
     /// It was done.
@@ -459,7 +600,7 @@ pub(super) enum Outcome<T> {
     },
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SyncPage<'a> {
     cursor: &'a str,
     server_time: Moment,
@@ -470,7 +611,7 @@ pub(super) struct SyncPage<'a> {
     reset: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct SyncUser<'a> {
     rev: u64,
     me: Me<'a>,
@@ -482,7 +623,7 @@ impl<'a> SyncPage<'a> {
             cursor: &page.cursor,
             server_time: Moment(now),
             user: SyncUser {
-                rev: page.me.user_rev,
+                rev: page.me.account.user_rev,
                 me: (&page.me).into(),
             },
             items: page.items.iter().map(ListItem::from).collect(),
@@ -494,14 +635,14 @@ impl<'a> SyncPage<'a> {
 }
 
 /// Where the caller stands in one conversation, or why not.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct WatermarksOf {
     pub(super) conversation_id: i64,
     #[serde(flatten)]
     pub(super) outcome: Outcome<Watermarks>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Watermarks {
     delivered_seq: u64,
     seen_seq: u64,
@@ -521,9 +662,9 @@ impl From<&domain::Watermarks> for Watermarks {
 }
 
 /// Whether somebody is there.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PresenceOf {
     pub(super) user_id: i64,
-    pub(super) state: &'static str,
+    pub(super) state: PresenceState,
     pub(super) last_seen_at: Option<Moment>,
 }

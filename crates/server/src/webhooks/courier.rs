@@ -10,7 +10,7 @@ use reqwest::{Client, Url};
 
 use super::address::{PublicOnly, check_literal};
 
-/// Of an answer's body so much is read, to keep the connection; what it says does not matter.
+/// Of an answer's body so much is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Idle connections kept for one host.
@@ -104,9 +104,16 @@ pub(crate) fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue
     (!reserved.contains(&name.as_str())).then_some((name, value))
 }
 
-#[async_trait]
-impl Courier for HttpCourier {
-    async fn carry(&self, errand: &Errand) -> Result<(), CourierError> {
+/// What a receiver answered.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// Cut off where nobody would read on.
+    pub(crate) body: Vec<u8>,
+}
+
+impl HttpCourier {
+    /// Carries it once, and brings the answer back.
+    pub(crate) async fn ask(&self, errand: &Errand) -> Result<Reply, CourierError> {
         let unreachable = |text: &str| CourierError::Unreachable(text.to_owned());
         let url: Url = errand
             .url
@@ -131,17 +138,24 @@ impl Courier for HttpCourier {
         }
         let request = self.client.post(url).headers(headers).body(errand.body.clone());
         let mut answer = request.send().await.map_err(|error| explain(&error))?;
-        let status = answer.status();
-        let mut read = 0;
-        while read < ANSWER_BYTES_MAX
+        let status = answer.status().as_u16();
+        let mut body = Vec::new();
+        while body.len() < ANSWER_BYTES_MAX
             && let Ok(Some(chunk)) = answer.chunk().await
         {
-            read += chunk.len();
+            body.extend_from_slice(&chunk);
         }
-        if status.is_success() {
-            Ok(())
-        } else {
-            Err(CourierError::Status(status.as_u16()))
+        Ok(Reply { status, body })
+    }
+}
+
+#[async_trait]
+impl Courier for HttpCourier {
+    async fn carry(&self, errand: &Errand) -> Result<(), CourierError> {
+        // What it says does not matter; it is read to keep the connection.
+        match self.ask(errand).await?.status {
+            200..300 => Ok(()),
+            status => Err(CourierError::Status(status)),
         }
     }
 }

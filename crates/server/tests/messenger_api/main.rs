@@ -3,6 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod apps;
+mod changes;
+mod contract;
+mod conventions;
+mod groups;
+mod people;
 mod realtime;
 mod refusals;
 mod shapes;

@@ -281,6 +281,7 @@ async fn logging_out_closes_the_sockets_of_that_login_only() {
                 .status,
             200
         );
+        worker.connect(device, socket).await;
     }
     assert_eq!(
         server
@@ -294,6 +295,26 @@ async fn logging_out_closes_the_sockets_of_that_login_only() {
     for socket in ["1.2", "1.3"] {
         assert_eq!(worker.hear().await, Heard::Closed(socket.parse().unwrap()));
     }
+    server.stop().await;
+    worker.silence();
+}
+
+#[tokio::test]
+async fn logging_out_closes_sockets_that_listen_to_conversations_only() {
+    let server = Server::start().await;
+    let (sam, anna) = (server.person("sam").await, server.person("anna").await);
+    let id = server.direct(&sam, &anna).await;
+    let channel = format!("presence-conversation.{id}");
+    let mut worker = server.worker();
+    for (person, socket) in [(&sam, "1.1"), (&anna, "1.2")] {
+        let given = json!({"socket_id": socket, "channel_name": channel});
+        let answer = server.post("/realtime/auth", &given).by(person).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        worker.join(&channel, socket).await;
+    }
+    let answer = server.ask(Method::POST, "/auth/logout").by(&sam).send().await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(worker.hear().await, Heard::Closed("1.1".parse().unwrap()));
     server.stop().await;
     worker.silence();
 }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod callers;
+mod groups;
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -112,6 +113,22 @@ async fn what_is_not_yours_cannot_be_told_from_what_is_not_there() {
             server.get(&format!("/conversations/{id}/messages")),
             server.get(&format!("/conversations/{id}/changes?after_rev=0")),
             server.ask(Method::POST, &format!("/conversations/{id}/read")),
+            server.ask(Method::POST, &format!("/conversations/{id}/clear")),
+            server.ask(Method::POST, &format!("/conversations/{id}/leave")),
+            server.ask(Method::DELETE, &format!("/conversations/{id}")),
+            server.ask(Method::DELETE, &format!("/conversations/{id}/members/1")),
+            server.ask(Method::DELETE, &format!("/conversations/{id}/bans/1")),
+            server.get(&format!("/conversations/{id}/bans")),
+            server.get(&format!("/conversations/{id}/invites")),
+            server.post(&format!("/conversations/{id}/invites"), &json!({})),
+            server.post(&format!("/conversations/{id}/transfer"), &json!({"user_id": 1})),
+            server.post(&format!("/conversations/{id}/members"), &json!({"user_ids": [1]})),
+            server.patch(&format!("/conversations/{id}"), &json!({"title": "x"})),
+            server.patch(&format!("/conversations/{id}/me"), &json!({"archived": true})),
+            server.patch(
+                &format!("/conversations/{id}/members/1"),
+                &json!({"role": "admin"}),
+            ),
             server.post(&format!("/conversations/{id}/messages"), &sending),
         ];
         for ask in asks {

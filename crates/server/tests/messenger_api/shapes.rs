@@ -8,12 +8,20 @@ fn user(person: &Person, username: &str) -> Value {
     json!({"id": person.id, "username": username, "display_name": name(username), "kind": "human", "deleted": false})
 }
 
+pub(crate) fn usual_policies() -> Value {
+    json!({
+        "edit_history": "off", "edit_window_s": 172_800, "delete_window_s": null, "post": "all",
+        "invite": "admins", "info": "admins", "pin": "admins", "history_for_new_members": "all",
+    })
+}
+
 fn text_message(of: &Value, overrides: &Value) -> Value {
     let mut message = json!({
         "id": of["id"], "conversation_id": of["conversation_id"], "client_id": of["client_id"],
         "kind": "text", "mentions": [], "attachments": [], "reply_to": null, "thread_root_id": null,
-        "in_timeline": true, "reply_count": 0, "reactions": [], "pinned": false, "created_at": "<time>",
-        "edited_at": null, "edit_count": 0, "deleted_at": null,
+        "in_timeline": true, "reply_count": 0, "last_reply_seq": null, "last_reply_at": null, "participants": [],
+        "forwarded_from": null, "reactions": [], "pinned": false, "receipts": true, "created_at": "<time>",
+        "edited_at": null, "edit_count": 0, "deleted_at": null, "deleted_by": null,
     });
     let fields = message.as_object_mut().unwrap();
     fields.extend(overrides.as_object().unwrap().clone());
@@ -28,8 +36,11 @@ async fn the_configuration_tells_whether_an_owner_is_missing() {
             "name": "Chinwag", "version": env!("CARGO_PKG_VERSION"), "api_version": 1,
             "setup_required": setup_required, "registration": "open",
             "limits": {
-                "body_chars": 10000, "body_bytes": 40960, "title_chars": 128, "display_name_chars": 64,
-                "group_members": 1024, "page_size": 50, "page_size_max": 100, "receipts_members": 256,
+                "body_chars": 10000, "body_bytes": 40960, "title_chars": 128, "description_chars": 512,
+                "display_name_chars": 64, "bio_chars": 280, "settings_bytes": 16384, "devices": 20,
+                "group_members": 1024, "group_admins": 50, "groups_per_day": 20, "conversations": 5000,
+                "invites": 100, "invite_life_s": 604_800, "page_size": 50, "page_size_max": 100,
+                "receipts_members": 256,
                 "password_chars_min": 8,
             },
         })
@@ -58,7 +69,11 @@ async fn an_account_is_registered_logged_in_and_out() {
     let me = json!({
         "id": id, "username": "sam", "display_name": "sam", "kind": "human", "deleted": false,
         "server_role": "owner", "locale": "en", "user_rev": answer.json["user"]["user_rev"],
-        "created_at": "<time>",
+        "created_at": "<time>", "bio": "", "timezone": "UTC", "settings": {},
+        "privacy": {
+            "last_seen": "everyone", "read_receipts": true, "typing": true, "who_can_dm": "everyone",
+            "who_can_add_me": "everyone", "discoverable": true,
+        },
     });
     answer.check(201, &json!({"user": me, "token": token}));
 
@@ -90,6 +105,8 @@ async fn people_are_found_and_shown() {
     let server = Server::start().await;
     let (sam, anna) = (server.person("sam").await, server.person("anna").await);
     let shown = user(&anna, "anna");
+    let mut with_bio = shown.clone();
+    with_bio["bio"] = json!("");
     let found = json!({"items": [shown], "next_cursor": null});
     server
         .get("/users?q=ann")
@@ -114,7 +131,7 @@ async fn people_are_found_and_shown() {
         .by(&sam)
         .send()
         .await
-        .check(200, &shown);
+        .check(200, &with_bio);
     let presence = server
         .get(&format!("/presence?user_ids={},{},77", anna.id, sam.id))
         .by(&sam)
@@ -146,12 +163,13 @@ async fn a_direct_conversation_is_opened_once() {
         "conversation": {
             "id": conversation["id"], "kind": "direct", "title": null, "description": null, "owner_id": null,
             "created_by": sam.id, "created_at": "<time>", "last_seq": 0, "last_rev": conversation["last_rev"],
-            "members_rev": conversation["members_rev"], "last_activity_at": "<time>", "member_count": 2,
-            "state": "active",
+            "members_rev": conversation["members_rev"], "settings_rev": 0, "last_activity_at": "<time>",
+            "member_count": 2, "policies": usual_policies(), "state": "active",
         },
         "my": {
             "role": "member", "joined_seq": 0, "delivered_seq": 0, "seen_seq": 0, "history_from_seq": 1,
             "cleared_seq": 0, "muted_until": null, "archived": false, "pinned_order": null, "marked_unread": false,
+            "notify": "all", "hidden_from_list": false, "draft": null, "left_at": null,
         },
         "unread_count": 0, "unread_mentions": 0, "unread_capped": false, "last_message": null,
         "peer": user(&anna, "anna"),
@@ -218,8 +236,8 @@ async fn a_group_begins_with_notes_about_itself() {
         json!({
             "id": conversation["id"], "kind": "group", "title": "The band", "description": null,
             "owner_id": sam.id, "created_by": sam.id, "created_at": "<time>", "last_seq": 2, "last_rev": 2,
-            "members_rev": conversation["members_rev"], "last_activity_at": "<time>", "member_count": 2,
-            "state": "active",
+            "members_rev": conversation["members_rev"], "settings_rev": 0, "last_activity_at": "<time>",
+            "member_count": 2, "policies": usual_policies(), "state": "active",
         })
     );
     assert_eq!(answer.json["my"]["role"], "owner");

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request};
 use chinwag_backends::SqlStore;
+use chinwag_backends::testing::store_in;
 use chinwag_engine::{
     App, AppOptions, Beginning, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed,
     KeyPair, Secret, WorkerNumber,
@@ -25,6 +26,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::contract;
 
 /// Everything that can be set.
 pub(crate) struct Setup {
@@ -67,8 +70,7 @@ impl Server {
 
     pub(crate) async fn start_with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqlStore::open(&folder.path().join("chinwag.db")).await.unwrap();
-        let store = Arc::new(store);
+        let store = Arc::new(store_in(folder.path()).await);
         let engine = Arc::new(Engine::in_memory());
         let keys = KeyPair {
             key: "chinwag-key".to_owned(),
@@ -142,6 +144,25 @@ impl Server {
     pub(crate) fn post(&self, path: &str, body: &Value) -> Ask<'_> {
         self.ask(Method::POST, path)
             .body("application/json", body.to_string())
+    }
+
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Ask<'_> {
+        self.ask(Method::PATCH, path)
+            .body("application/json", body.to_string())
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Ask<'_> {
+        self.ask(Method::DELETE, path)
+    }
+
+    /// The id of a new group.
+    pub(crate) async fn group(&self, by: &Person, others: &[&Person]) -> i64 {
+        let ids: Vec<i64> = others.iter().map(|other| other.id).collect();
+        let given = json!({"kind": "group", "title": "Group", "member_ids": ids});
+        let answer = self.post("/conversations", &given).by(by).send().await;
+        answer.json["conversation"]["id"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("{}", answer.text))
     }
 
     /// A new account, logged in.
@@ -241,6 +262,7 @@ impl Ask<'_> {
 
     /// The same for what is answered before it is a request of ours.
     pub(crate) async fn send_bare(self) -> Answer {
+        let (method, path) = (self.method.clone(), self.path.clone());
         let mut request = Request::builder().method(self.method).uri(&self.path);
         for (name, value) in self.headers {
             request = request.header(name, value);
@@ -253,8 +275,14 @@ impl Ask<'_> {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let status = parts.status.as_u16();
+        let content_type = parts
+            .headers
+            .get("content-type")
+            .map(|kind| kind.to_str().unwrap());
+        contract::check(&method, &path, status, content_type, &text);
         Answer {
-            status: parts.status.as_u16(),
+            status,
             headers: parts.headers,
             json: serde_json::from_str(&text).unwrap_or(Value::Null),
             text,
@@ -339,6 +367,7 @@ pub(crate) enum Heard {
         data: Value,
     },
     Closed(ConnectionId),
+    Renewed(ConnectionId),
 }
 
 /// Stands in for a worker thread and its sockets.
@@ -394,6 +423,7 @@ impl Worker {
     pub(crate) async fn hear(&mut self) -> Heard {
         match self.next().await {
             Inboxed::Disconnect { connection, .. } => Heard::Closed(connection),
+            Inboxed::Renew { connection, .. } => Heard::Renewed(connection),
             Inboxed::Delivery(delivery) => event(&delivery),
             order @ Inboxed::DisconnectUser { .. } => panic!("{order:?}"),
             Inboxed::CloseApp(app) => unreachable!("nobody closes {app:?}"),
@@ -407,7 +437,7 @@ impl Worker {
                 assert_eq!((name.as_str(), channel), (expected, whose.channel()), "{data}");
                 data
             }
-            closed @ Heard::Closed(_) => panic!("{closed:?} instead of {expected}"),
+            closed @ (Heard::Closed(_) | Heard::Renewed(_)) => panic!("{closed:?} instead of {expected}"),
         }
     }
 

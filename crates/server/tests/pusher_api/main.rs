@@ -1,6 +1,7 @@
 //! The Pusher protocol over real sockets: two workers, the engine in memory, HTTP and WebSocket.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod arrivals;
 mod requests;
 mod support;
 

@@ -34,6 +34,14 @@ impl Server {
     }
 
     pub(crate) fn start_under(prefix: &'static str, options: AppOptions) -> Self {
+        Self::start_with(prefix, options, ListenOptions::default())
+    }
+
+    pub(crate) fn start_with(
+        prefix: &'static str,
+        options: AppOptions,
+        listen_options: ListenOptions,
+    ) -> Self {
         let runtime = Runtime::new().unwrap();
         let stop = CancellationToken::new();
         let engine = Arc::new(Engine::in_memory());
@@ -59,14 +67,14 @@ impl Server {
                 nobody: nobody(),
             });
             tokio::spawn(counts.run(stop.clone()));
-            let listener =
-                listen::bind(SocketAddr::from(([127, 0, 0, 1], 0)), &ListenOptions::default()).unwrap();
-            let address = listener.local_addr().unwrap();
+            let sockets =
+                listen::bind_for(SocketAddr::from(([127, 0, 0, 1], 0)), &listen_options, 2).unwrap();
+            let address = sockets.local_addr().unwrap();
             let stop = stop.clone();
             tokio::spawn(async move {
                 // The engine lives as long as the listener.
                 let _engine = engine;
-                listen::serve(listener, router(api), ListenOptions::default(), stop).await;
+                listen::serve_at_workers(sockets, api.clone(), router(api), listen_options, stop).await;
             });
             address
         });

@@ -37,6 +37,8 @@ export function useServerStats() {
   const total = (pick: (app: AppStats) => number) =>
     (stats.value?.apps ?? []).reduce((all, app) => all + pick(app), 0)
 
+  const whole = (series: (number | null)[]) => series.reduce<number>((all, n) => all + (n ?? 0), 0)
+
   function rate(pick: (app: AppStats) => (number | null)[]) {
     const { step_s, from } = stats.value ?? { step_s: 10, from: new Date().toISOString() }
     const series = sum(pick)
@@ -64,9 +66,11 @@ export function useServerStats() {
       () => total((app) => app.totals.refusals) + (stats.value?.strangers_refused ?? 0),
     ),
     slow: computed(() => total((app) => app.totals.closed.slow ?? 0)),
-    sentTotal: computed(() => total((app) => app.totals.messages_sent)),
-    publishedTotal: computed(() =>
-      total((app) => app.totals.api_messages + app.totals.client_events),
+    sentTotal: computed(() => whole(sum((app) => app.series.messages_sent))),
+    receivedTotal: computed(
+      () =>
+        whole(sum((app) => app.series.frames_received)) +
+        whole(sum((app) => app.series.api_messages)),
     ),
   }
 }

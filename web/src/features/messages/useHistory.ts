@@ -71,7 +71,8 @@ export function useHistory(item: () => ListItem) {
       created_at: entry.created_at,
       edited_at: null,
       deleted_at: null,
-    }
+      // The rest comes from the server.
+    } satisfies Partial<Message> as Message
   }
 
   const blocks = computed(() => buildBlocks(drawn.value, store.myId, divider.value))

@@ -93,7 +93,7 @@ impl Client {
             .await;
         let page = page.expect("synchronised");
         assert!(page.items.len() <= limit);
-        assert_eq!(page.me.id, self.who.user);
+        assert_eq!(page.me.account.id, self.who.user);
         for item in page.items {
             self.items.insert(item.conversation.id, item);
         }

@@ -1,9 +1,10 @@
 //! Conversations, their members and lists.
 
-use super::{Store, World, rev_of};
+use super::{Store, World, rev_of, wish};
 use crate::{
     AccessError, Advance, AdvanceError, ConversationKind, CreateGroupError, Event, HistoryError,
-    HistoryRange, ListError, MessageKind, OpenDirectError, Options, Role, SendError, SystemEvent, UserId,
+    HistoryRange, ListError, ListMembersError, MessageKind, OpenDirectError, Options, Role, SendError,
+    SystemEvent, UserId,
 };
 use std::sync::Arc;
 
@@ -76,7 +77,7 @@ pub async fn a_group_begins_with_notes_to_its_members(store: Arc<dyn Store>) {
     let given = [bob.user, cat.user, bob.user, ann.user];
     let item = world
         .messenger
-        .create_group(&ann, "  Tea\u{202E} ", &given)
+        .create_group(&ann, wish("  Tea\u{202E} ", &given))
         .await
         .expect("created");
     let group = &item.conversation;
@@ -140,7 +141,7 @@ pub async fn a_group_begins_with_notes_to_its_members(store: Arc<dyn Store>) {
     assert_eq!(item.members.len(), 3);
     let alone = world
         .messenger
-        .create_group(&bob, "Alone", &[])
+        .create_group(&bob, wish("Alone", &[]))
         .await
         .expect("created");
     assert_eq!(
@@ -165,7 +166,7 @@ pub async fn groups_refuse_what_does_not_fit(store: Arc<dyn Store>) {
         let messenger = Arc::clone(&world.messenger);
         async move {
             messenger
-                .create_group(&ann, title, &members)
+                .create_group(&ann, wish(title, &members))
                 .await
                 .expect_err("refused")
         }
@@ -182,11 +183,11 @@ pub async fn groups_refuse_what_does_not_fit(store: Arc<dyn Store>) {
         create("T", vec![UserId(999)]).await,
         CreateGroupError::UnknownUser
     ));
-    let too_long = world.messenger.create_group(&ann, &long, &[]).await;
+    let too_long = world.messenger.create_group(&ann, wish(&long, &[])).await;
     assert!(matches!(too_long, Err(CreateGroupError::TitleTooLong)));
     let page = world
         .messenger
-        .conversations(&ann, None, None)
+        .conversations(&ann, None, None, None)
         .await
         .expect("listed");
     assert!(page.items.is_empty() && world.heard().is_empty());
@@ -214,7 +215,7 @@ pub async fn the_list_pages_through_everything_newest_first(store: Arc<dyn Store
     loop {
         let page = world
             .messenger
-            .conversations(&ann, cursor.as_deref(), Some(2))
+            .conversations(&ann, None, cursor.as_deref(), Some(2))
             .await
             .expect("listed");
         assert!(page.items.len() <= 2);
@@ -228,10 +229,10 @@ pub async fn the_list_pages_through_everything_newest_first(store: Arc<dyn Store
     listed.sort();
     ids.sort();
     assert_eq!(listed, ids);
-    let faulty = world.messenger.conversations(&ann, Some("x"), None).await;
+    let faulty = world.messenger.conversations(&ann, None, Some("x"), None).await;
     assert!(matches!(faulty, Err(ListError::CursorInvalid)));
     for limit in [0, 101] {
-        let refused = world.messenger.conversations(&ann, None, Some(limit)).await;
+        let refused = world.messenger.conversations(&ann, None, None, Some(limit)).await;
         assert!(matches!(refused, Err(ListError::LimitInvalid)));
     }
 }
@@ -249,8 +250,8 @@ pub async fn strangers_see_nothing(store: Arc<dyn Store>) {
             Err(AccessError::NotFound)
         ));
         assert!(matches!(
-            messenger.members(&eve, id).await,
-            Err(AccessError::NotFound)
+            messenger.members(&eve, id, None, None, None).await,
+            Err(ListMembersError::NotFound)
         ));
         assert!(matches!(
             messenger.read_all(&eve, id).await,

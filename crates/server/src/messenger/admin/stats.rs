@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use chinwag_messenger::Timestamp;
 
@@ -17,13 +18,15 @@ use crate::messenger::ok;
 use crate::messenger::view::Moment;
 use crate::traffic::{AppSeries, Bucket, Period, Totals};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
+    /// `1h` (the default), `6h`, `24h` or `7d`.
     period: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Stats<'a> {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Stats<'a> {
     version: &'static str,
     started_at: Moment,
     uptime_s: u64,
@@ -40,7 +43,8 @@ struct Stats<'a> {
     apps: Vec<OfApp>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AppStats)]
 struct OfApp {
     id: String,
     internal: bool,
@@ -50,10 +54,13 @@ struct OfApp {
 }
 
 /// Since the start.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AppTotals)]
 struct TotalsView {
     connections: u64,
     opened: u64,
+    /// Closed connections by reason.
+    #[schema(value_type = std::collections::HashMap<String, u64>)]
     closed: serde_json::Map<String, serde_json::Value>,
     frames_received: u64,
     bytes_received: u64,
@@ -65,7 +72,8 @@ struct TotalsView {
 }
 
 /// A place for each step; null where nothing was observed.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AppSeries)]
 struct SeriesView {
     connections_peak: Vec<Option<u64>>,
     frames_received: Vec<Option<u64>>,
@@ -107,6 +115,11 @@ impl From<AppSeries> for SeriesView {
     }
 }
 
+#[utoipa::path(
+    get, path = "/stats", tag = "console",
+    params(Asked),
+    responses((status = 200, description = "How the server is", body = Stats)),
+)]
 pub(super) async fn show(
     State(console): State<Arc<Console>>,
     _: Admin<Reads>,

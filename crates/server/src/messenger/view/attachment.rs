@@ -5,30 +5,64 @@ use base64::prelude::BASE64_STANDARD;
 use chinwag_messenger as domain;
 use chinwag_messenger::{AttachmentKind, AttachmentState};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Moment;
 
-#[derive(Debug, Serialize)]
+/// A file that somebody brought.
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::messenger) struct Attachment<'a> {
+    #[schema(value_type = uuid::Uuid)]
     id: String,
     uploader_id: i64,
-    kind: &'static str,
+    kind: KindWord,
     name: &'a str,
+    /// What it is by its content.
     mime: &'a str,
+    /// Bytes.
     size: u64,
+    /// Of what is stored, in hexadecimal.
     sha256: Option<String>,
+    /// Pixels, upright.
     width: Option<u32>,
     height: Option<u32>,
     duration_ms: Option<u64>,
+    /// Peaks of 64 slices of a voice note, 0 to 31.
     waveform: Option<&'a [u8]>,
+    /// A ThumbHash in Base64, to be shown until there is more.
     placeholder: Option<String>,
+    /// Small pictures of it, smallest first.
     thumbs: Vec<Thumb<'a>>,
-    state: &'static str,
+    state: StateWord,
     created_at: Moment,
 }
 
-#[derive(Debug, Serialize)]
+/// How an attachment is shown.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = AttachmentKind)]
+pub(in crate::messenger) enum KindWord {
+    Image,
+    Video,
+    Audio,
+    Voice,
+    File,
+}
+
+/// How far an attachment has come.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = AttachmentState)]
+pub(in crate::messenger) enum StateWord {
+    Uploading,
+    Ready,
+    Failed,
+}
+
+/// A small picture, at `/attachments/{id}/thumb/{size}`.
+#[derive(Debug, Serialize, ToSchema)]
 struct Thumb<'a> {
+    /// The longer side it may have.
     size: u32,
     width: u32,
     height: u32,
@@ -46,7 +80,7 @@ impl<'a> From<&'a domain::Attachment> for Attachment<'a> {
         Self {
             id: attachment.id.to_string(),
             uploader_id: attachment.uploader.0,
-            kind: kind(attachment.kind),
+            kind: attachment.kind.into(),
             name: &attachment.name,
             mime: &attachment.mime,
             size: attachment.size,
@@ -61,30 +95,36 @@ impl<'a> From<&'a domain::Attachment> for Attachment<'a> {
                 .map(|hash| BASE64_STANDARD.encode(hash)),
             thumbs: attachment.thumbs.iter().map(thumb).collect(),
             state: match attachment.state {
-                AttachmentState::Uploading => "uploading",
-                AttachmentState::Ready => "ready",
-                AttachmentState::Failed => "failed",
+                AttachmentState::Uploading => StateWord::Uploading,
+                AttachmentState::Ready => StateWord::Ready,
+                AttachmentState::Failed => StateWord::Failed,
             },
             created_at: Moment(attachment.created_at),
         }
     }
 }
 
-fn kind(kind: AttachmentKind) -> &'static str {
-    match kind {
-        AttachmentKind::Image => "image",
-        AttachmentKind::Video => "video",
-        AttachmentKind::Audio => "audio",
-        AttachmentKind::Voice => "voice",
-        AttachmentKind::File => "file",
+impl From<AttachmentKind> for KindWord {
+    fn from(kind: AttachmentKind) -> Self {
+        match kind {
+            AttachmentKind::Image => Self::Image,
+            AttachmentKind::Video => Self::Video,
+            AttachmentKind::Audio => Self::Audio,
+            AttachmentKind::Voice => Self::Voice,
+            AttachmentKind::File => Self::File,
+        }
     }
 }
 
 /// How far an upload has come.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::messenger) struct Upload {
+    /// The attachment will have the same.
+    #[schema(value_type = uuid::Uuid)]
     id: String,
+    /// Bytes in all.
     size: u64,
+    /// Bytes that are there.
     offset: u64,
 }
 
@@ -99,7 +139,7 @@ impl From<&domain::Upload> for Upload {
 }
 
 /// An attachment in the gallery of a conversation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::messenger) struct MediaItem<'a> {
     message_id: i64,
     seq: u64,

@@ -2,9 +2,10 @@
 //! every receiver, so nothing in them depends on who looks.
 
 use chinwag_messenger as domain;
+use chinwag_messenger::RemovalReason;
 use serde::Serialize;
 
-use super::{Attachment, Me, Member, Message, Moment, PresenceOf};
+use super::{Attachment, ChangedPolicies, Me, Member, Message, Moment, My, PresenceOf, Reaction};
 
 /// An event with its envelope.
 #[derive(Debug, Serialize)]
@@ -17,6 +18,39 @@ pub(in crate::messenger) enum Event<'a> {
         at: Moment,
         message: Message<'a>,
     },
+    MessageUpdated {
+        v: u8,
+        conversation_id: i64,
+        rev: u64,
+        at: Moment,
+        message: Message<'a>,
+    },
+    MessagesDeleted {
+        v: u8,
+        conversation_id: i64,
+        rev: u64,
+        at: Moment,
+        items: Vec<Place>,
+        deleted_by: i64,
+    },
+    ReactionChanged {
+        v: u8,
+        conversation_id: i64,
+        rev: u64,
+        at: Moment,
+        message_id: i64,
+        seq: u64,
+        user_id: i64,
+        emoji: &'a str,
+        added: bool,
+        summary: Vec<Reaction<'a>>,
+    },
+    Noop {
+        v: u8,
+        conversation_id: i64,
+        rev: u64,
+        at: Moment,
+    },
     MembersChanged {
         v: u8,
         conversation_id: i64,
@@ -24,6 +58,7 @@ pub(in crate::messenger) enum Event<'a> {
         at: Moment,
         added: Vec<Member<'a>>,
         removed: Vec<i64>,
+        updated: Vec<Member<'a>>,
         member_count: u32,
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<Message<'a>>,
@@ -34,11 +69,60 @@ pub(in crate::messenger) enum Event<'a> {
         at: Moment,
         conversation_id: i64,
     },
+    ConversationRemoved {
+        v: u8,
+        user_rev: u64,
+        at: Moment,
+        conversation_id: i64,
+        reason: &'static str,
+    },
+    ConversationUpdated {
+        v: u8,
+        conversation_id: i64,
+        rev: u64,
+        at: Moment,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        description: Option<Option<&'a str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        policies: Option<ChangedPolicies>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<Message<'a>>,
+    },
+    ConversationDeleted {
+        v: u8,
+        conversation_id: i64,
+        rev: u64,
+        at: Moment,
+    },
+    MemberStateChanged {
+        v: u8,
+        user_rev: u64,
+        at: Moment,
+        conversation_id: i64,
+        my: My,
+    },
     MeUpdated {
         v: u8,
         user_rev: u64,
         at: Moment,
-        me: Me<'a>,
+        me: Box<Me<'a>>,
+    },
+    ContactChanged {
+        v: u8,
+        user_rev: u64,
+        at: Moment,
+        user_id: i64,
+        contact: bool,
+        alias: Option<&'a str>,
+    },
+    BlockChanged {
+        v: u8,
+        user_rev: u64,
+        at: Moment,
+        user_id: i64,
+        blocked: bool,
     },
     AttachmentUpdated {
         v: u8,
@@ -72,6 +156,13 @@ pub(in crate::messenger) struct Receipt {
     unread_mentions: Option<u32>,
 }
 
+/// A message without what it says.
+#[derive(Debug, Serialize)]
+pub(in crate::messenger) struct Place {
+    id: i64,
+    seq: u64,
+}
+
 /// The version of the envelope.
 const V: u8 = 1;
 
@@ -86,12 +177,65 @@ impl<'a> Event<'a> {
                 at: Moment(message.created_at),
                 message: message.into(),
             },
+            domain::Event::MessageUpdated { message, at } => Self::MessageUpdated {
+                v: V,
+                conversation_id: message.conversation.0,
+                rev: message.rev,
+                at: Moment(*at),
+                message: message.into(),
+            },
+            domain::Event::MessagesDeleted {
+                conversation,
+                rev,
+                at,
+                items,
+                by,
+            } => Self::MessagesDeleted {
+                v: V,
+                conversation_id: conversation.0,
+                rev: *rev,
+                at: Moment(*at),
+                items: items
+                    .iter()
+                    .map(|(id, seq)| Place { id: id.0, seq: *seq })
+                    .collect(),
+                deleted_by: by.0,
+            },
+            domain::Event::ReactionChanged {
+                message,
+                at,
+                user,
+                emoji,
+                added,
+            } => Self::ReactionChanged {
+                v: V,
+                conversation_id: message.conversation.0,
+                rev: message.rev,
+                at: Moment(*at),
+                message_id: message.id.0,
+                seq: message.seq,
+                user_id: user.0,
+                emoji,
+                added: *added,
+                summary: message.reactions.iter().map(Reaction::from).collect(),
+            },
+            domain::Event::Noop {
+                conversation,
+                rev,
+                at,
+            } => Self::Noop {
+                v: V,
+                conversation_id: conversation.0,
+                rev: *rev,
+                at: Moment(*at),
+            },
             domain::Event::MembersChanged {
                 conversation,
                 rev,
                 at,
                 added,
                 removed,
+                updated,
                 member_count,
                 message,
             } => Self::MembersChanged {
@@ -101,6 +245,7 @@ impl<'a> Event<'a> {
                 at: Moment(*at),
                 added: added.iter().map(Member::from).collect(),
                 removed: removed.iter().map(|id| id.0).collect(),
+                updated: updated.iter().map(Member::from).collect(),
                 member_count: *member_count,
                 message: message.as_ref().map(Message::from),
             },
@@ -114,11 +259,91 @@ impl<'a> Event<'a> {
                 at: Moment(*at),
                 conversation_id: conversation.0,
             },
+            domain::Event::ConversationRemoved {
+                conversation,
+                user_rev,
+                at,
+                reason,
+                ..
+            } => Self::ConversationRemoved {
+                v: V,
+                user_rev: *user_rev,
+                at: Moment(*at),
+                conversation_id: conversation.0,
+                reason: match reason {
+                    RemovalReason::Left => "left",
+                    RemovalReason::Removed => "removed",
+                    RemovalReason::Deleted => "deleted",
+                },
+            },
+            domain::Event::ConversationUpdated {
+                conversation,
+                rev,
+                at,
+                changed,
+                message,
+            } => Self::ConversationUpdated {
+                v: V,
+                conversation_id: conversation.0,
+                rev: *rev,
+                at: Moment(*at),
+                title: changed.title.as_deref(),
+                description: changed.description.as_ref().map(Option::as_deref),
+                policies: (!changed.policies.is_empty()).then(|| (&changed.policies).into()),
+                message: message.as_ref().map(Message::from),
+            },
+            domain::Event::ConversationDeleted {
+                conversation,
+                rev,
+                at,
+            } => Self::ConversationDeleted {
+                v: V,
+                conversation_id: conversation.0,
+                rev: *rev,
+                at: Moment(*at),
+            },
+            domain::Event::MemberStateChanged {
+                my,
+                hidden,
+                user_rev,
+                at,
+            } => Self::MemberStateChanged {
+                v: V,
+                user_rev: *user_rev,
+                at: Moment(*at),
+                conversation_id: my.conversation.0,
+                my: My::new(my, *hidden),
+            },
             domain::Event::MeUpdated { me, at } => Self::MeUpdated {
                 v: V,
-                user_rev: me.user_rev,
+                user_rev: me.account.user_rev,
                 at: Moment(*at),
-                me: me.into(),
+                me: Box::new((&**me).into()),
+            },
+            domain::Event::ContactChanged {
+                user,
+                contact,
+                user_rev,
+                at,
+            } => Self::ContactChanged {
+                v: V,
+                user_rev: *user_rev,
+                at: Moment(*at),
+                user_id: user.0,
+                contact: contact.is_some(),
+                alias: contact.as_ref().and_then(Option::as_deref),
+            },
+            domain::Event::BlockChanged {
+                user,
+                blocked,
+                user_rev,
+                at,
+            } => Self::BlockChanged {
+                v: V,
+                user_rev: *user_rev,
+                at: Moment(*at),
+                user_id: user.0,
+                blocked: *blocked,
             },
             domain::Event::AttachmentUpdated {
                 attachment,
@@ -171,10 +396,20 @@ impl<'a> Event<'a> {
     pub(in crate::messenger) fn name(&self) -> &'static str {
         match self {
             Self::MessageCreated { .. } => "message.created",
+            Self::MessageUpdated { .. } => "message.updated",
+            Self::MessagesDeleted { .. } => "message.deleted",
+            Self::ReactionChanged { .. } => "reaction.changed",
+            Self::Noop { .. } => "conversation.noop",
             Self::MembersChanged { .. } => "members.changed",
             Self::ConversationAdded { .. } => "conversation.added",
+            Self::ConversationRemoved { .. } => "conversation.removed",
+            Self::ConversationUpdated { .. } => "conversation.updated",
+            Self::ConversationDeleted { .. } => "conversation.deleted",
+            Self::MemberStateChanged { .. } => "member_state.changed",
             Self::MeUpdated { .. } => "me.updated",
             Self::AttachmentUpdated { .. } => "attachment.updated",
+            Self::ContactChanged { .. } => "contact.changed",
+            Self::BlockChanged { .. } => "block.changed",
             Self::ReceiptUpdated { .. } => "receipt.updated",
             Self::PresenceChanged { .. } => "presence.changed",
             Self::SyncRequired { .. } => "sync.required",

@@ -1,0 +1,557 @@
+//! A whole store as one archive, to be kept or to be moved to the other database: a tar file in which
+//! `header.json` says what it is, `tables/<table>/<part>.jsonl` holds the rows, a JSON object each, and `end.json`
+//! that nothing is missing. The same store always yields the same bytes.
+
+use super::migrations::Migrator;
+use super::query::{execute, places, query, row_places};
+use super::store::SqlStore;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Value};
+use sea_orm_migration::MigratorTrait;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What an archive calls itself.
+const FORMAT: &str = "chinwag-export";
+/// Raised when the layout changes, not when tables do.
+const VERSION: u32 = 1;
+const HEADER: &str = "header.json";
+const END: &str = "end.json";
+/// Rows of one part: bounds what is held in memory.
+const PART_ROWS: usize = 1_000;
+/// Values of one statement: both databases take more.
+const VALUES_MAX: usize = 8_000;
+/// Longest line that is read: a row of the largest message, many times over.
+const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Every table, those that others refer to first, with its key. A new table needs its line here.
+const TABLES: &[(&str, &[&str])] = &[
+    ("commit_counter", &["id"]),
+    ("account", &["id"]),
+    ("account_key", &["search_key", "user_id"]),
+    ("former_username", &["username"]),
+    ("contact", &["owner_id", "user_id"]),
+    ("block", &["owner_id", "user_id"]),
+    ("login", &["id"]),
+    ("conversation", &["id"]),
+    ("member", &["conversation_id", "user_id"]),
+    ("message", &["id"]),
+    ("ban", &["conversation_id", "user_id"]),
+    ("invite", &["id"]),
+    ("message_version", &["message_id", "version"]),
+    ("reaction", &["message_id", "user_id", "emoji"]),
+    ("mention", &["conversation_id", "seq", "user_id"]),
+    ("thread_follow", &["root_id", "user_id"]),
+    ("hidden_message", &["user_id", "conversation_id", "seq"]),
+    (
+        "receipt_advance",
+        &["conversation_id", "user_id", "kind", "up_to_seq"],
+    ),
+    ("webhook_parcel", &["id"]),
+    ("app", &["id"]),
+    ("app_key", &["key"]),
+    ("app_version", &["id"]),
+    ("statistics", &["app_id", "at"]),
+];
+
+/// Tables that hold one row from the start.
+const SINGLE: [&str; 2] = ["commit_counter", "app_version"];
+
+/// Why an archive was not written or read.
+#[derive(Debug)]
+pub enum ArchiveError {
+    /// The database failed.
+    Database(String),
+    /// The file failed.
+    File(std::io::Error),
+    /// It is no archive of ours, or damaged, or made by another version.
+    Archive(String),
+    /// The store is in use: an archive is only read into an empty one.
+    NotEmpty,
+}
+
+impl std::fmt::Display for ArchiveError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Database(error) => write!(f, "the database failed: {error}"),
+            Self::File(error) => write!(f, "the file failed: {error}"),
+            Self::Archive(text) => f.write_str(text),
+            Self::NotEmpty => f.write_str("the store is not empty: an archive is only read into a new one"),
+        }
+    }
+}
+
+impl std::error::Error for ArchiveError {}
+
+impl From<DbErr> for ArchiveError {
+    fn from(error: DbErr) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for ArchiveError {
+    fn from(error: std::io::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: String,
+    version: u32,
+    /// The steps that built the tables.
+    migrations: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Number,
+    Text,
+    Truth,
+    Bytes,
+}
+
+struct Column {
+    name: String,
+    kind: Kind,
+}
+
+impl SqlStore {
+    /// Writes everything the store holds at this moment into an archive. The store may be in use.
+    pub async fn export(&self, out: impl Write) -> Result<(), ArchiveError> {
+        let tx = self.snapshot().await;
+        let tx = tx.map_err(|error| ArchiveError::Database(error.to_string()))?;
+        let mut archive = tar::Builder::new(out);
+        let header = Header {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            migrations: migrations(),
+        };
+        add(&mut archive, HEADER, &to_line(&header)?)?;
+        for (table, key) in TABLES {
+            export_table(&tx, &mut archive, table, key).await?;
+        }
+        add(&mut archive, END, b"{}\n")?;
+        archive.into_inner()?.flush()?;
+        Ok(())
+    }
+
+    /// Reads an archive into this store, which must be empty: all of it, or nothing.
+    pub async fn import(&self, archive: impl Read + Send + 'static) -> Result<(), ArchiveError> {
+        let (parts, mut coming) = mpsc::channel(2);
+        // Files are read beside the runtime. Ends with the archive, or when nobody listens any more.
+        let reading = tokio::task::spawn_blocking(move || {
+            if let Err(error) = read_parts(archive, &parts) {
+                // Nobody listens when the import has failed already.
+                let _ = parts.blocking_send(Err(error));
+            }
+        });
+        let work = self.writer.run(None, move |group| {
+            Box::pin(async move {
+                let imported = import_into(&group.tx, &mut coming).await;
+                // Without this, what was written is undone.
+                group.dirty = imported.is_ok();
+                group.heads.forget_all();
+                match imported {
+                    Err(ArchiveError::Database(error)) => Err(DbErr::Custom(error)),
+                    other => Ok(other.map_err(Arc::new)),
+                }
+            })
+        });
+        let done = work.await;
+        let read = reading.await;
+        done.map_err(|error| ArchiveError::Database(error.to_string()))?
+            .map_err(|error| ArchiveError::Archive(error.to_string()))?;
+        read.map_err(|_| ArchiveError::Archive("reading it was cut off".into()))
+    }
+}
+
+fn migrations() -> Vec<String> {
+    let steps = Migrator::migrations();
+    steps.iter().map(|step| step.name().to_owned()).collect()
+}
+
+async fn export_table(
+    tx: &DatabaseTransaction,
+    archive: &mut tar::Builder<impl Write>,
+    table: &str,
+    key: &[&str],
+) -> Result<(), ArchiveError> {
+    let columns = columns(tx, table).await?;
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let (names, key_list) = (names.join(", "), key.join(", "));
+    let mut after: Option<Vec<Value>> = None;
+    for part in 1.. {
+        let mut sql = format!("SELECT {names} FROM {table}");
+        if after.is_some() {
+            sql.push_str(&format!(" WHERE ({key_list}) > ({})", places(key.len())));
+        }
+        sql.push_str(&format!(" ORDER BY {key_list} LIMIT {PART_ROWS}"));
+        let rows = query(tx, sql, after.take().unwrap_or_default()).await?;
+        let mut text = Vec::new();
+        for row in &rows {
+            text.extend(to_line(&read_row(row, &columns)?)?);
+        }
+        if let Some(last) = rows.last() {
+            add(archive, &format!("tables/{table}/{part:08}.jsonl"), &text)?;
+            let at = |name: &&str| columns.iter().position(|column| column.name == **name);
+            let value = |name| {
+                let index = at(name).ok_or_else(|| DbErr::Type(format!("{table} has no {name}")))?;
+                match columns[index].kind {
+                    Kind::Text => last.try_get_by_index::<String>(index).map(Value::from),
+                    _ => last.try_get_by_index::<i64>(index).map(Value::from),
+                }
+            };
+            after = Some(key.iter().map(value).collect::<Result<_, DbErr>>()?);
+        }
+        if rows.len() < PART_ROWS {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The columns of a table, by name, as the database knows them.
+async fn columns(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<Column>, DbErr> {
+    let sql = match connection.get_database_backend() {
+        DbBackend::Postgres => {
+            "SELECT column_name::TEXT, upper(data_type::TEXT) FROM information_schema.columns \
+             WHERE table_schema = current_schema() AND table_name = ? ORDER BY 1"
+        }
+        _ => "SELECT name, upper(type) FROM pragma_table_info(?) ORDER BY 1",
+    };
+    let mut columns = Vec::new();
+    for row in query(connection, sql, vec![table.into()]).await? {
+        let (name, kind): (String, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        let kind = match kind.as_str() {
+            "BIGINT" | "INTEGER" => Kind::Number,
+            "TEXT" => Kind::Text,
+            "BOOLEAN" => Kind::Truth,
+            "BLOB" | "BYTEA" => Kind::Bytes,
+            _ => return Err(DbErr::Type(format!("{table}.{name} is of type {kind}"))),
+        };
+        columns.push(Column { name, kind });
+    }
+    columns.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(columns)
+}
+
+fn read_row(row: &QueryResult, columns: &[Column]) -> Result<Map<String, Json>, DbErr> {
+    let mut object = Map::new();
+    for (index, Column { name, kind }) in columns.iter().enumerate() {
+        let value = match kind {
+            Kind::Number => row.try_get_by_index::<Option<i64>>(index)?.map(Json::from),
+            Kind::Text => row.try_get_by_index::<Option<String>>(index)?.map(Json::from),
+            Kind::Truth => row.try_get_by_index::<Option<bool>>(index)?.map(Json::from),
+            Kind::Bytes => {
+                let bytes = row.try_get_by_index::<Option<Vec<u8>>>(index)?;
+                bytes.map(|bytes| Json::from(BASE64.encode(bytes)))
+            }
+        };
+        object.insert(name.clone(), value.unwrap_or(Json::Null));
+    }
+    Ok(object)
+}
+
+fn to_line(value: &impl Serialize) -> Result<Vec<u8>, ArchiveError> {
+    let mut line = serde_json::to_vec(value).map_err(|error| ArchiveError::Archive(error.to_string()))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn add(archive: &mut tar::Builder<impl Write>, name: &str, content: &[u8]) -> std::io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o600);
+    archive.append_data(&mut header, name, content)
+}
+
+/// Rows of one table, or the next of them.
+struct Part {
+    table: String,
+    rows: Vec<Map<String, Json>>,
+}
+
+/// Reads the archive and hands on its rows, while somebody takes them.
+fn read_parts(
+    archive: impl Read,
+    parts: &mpsc::Sender<Result<Part, ArchiveError>>,
+) -> Result<(), ArchiveError> {
+    let damaged = |what: &str| ArchiveError::Archive(format!("this is no archive of Chinwag: {what}"));
+    let mut archive = tar::Archive::new(archive);
+    let (mut known, mut ended) = (false, false);
+    for entry in archive.entries()? {
+        let entry = entry.map_err(|_| damaged("it is no tar file"))?;
+        let name = entry.path()?.to_string_lossy().into_owned();
+        let mut lines = BufReader::new(entry).take(LINE_BYTES_MAX * 16);
+        if name == HEADER {
+            let header: Header =
+                serde_json::from_reader(lines).map_err(|_| damaged("its header cannot be read"))?;
+            check(&header)?;
+            known = true;
+            continue;
+        }
+        if name == END {
+            ended = true;
+            continue;
+        }
+        let path: Vec<&str> = name.split('/').collect();
+        let ["tables", table, _] = path[..] else {
+            return Err(damaged(&format!("{name} does not belong in it")));
+        };
+        if !known {
+            return Err(damaged("it has no header"));
+        }
+        let mut rows = Vec::new();
+        let mut line = String::new();
+        while lines.read_line(&mut line)? > 0 {
+            let row = serde_json::from_str(&line);
+            rows.push(row.map_err(|_| damaged(&format!("{name} holds a line that cannot be read")))?);
+            line.clear();
+        }
+        let part = Part {
+            table: table.to_owned(),
+            rows,
+        };
+        if parts.blocking_send(Ok(part)).is_err() {
+            return Ok(());
+        }
+    }
+    match (known, ended) {
+        (true, true) => Ok(()),
+        (true, false) => Err(ArchiveError::Archive("the archive is cut off".into())),
+        (false, _) => Err(damaged("it has no header")),
+    }
+}
+
+fn check(header: &Header) -> Result<(), ArchiveError> {
+    if header.format != FORMAT || header.version != VERSION {
+        let text = format!(
+            "the archive is {} {}, not {FORMAT} {VERSION}",
+            header.format, header.version
+        );
+        return Err(ArchiveError::Archive(text));
+    }
+    if header.migrations != migrations() {
+        let text = "another version of Chinwag made the archive: read it with that one, and let this one open the store";
+        return Err(ArchiveError::Archive(text.into()));
+    }
+    Ok(())
+}
+
+async fn import_into(
+    tx: &DatabaseTransaction,
+    parts: &mut mpsc::Receiver<Result<Part, ArchiveError>>,
+) -> Result<(), ArchiveError> {
+    for (table, _) in TABLES.iter().filter(|(table, _)| !SINGLE.contains(table)) {
+        let any = query(tx, format!("SELECT 1 FROM {table} LIMIT 1"), Vec::new()).await?;
+        if !any.is_empty() {
+            return Err(ArchiveError::NotEmpty);
+        }
+    }
+    for table in SINGLE {
+        execute(tx, format!("DELETE FROM {table}"), Vec::new()).await?;
+    }
+    let mut all: HashMap<&str, Vec<Column>> = HashMap::new();
+    for (table, _) in TABLES {
+        all.insert(table, columns(tx, table).await?);
+    }
+    while let Some(part) = parts.recv().await {
+        let Part { table, rows } = part?;
+        let unknown = || ArchiveError::Archive(format!("there is no table {table}"));
+        let columns = all.get(table.as_str()).ok_or_else(unknown)?;
+        insert(tx, &table, columns, &rows).await?;
+    }
+    if tx.get_database_backend() == DbBackend::Postgres {
+        // What was inserted with its id does not count up what gives out ids.
+        for (table, key) in TABLES
+            .iter()
+            .filter(|(table, key)| *key == ["id"] && !SINGLE.contains(table))
+        {
+            let numbered = all[table]
+                .iter()
+                .any(|column| column.name == key[0] && column.kind == Kind::Number);
+            if numbered {
+                let sql = format!(
+                    "SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table} HAVING max(id) > 0"
+                );
+                query(tx, sql, Vec::new()).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn insert(
+    tx: &DatabaseTransaction,
+    table: &str,
+    columns: &[Column],
+    rows: &[Map<String, Json>],
+) -> Result<(), ArchiveError> {
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    for rows in rows.chunks((VALUES_MAX / columns.len().max(1)).max(1)) {
+        let mut values = Vec::with_capacity(rows.len() * columns.len());
+        for row in rows {
+            for Column { name, kind } in columns {
+                let value = value_of(row.get(name).unwrap_or(&Json::Null), *kind);
+                let faulty = || ArchiveError::Archive(format!("a row of {table} has a faulty {name}"));
+                values.push(value.ok_or_else(faulty)?);
+            }
+        }
+        let sql = format!(
+            "INSERT INTO {table} ({}) VALUES {}",
+            names.join(", "),
+            row_places(rows.len(), columns.len())
+        );
+        execute(tx, sql, values).await?;
+    }
+    Ok(())
+}
+
+fn value_of(json: &Json, kind: Kind) -> Option<Value> {
+    let null = json.is_null();
+    Some(match kind {
+        Kind::Number if null => None::<i64>.into(),
+        Kind::Number => json.as_i64()?.into(),
+        Kind::Text if null => None::<String>.into(),
+        Kind::Text => json.as_str()?.into(),
+        Kind::Truth if null => None::<bool>.into(),
+        Kind::Truth => json.as_bool()?.into(),
+        Kind::Bytes if null => None::<Vec<u8>>.into(),
+        Kind::Bytes => BASE64.decode(json.as_str()?).ok()?.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::PostgresServer;
+    use chinwag_engine::{Sample, Statistics};
+    use chinwag_messenger::Username;
+    use chinwag_messenger::store::{AccountRecord, Accounts, Admission};
+    use chinwag_messenger::{
+        AccountKind, Caller, ClientId, Draft, LoginId, Messenger, NoFeed, Options, Timestamp,
+    };
+
+    async fn exported(store: &SqlStore) -> Vec<u8> {
+        let mut archive = Vec::new();
+        store.export(&mut archive).await.unwrap();
+        archive
+    }
+
+    async fn filled(store: Arc<SqlStore>) {
+        let record = AccountRecord {
+            username: Username::parse("ann").unwrap(),
+            display_name: "Анна 安娜".into(),
+            search_keys: vec!["ann".into(), "анна".into()],
+            password_hash: "none".into(),
+            kind: AccountKind::Human,
+            admission: Admission::Anyone,
+            at: Timestamp(1),
+        };
+        let account = store.create_account(record).await.unwrap().unwrap();
+        let caller = Caller {
+            user: account.id,
+            login: LoginId(0),
+        };
+        let messenger = Messenger::new(store.clone(), Arc::new(NoFeed), Options::default());
+        let id = messenger
+            .open_direct(&caller, caller.user)
+            .await
+            .unwrap()
+            .item
+            .conversation
+            .id;
+        // More than a part holds.
+        let mut sending = Vec::new();
+        for n in 0..PART_ROWS + 10 {
+            let draft = Draft {
+                client_id: ClientId(uuid::Uuid::new_v4()),
+                body: format!("{n} \"…\" 数据"),
+                reply_to: None,
+                advance_seen: true,
+            };
+            sending.push(messenger.send(&caller, id, draft));
+        }
+        for sent in sending {
+            sent.await.unwrap();
+        }
+        chinwag_engine::app_store_contract::check(&*store).await;
+        let sample = Sample {
+            app: "app".into(),
+            at_s: 60,
+            connections_peak: 1,
+            frames_received: 2,
+            api_messages: 3,
+            messages_sent: 4,
+        };
+        store.keep(&[sample]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_store_moves_to_the_other_database_and_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = PostgresServer::shared();
+        let first = Arc::new(SqlStore::open(&folder.path().join("1.db")).await.unwrap());
+        filled(first.clone()).await;
+        let archive = exported(&first).await;
+
+        let second = SqlStore::open_postgres(&server.database().await).await.unwrap();
+        second
+            .import(std::io::Cursor::new(archive.clone()))
+            .await
+            .unwrap();
+        assert!(exported(&second).await == archive, "PostgreSQL holds the same");
+        let third = SqlStore::open(&folder.path().join("3.db")).await.unwrap();
+        third.import(std::io::Cursor::new(archive.clone())).await.unwrap();
+        assert!(exported(&third).await == archive, "SQLite holds the same");
+
+        let again = second.import(std::io::Cursor::new(archive)).await;
+        assert!(again.unwrap_err().to_string().contains("not empty"));
+        // Ids go on where they were.
+        let record = AccountRecord {
+            username: Username::parse("bob").unwrap(),
+            display_name: "Bob".into(),
+            search_keys: vec!["bob".into()],
+            password_hash: "none".into(),
+            kind: AccountKind::Human,
+            admission: Admission::Anyone,
+            at: Timestamp(1),
+        };
+        assert_eq!(second.create_account(record).await.unwrap().unwrap().id.0, 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_archive_is_refused_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Arc::new(SqlStore::open(&folder.path().join("1.db")).await.unwrap());
+        filled(first.clone()).await;
+        let archive = exported(&first).await;
+        let second = SqlStore::open(&folder.path().join("2.db")).await.unwrap();
+        let empty = exported(&second).await;
+        let cut = archive[..archive.len() / 2].to_vec();
+        for faulty in [cut, b"nonsense".repeat(200), Vec::new()] {
+            second.import(std::io::Cursor::new(faulty)).await.unwrap_err();
+            assert!(exported(&second).await == empty);
+        }
+        second.import(std::io::Cursor::new(archive)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn no_table_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqlStore::open(&folder.path().join("1.db")).await.unwrap();
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
+             AND name <> 'seaql_migrations' ORDER BY name";
+        let rows = query(&store.readers, sql, Vec::new()).await.unwrap();
+        let there: Vec<String> = rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
+        let mut known: Vec<&str> = TABLES.iter().map(|(table, _)| *table).collect();
+        known.sort_unstable();
+        assert_eq!(there, known);
+    }
+}

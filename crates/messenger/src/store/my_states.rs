@@ -1,0 +1,51 @@
+//! The private parts of memberships.
+
+use super::{Announce, StoreError};
+use crate::{ConversationId, MemberState, MyStateWish, Timestamp, UserId};
+use async_trait::async_trait;
+
+/// What to do to one's private part of a conversation.
+#[derive(Debug, Clone)]
+pub enum MyStateChange {
+    /// Change what is wished.
+    Set(Box<MyStateWish>),
+    /// Move `cleared_seq` to the last message.
+    Clear {
+        /// And take it from the list until there is a later message.
+        hide: bool,
+    },
+}
+
+/// A private part after a change.
+#[derive(Debug, Clone)]
+pub struct MyStateSet {
+    /// As it is now.
+    pub my: MemberState,
+    /// Whether the conversation is out of the list.
+    pub hidden: bool,
+    /// The raised `user_rev`; `None` when all was so already.
+    pub user_rev: Option<u64>,
+}
+
+/// Why a private part was not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MyStateRefusal {
+    /// No such conversation, or the user never was a member.
+    NotFound,
+    /// The kept draft is newer than the one it is based on.
+    DraftConflict,
+}
+
+/// The private parts of memberships, past ones included.
+#[async_trait]
+pub trait MyStates {
+    /// Changes it and raises `user_rev` by one, unless all is so already.
+    async fn change_my_state(
+        &self,
+        user: UserId,
+        conversation: ConversationId,
+        change: MyStateChange,
+        at: Timestamp,
+        announce: Announce<MyStateSet>,
+    ) -> Result<Result<MyStateSet, MyStateRefusal>, StoreError>;
+}

@@ -1,0 +1,144 @@
+//! People: oneself, contacts, blocks and devices.
+
+use chinwag_messenger as domain;
+use chinwag_messenger::ServerRole;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::words::{OpennessWord, ServerRoleWord};
+use super::{Moment, User};
+
+/// The caller.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::messenger) struct Me<'a> {
+    #[serde(flatten)]
+    user: User<'a>,
+    bio: &'a str,
+    server_role: ServerRoleWord,
+    locale: &'a str,
+    timezone: &'a str,
+    privacy: Privacy,
+    /// What the user's clients keep there.
+    #[schema(value_type = Object)]
+    settings: Map<String, Value>,
+    user_rev: u64,
+    created_at: Moment,
+}
+
+/// Who may see or do what.
+#[derive(Debug, Serialize, ToSchema)]
+struct Privacy {
+    last_seen: OpennessWord,
+    read_receipts: bool,
+    typing: bool,
+    who_can_dm: OpennessWord,
+    who_can_add_me: OpennessWord,
+    discoverable: bool,
+}
+
+impl<'a> From<&'a domain::Me> for Me<'a> {
+    fn from(me: &'a domain::Me) -> Self {
+        let account = &me.account;
+        Self {
+            user: account.into(),
+            bio: &me.bio,
+            server_role: match account.server_role {
+                ServerRole::Owner => ServerRoleWord::Owner,
+                ServerRole::Admin => ServerRoleWord::Admin,
+                ServerRole::Member => ServerRoleWord::Member,
+            },
+            locale: &account.locale,
+            timezone: &me.timezone,
+            privacy: Privacy {
+                last_seen: me.privacy.last_seen.into(),
+                read_receipts: me.privacy.read_receipts,
+                typing: me.privacy.typing,
+                who_can_dm: me.privacy.who_can_dm.into(),
+                who_can_add_me: me.privacy.who_can_add_me.into(),
+                discoverable: me.privacy.discoverable,
+            },
+            settings: serde_json::from_str(&me.settings).unwrap_or_default(),
+            user_rev: account.user_rev,
+            created_at: Moment(account.created_at),
+        }
+    }
+}
+
+/// Somebody with what they tell about themselves.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::messenger) struct Person<'a> {
+    #[serde(flatten)]
+    pub(in crate::messenger) user: User<'a>,
+    pub(in crate::messenger) bio: &'a str,
+}
+
+/// Somebody whom the caller knows.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::messenger) struct Contact<'a> {
+    user: User<'a>,
+    alias: Option<&'a str>,
+    /// Null for the other person of a direct conversation who is not kept as contact.
+    created_at: Option<Moment>,
+}
+
+impl<'a> From<&'a domain::Contact> for Contact<'a> {
+    fn from(contact: &'a domain::Contact) -> Self {
+        Self {
+            user: (&contact.account).into(),
+            alias: contact.alias.as_deref(),
+            created_at: contact.created_at.map(Moment),
+        }
+    }
+}
+
+/// Somebody whom the caller blocks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::messenger) struct Blocked<'a> {
+    user: User<'a>,
+    created_at: Moment,
+}
+
+impl<'a> From<&'a domain::Blocked> for Blocked<'a> {
+    fn from(blocked: &'a domain::Blocked) -> Self {
+        Self {
+            user: (&blocked.account).into(),
+            created_at: Moment(blocked.created_at),
+        }
+    }
+}
+
+/// A login of the caller.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::messenger) struct Device<'a> {
+    #[schema(value_type = uuid::Uuid)]
+    id: String,
+    name: &'a str,
+    /// Whether it is the one that asks.
+    current: bool,
+    created_at: Moment,
+    last_used_at: Moment,
+    /// When it ends unless it is used before.
+    expires_at: Moment,
+}
+
+impl<'a> From<&'a domain::Device> for Device<'a> {
+    fn from(device: &'a domain::Device) -> Self {
+        Self {
+            id: device.login.device_id.to_string(),
+            name: &device.login.name,
+            current: device.current,
+            created_at: Moment(device.login.created_at),
+            last_used_at: Moment(device.last_used_at),
+            expires_at: Moment(device.expires_at),
+        }
+    }
+}
+
+/// A login with a new secret, which is left out when it went into a cookie.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::messenger) struct Renewed {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(in crate::messenger) token: Option<String>,
+}
