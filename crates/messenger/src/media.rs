@@ -8,8 +8,6 @@ mod sound;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use picture::{Squares, squares};
-
 use crate::AttachmentKind;
 use crate::blob::BlobError;
 use std::borrow::Cow;

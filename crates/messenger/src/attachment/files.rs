@@ -30,7 +30,7 @@ const PIECE_BYTES: usize = 256 * 1024;
 pub(crate) struct Files {
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(super) spool: PathBuf,
-    /// Decoding an image may need hundreds of megabytes and a core for seconds; so only few at once.
+    /// Decoding an image may need hundreds of megabytes and a core for seconds; so one at once, or two.
     turns: Arc<Semaphore>,
     /// Held to read by who puts a file until something refers to it, to write by who removes what nothing refers to.
     pub(super) gate: RwLock<()>,
@@ -78,7 +78,7 @@ impl Files {
         Ok(Self {
             blobs,
             spool: spool.to_owned(),
-            turns: Arc::new(Semaphore::new((cores / 2).clamp(1, 4))),
+            turns: Arc::new(Semaphore::new((cores / 2).clamp(1, 2))),
             gate: RwLock::default(),
             busy: Arc::default(),
             released: Notify::new(),
@@ -104,11 +104,6 @@ impl Files {
         })
     }
 
-    /// Says that something lost its last reference.
-    pub(crate) fn release(&self) {
-        self.released.notify_one();
-    }
-
     /// Looks at a file when it is its turn.
     pub(super) async fn look(
         &self,
@@ -119,18 +114,6 @@ impl Files {
     ) -> Result<Looked, UploadError> {
         let (path, cleaned) = (path.to_owned(), cleaned.to_owned());
         let work = move || media::look(&path, &cleaned, voice.as_ref(), bounds);
-        self.in_turn(bounds.time + OVERTIME, work).await
-    }
-
-    /// Cuts the small square pictures out of an image, when it is its turn.
-    pub(crate) async fn squares(
-        &self,
-        mime: &str,
-        file: Vec<u8>,
-        bounds: Bounds,
-    ) -> Result<media::Squares, UploadError> {
-        let kind = media::Picture::of(mime).ok_or(UploadError::TypeNotAllowed)?;
-        let work = move || media::squares(kind, &file, bounds.pixels_max);
         self.in_turn(bounds.time + OVERTIME, work).await
     }
 

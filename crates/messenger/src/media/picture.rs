@@ -25,9 +25,6 @@ const PLACEHOLDER_SIZE: u32 = 32;
 /// Profiles larger than this are not for the screen, and would outweigh a small picture.
 const PROFILE_BYTES_MAX: usize = 16 * 1024;
 
-/// Sides of the pictures that people and groups are shown by, in pixels.
-const SQUARE_SIZES: [u32; 2] = [320, 96];
-
 /// What came of an image.
 pub(super) struct Drawn {
     pub(super) dimensions: (u32, u32),
@@ -36,9 +33,6 @@ pub(super) struct Drawn {
     /// The whole file anew, when it had to be turned.
     pub(super) upright: Option<Vec<u8>>,
 }
-
-/// Small square pictures.
-pub(crate) type Squares = Vec<Thumbnail>;
 
 /// An image in memory, and what its colours mean.
 struct Decoded {
@@ -89,22 +83,6 @@ pub(super) fn draw(kind: Picture, file: &[u8], pixels_max: u64) -> Result<Drawn,
         thumbs,
         upright,
     })
-}
-
-/// Square cut-outs from the middle of an image that was taken before.
-pub(crate) fn squares(kind: Picture, file: &[u8], pixels_max: u64) -> Result<Squares, Unfit> {
-    let format = format(kind).ok_or(Unfit::WrongType)?;
-    let Decoded { image, profile, .. } = decode(file, format, pixels_max)?;
-    let profile = profile.filter(|profile| profile.len() <= PROFILE_BYTES_MAX);
-    let side = image.width().min(image.height());
-    let (left, top) = ((image.width() - side) / 2, (image.height() - side) / 2);
-    let mut pixels = Pixels::of(image.crop_imm(left, top, side, side));
-    let mut squares = Vec::new();
-    for size in SQUARE_SIZES {
-        pixels = pixels.fitting(size)?;
-        squares.push(pixels.encode(size, profile.clone())?);
-    }
-    Ok(squares)
 }
 
 fn format(kind: Picture) -> Option<ImageFormat> {

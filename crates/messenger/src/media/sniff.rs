@@ -97,7 +97,7 @@ mod tests {
         check(b"GIF89a\x01\0\x01\0", Sniffed::Image(Picture::Gif));
         check(b"RIFF\x10\0\0\0WEBPVP8 ", Sniffed::Image(Picture::Webp));
         check(
-            b"\0\0\0\x1cftypavif\0\0\0\0avifmif1",
+            b"\0\0\0\x18ftypavif\0\0\0\0avifmif1",
             Sniffed::Image(Picture::Avif),
         );
         check(
