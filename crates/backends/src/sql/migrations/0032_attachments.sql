@@ -50,3 +50,10 @@ CREATE INDEX attachment_part_digest ON attachment_part (digest);
 CREATE TABLE released_blob (
     digest {BLOB} NOT NULL PRIMARY KEY
 );
+
+-- What came with a message, as JSON: attachments that were sent never change.
+ALTER TABLE message ADD COLUMN attachments TEXT;
+
+-- The picture somebody or a group is shown by.
+ALTER TABLE account ADD COLUMN avatar_id {BLOB};
+ALTER TABLE conversation ADD COLUMN avatar_id {BLOB};
