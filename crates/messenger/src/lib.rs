@@ -42,8 +42,8 @@ pub use administration::{
 };
 pub use contact::{Blocked, Contact, ContactError};
 pub use conversation::{
-    Conversation, ConversationKind, CreateGroupError, GroupWish, ListError, ListItem, OpenDirectError,
-    Opened, Page,
+    Conversation, ConversationKind, CreateGroupError, CreatedGroup, GroupWish, ListError, ListItem,
+    OpenDirectError, Opened, Page,
 };
 pub use delete::DeleteError;
 pub use edit::{EditError, VersionsError};

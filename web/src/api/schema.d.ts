@@ -1884,6 +1884,8 @@ export interface components {
             detail: string;
             /** @description Which fields are at fault. */
             errors?: components["schemas"]["FieldError"][];
+            /** @description Those of them who got an invite in a direct message. */
+            invited_user_ids?: number[];
             request_id?: string;
             /** Format: int32 */
             status: number;

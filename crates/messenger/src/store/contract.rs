@@ -154,6 +154,7 @@ impl World {
             .create_group(owner, wish("Group", &others))
             .await
             .expect("created")
+            .item
             .conversation
             .id
     }
