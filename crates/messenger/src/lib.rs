@@ -17,6 +17,7 @@ mod invite;
 mod login;
 mod login_cache;
 mod member;
+mod mention;
 mod message;
 mod my_state;
 mod password;
@@ -101,6 +102,8 @@ pub struct Options {
     pub invites_max: usize,
     /// Seconds an invite lasts when its creator does not say.
     pub invite_life_s: u64,
+    /// Groups with more members than this have `@all` only for their owner and administrators.
+    pub mention_all_members_max: usize,
     /// Most different emojis under a message.
     pub reactions_distinct_max: usize,
     /// Messages or list items in a page when the caller does not say.
@@ -136,6 +139,7 @@ impl Default for Options {
             conversations_max: 5_000,
             invites_max: 100,
             invite_life_s: 7 * 24 * 60 * 60,
+            mention_all_members_max: 32,
             reactions_distinct_max: 20,
             page_size: 50,
             page_size_max: 100,

@@ -1158,6 +1158,7 @@ export interface components {
             /** Format: int64 */
             invite_life_s: number;
             invites: number;
+            mention_all_members: number;
             page_size: number;
             page_size_max: number;
             password_chars_min: number;
@@ -1289,6 +1290,7 @@ export interface components {
         List_MessageVersion: {
             items: {
                 body: string;
+                mentions: components["schemas"]["Mention"][];
                 /** Format: date-time */
                 replaced_at: string;
                 /**
@@ -1401,6 +1403,7 @@ export interface components {
         /** @description What a message said before. */
         MessageVersion: {
             body: string;
+            mentions: components["schemas"]["Mention"][];
             /** Format: date-time */
             replaced_at: string;
             /**

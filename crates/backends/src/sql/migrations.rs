@@ -42,6 +42,10 @@ impl MigratorTrait for Migrator {
                 name: "0025_people",
                 sql: include_str!("migrations/0025_people.sql"),
             }),
+            Box::new(Step {
+                name: "0030_mentions",
+                sql: include_str!("migrations/0030_mentions.sql"),
+            }),
         ]
     }
 }
