@@ -63,6 +63,7 @@ pub(crate) async fn run(command: UserCommand, messenger: &Messenger) -> anyhow::
                 username: name,
                 display_name,
                 password,
+                invite: None,
                 device_name: String::new(),
             };
             let account = messenger.add_account(new, role.map(Into::into)).await?;

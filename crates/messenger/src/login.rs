@@ -2,7 +2,7 @@
 
 use crate::store::{LoginRecord, StoreError};
 use crate::token::{Secret, Token};
-use crate::{Account, LoginId, Messenger, StoreResult, Timestamp, UserId, Username, text};
+use crate::{Account, AccountStatus, LoginId, Messenger, StoreResult, Timestamp, UserId, Username, text};
 use std::time::Instant;
 
 /// A login that was not used for so long has ended.
@@ -82,6 +82,17 @@ pub enum LogInError {
     Store(#[from] StoreError),
 }
 
+/// Why a token is of no use though it is one of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateError {
+    /// Its account may not be used.
+    #[error("the account is suspended")]
+    Suspended,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Messenger {
     /// Checks the password and creates a login. An unknown name costs the same time as a wrong password.
     /// `address` is where the attempt comes from; failures are counted per account and address.
@@ -146,9 +157,9 @@ impl Messenger {
         })
     }
 
-    /// Whose token this is; `None` when it proves nothing (malformed, unknown, ended, account suspended). A
-    /// proof is believed for half a minute, but not past the end of its login in this process.
-    pub async fn authenticate(&self, token: &Token) -> StoreResult<Option<Caller>> {
+    /// Whose token this is; `None` when it proves nothing (malformed, unknown, ended). A proof is
+    /// believed for half a minute, but not past the end of its login, or of its use, in this process.
+    pub async fn authenticate(&self, token: &Token) -> Result<Option<Caller>, AuthenticateError> {
         let Some((id, secret)) = token.read() else {
             return Ok(None);
         };
@@ -161,8 +172,13 @@ impl Messenger {
         };
         let now = Timestamp::now();
         let unused_ms = now.0 - stored.last_used_at.0;
-        if !secret.matches(&stored.secret_hash) || !stored.admitted || unused_ms > IDLE_MS_MAX {
+        if !secret.matches(&stored.secret_hash) || unused_ms > IDLE_MS_MAX {
             return Ok(None);
+        }
+        match stored.status {
+            AccountStatus::Active => {}
+            AccountStatus::Suspended => return Err(AuthenticateError::Suspended),
+            AccountStatus::Deleted => return Ok(None),
         }
         if unused_ms >= USE_NOTED_MS_MIN
             && let Err(error) = self.store.used(id, now).await

@@ -13,6 +13,7 @@ mod changes;
 pub mod contract;
 mod groups;
 mod mentions;
+mod moderation;
 mod my_states;
 mod people;
 
@@ -21,6 +22,10 @@ pub use groups::{
     StepKind,
 };
 pub use mentions::Mentions;
+pub use moderation::{
+    AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
+    ServerInvites,
+};
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 
@@ -30,9 +35,9 @@ pub use changes::{
 };
 
 use crate::{
-    Account, AccountKind, Advance, Changes, ClientId, Conversation, ConversationId, History, HistoryRange,
-    ListItem, Login, LoginId, Member, MemberState, Mention, Message, MessageId, Policies, ServerRole,
-    Timestamp, UserId, Username,
+    Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
+    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message, MessageId, Policies,
+    ServerRole, Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -55,6 +60,9 @@ pub trait Store:
     + Profiles
     + Contacts
     + MessageChanges
+    + Reports
+    + Administration
+    + ServerInvites
     + Send
     + Sync
 {
@@ -74,6 +82,9 @@ impl<T> Store for T where
         + Profiles
         + Contacts
         + MessageChanges
+        + Reports
+        + Administration
+        + ServerInvites
         + Send
         + Sync
 {
@@ -113,12 +124,17 @@ pub struct AccountRecord {
 }
 
 /// On which terms an account is created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
     /// As owner, and only when it is the first.
     FirstOnly,
     /// As owner when it is the first, else as member.
     Anyone,
+    /// As owner when it is the first, else as member and only by an invite to the server, which is used up by one.
+    Invited {
+        /// SHA-256 of the invite's secret, in hex.
+        secret_hash: String,
+    },
     /// With this role.
     As(ServerRole),
 }
@@ -130,6 +146,8 @@ pub enum AccountRefusal {
     UsernameTaken,
     /// It would not have been the first.
     NotTheFirst,
+    /// The invite lets nobody in, or not any more.
+    NotInvited,
 }
 
 /// What a password is checked against.
@@ -202,8 +220,8 @@ pub struct StoredLogin {
     pub secret_hash: String,
     /// When it was last used, to the minute.
     pub last_used_at: Timestamp,
-    /// Whether the account may log in: neither suspended nor deleted.
-    pub admitted: bool,
+    /// Whether the account may use it.
+    pub status: AccountStatus,
 }
 
 /// Logins.

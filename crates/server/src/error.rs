@@ -13,11 +13,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
-    AccessError, AddMembersError, ChangeMeError, ChangePasswordError, ContactError, ConversationId,
-    CreateGroupError, DeleteConversationError, DeleteError, EditError, HistoryError, InviteError, JoinError,
-    ListError, ListMembersError, LogInError, MemberError, MyStateError, OpenDirectError, ReactError,
-    RegisterError, SearchPeopleError, SendError, SyncError, UpdateError, UserId, UsernameError,
-    VersionsError,
+    AccessError, AddMembersError, AdminListError, AuthenticateError, ChangeAccountError, ChangeMeError,
+    ChangePasswordError, ContactError, ConversationId, CreateGroupError, DeleteConversationError,
+    DeleteError, EditError, HistoryError, InviteError, JoinError, ListError, ListMembersError, LogInError,
+    MemberError, MyStateError, OpenDirectError, ReactError, RegisterError, ReportError, SearchPeopleError,
+    SendError, ServerInviteError, SyncError, UpdateError, UserId, UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -394,6 +394,9 @@ impl From<RegisterError> for Problem {
             RegisterError::Closed => {
                 refused("registration_closed", "This server does not take new accounts.")
             }
+            RegisterError::InviteRequired => {
+                refused("invite_required", "New accounts need an invite to this server.")
+            }
             RegisterError::Username(UsernameError::Invalid) => {
                 Self::field("username", "username_invalid", detail)
             }
@@ -410,6 +413,19 @@ impl From<RegisterError> for Problem {
     }
 }
 
+fn account_suspended() -> Problem {
+    refused("account_suspended", "This account is suspended.")
+}
+
+impl From<AuthenticateError> for Problem {
+    fn from(error: AuthenticateError) -> Self {
+        match error {
+            AuthenticateError::Suspended => account_suspended(),
+            AuthenticateError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<LogInError> for Problem {
     fn from(error: LogInError) -> Self {
         match error {
@@ -418,9 +434,51 @@ impl From<LogInError> for Problem {
                 "invalid_credentials",
                 "The username or the password is wrong.",
             ),
-            LogInError::Suspended => refused("account_suspended", "This account is suspended."),
+            LogInError::Suspended => account_suspended(),
             LogInError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
             LogInError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdminListError> for Problem {
+    fn from(error: AdminListError) -> Self {
+        match error {
+            AdminListError::CursorInvalid => cursor_invalid(),
+            AdminListError::LimitInvalid => limit_invalid(),
+            AdminListError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeAccountError> for Problem {
+    fn from(error: ChangeAccountError) -> Self {
+        match error {
+            ChangeAccountError::NotFound => Self::not_found(),
+            ChangeAccountError::NotAllowed => refused("not_allowed", "You may not do this to that account."),
+            ChangeAccountError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ServerInviteError> for Problem {
+    fn from(error: ServerInviteError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ServerInviteError::LifeInvalid => Self::field("expires_in_s", "expires_in_invalid", detail),
+            ServerInviteError::MaxUsesInvalid => Self::field("max_uses", "max_uses_invalid", detail),
+            ServerInviteError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::NotFound => Self::not_found(),
+            ReportError::ReasonTooLong => Self::field("reason", "reason_too_long", "The reason is too long."),
+            ReportError::TooManyToday { retry_after_s } => Self::rate_limited(retry_after_s),
+            ReportError::Store(error) => error.into(),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::query::{query, store_error};
 use super::rows::{
     ACCOUNT, Columns, account as read_account, account_kind_number, account_of, server_role_number,
 };
+use super::server_invites::use_server_invite;
 use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
@@ -170,7 +171,13 @@ async fn create(group: &mut Group, record: AccountRecord) -> Result<Result<Accou
     let role = match (record.admission, first) {
         (Admission::FirstOnly, false) => return Ok(Err(AccountRefusal::NotTheFirst)),
         (Admission::As(role), _) => role,
-        (Admission::FirstOnly | Admission::Anyone, true) => ServerRole::Owner,
+        (Admission::FirstOnly | Admission::Anyone | Admission::Invited { .. }, true) => ServerRole::Owner,
+        (Admission::Invited { secret_hash }, false) => {
+            if !use_server_invite(group, &secret_hash, record.at).await? {
+                return Ok(Err(AccountRefusal::NotInvited));
+            }
+            ServerRole::Member
+        }
         (Admission::Anyone, false) => ServerRole::Member,
     };
     group.dirty = true;

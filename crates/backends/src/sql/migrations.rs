@@ -46,6 +46,10 @@ impl MigratorTrait for Migrator {
                 name: "0030_mentions",
                 sql: include_str!("migrations/0030_mentions.sql"),
             }),
+            Box::new(Step {
+                name: "0036_moderation",
+                sql: include_str!("migrations/0036_moderation.sql"),
+            }),
         ]
     }
 }

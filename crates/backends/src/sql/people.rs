@@ -269,7 +269,7 @@ async fn raise(group: &mut Group, user: UserId) -> Result<UserRev, DbErr> {
     Columns::of(row).count().map(Some)
 }
 
-async fn read_me(connection: &impl ConnectionTrait, user: UserId) -> Result<Option<Me>, DbErr> {
+pub(super) async fn read_me(connection: &impl ConnectionTrait, user: UserId) -> Result<Option<Me>, DbErr> {
     let sql =
         format!("SELECT {ACCOUNT}, a.bio, a.timezone, a.settings, {PRIVACY} FROM account a WHERE a.id = ?");
     let rows = query(connection, sql, vec![user.0.into()]).await?;

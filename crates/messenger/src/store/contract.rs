@@ -5,6 +5,7 @@ pub mod changes;
 pub mod conversations;
 pub mod groups;
 pub mod mentions;
+pub mod moderation;
 pub mod people;
 pub mod profiles;
 pub mod receipts;
@@ -55,6 +56,9 @@ macro_rules! store_contract {
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
             sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
+        $crate::store_contract!($fresh, moderation:
+            a_report_carries_what_its_author_sees, a_suspended_account_gets_nowhere,
+            administrators_act_on_members_only, invites_to_the_server_let_people_register);
         $crate::store_contract!($fresh, catching_up:
             changes_come_in_order_and_in_pages, too_many_changes_reset,
             a_client_that_only_synchronises_knows_everything,

@@ -8,6 +8,7 @@ mod contract;
 mod conventions;
 mod groups;
 mod mentions;
+mod moderation;
 mod people;
 mod realtime;
 mod refusals;

@@ -1,7 +1,6 @@
 //! People: oneself, contacts, blocks and devices.
 
 use chinwag_messenger as domain;
-use chinwag_messenger::ServerRole;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -43,11 +42,7 @@ impl<'a> From<&'a domain::Me> for Me<'a> {
         Self {
             user: account.into(),
             bio: &me.bio,
-            server_role: match account.server_role {
-                ServerRole::Owner => ServerRoleWord::Owner,
-                ServerRole::Admin => ServerRoleWord::Admin,
-                ServerRole::Member => ServerRoleWord::Member,
-            },
+            server_role: account.server_role.into(),
             locale: &account.locale,
             timezone: &me.timezone,
             privacy: Privacy {
