@@ -23,6 +23,7 @@ mod my_states;
 mod notes;
 mod people;
 mod postgres;
+mod proofs;
 mod query;
 mod receipts;
 mod rows;

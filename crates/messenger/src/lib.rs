@@ -27,6 +27,7 @@ mod policy;
 mod reaction;
 mod receipt;
 mod report;
+mod second_factor;
 mod settings;
 pub mod store;
 mod sync;
@@ -62,13 +63,14 @@ pub use message::{
 };
 pub use my_state::{DraftWish, KeptDraft, MyStateError, MyStateWish, Notify};
 pub use people::{
-    ChangeMeError, ChangePasswordError, Me, Openness, Privacy, PrivacyChange, ProfileChange,
+    ChangeMeError, ChangePasswordError, Me, Openness, PasswordError, Privacy, PrivacyChange, ProfileChange,
     SETTINGS_BYTES_MAX,
 };
 pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove};
 pub use reaction::ReactError;
 pub use receipt::{Advance, AdvanceError, Watermarks};
 pub use report::{AdminListError, Report, ReportError, ReportStatus, ReportWish, ReportedMessage};
+pub use second_factor::{Offered, SecondFactorError, SecondStepError};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
@@ -171,19 +173,22 @@ pub struct Messenger {
     options: Options,
     passwords: PasswordHasher,
     attempts: Attempts,
+    code_attempts: Attempts,
     logins: Arc<LoginCache>,
 }
 
 impl Messenger {
     /// A messenger over `store` whose events go to `feed`.
     pub fn new(store: Arc<dyn Store>, feed: Arc<dyn Feed>, options: Options) -> Self {
-        let attempts = Attempts::new(options.login_failures_max, options.login_window_s);
+        let attempts = || Attempts::new(options.login_failures_max, options.login_window_s);
+        let (attempts, code_attempts) = (attempts(), attempts());
         Self {
             store,
             feed,
             options,
             passwords: PasswordHasher::new(),
             attempts,
+            code_attempts,
             logins: Arc::new(LoginCache::default()),
         }
     }

@@ -16,6 +16,7 @@ mod mentions;
 mod moderation;
 mod my_states;
 mod people;
+mod proofs;
 
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
@@ -28,6 +29,7 @@ pub use moderation::{
 };
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
+pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
 
 pub use changes::{
     DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
@@ -60,6 +62,8 @@ pub trait Store:
     + Profiles
     + Contacts
     + MessageChanges
+    + Tickets
+    + SecondFactors
     + Reports
     + Administration
     + ServerInvites
@@ -82,6 +86,8 @@ impl<T> Store for T where
         + Profiles
         + Contacts
         + MessageChanges
+        + Tickets
+        + SecondFactors
         + Reports
         + Administration
         + ServerInvites
@@ -175,7 +181,7 @@ pub trait Accounts {
     async fn accounts_by_id(&self, ids: &[UserId]) -> Result<Vec<Account>, StoreError>;
     /// The account with this name, unless deleted.
     async fn credentials(&self, username: &Username) -> Result<Option<Credentials>, StoreError>;
-    /// Replaces the password and ends all logins but the one to keep, which are announced.
+    /// Replaces the password and ends all logins but the one to keep, which are announced. Tickets are void.
     async fn set_password(
         &self,
         user: UserId,

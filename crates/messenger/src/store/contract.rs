@@ -8,6 +8,7 @@ pub mod mentions;
 pub mod moderation;
 pub mod people;
 pub mod profiles;
+pub mod proofs;
 pub mod receipts;
 pub mod sending;
 
@@ -33,6 +34,8 @@ macro_rules! store_contract {
             closed_registration_lets_in_the_first);
         $crate::store_contract!($fresh, profiles:
             ones_own_account_changes_in_numbered_steps, contacts_and_blocks_are_one_sided);
+        $crate::store_contract!($fresh, proofs:
+            a_ticket_is_good_once_and_for_a_while, a_second_factor_takes_each_code_once);
         $crate::store_contract!($fresh, conversations:
             two_people_have_one_direct_conversation, ones_own_notes_have_one_member,
             a_group_begins_with_notes_to_its_members, groups_refuse_what_does_not_fit,

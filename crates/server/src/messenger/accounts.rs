@@ -187,7 +187,7 @@ pub(super) async fn log_in(
 }
 
 /// Hands the secret over: in the body, or in a cookie that scripts cannot read.
-async fn welcome(
+pub(super) async fn welcome(
     api: &MessengerApi,
     status: StatusCode,
     logged_in: &LoggedIn,

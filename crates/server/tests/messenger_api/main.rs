@@ -12,5 +12,6 @@ mod moderation;
 mod people;
 mod realtime;
 mod refusals;
+mod second_factor;
 mod shapes;
 mod support;
