@@ -18,6 +18,7 @@ mod invite;
 mod login;
 mod login_cache;
 mod member;
+mod mention;
 mod message;
 mod my_state;
 mod password;
@@ -26,6 +27,7 @@ mod policy;
 mod reaction;
 mod receipt;
 mod report;
+mod second_factor;
 mod settings;
 pub mod store;
 mod sync;
@@ -61,13 +63,14 @@ pub use message::{
 };
 pub use my_state::{DraftWish, KeptDraft, MyStateError, MyStateWish, Notify};
 pub use people::{
-    ChangeMeError, ChangePasswordError, Me, Openness, Privacy, PrivacyChange, ProfileChange,
+    ChangeMeError, ChangePasswordError, Me, Openness, PasswordError, Privacy, PrivacyChange, ProfileChange,
     SETTINGS_BYTES_MAX,
 };
 pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove};
 pub use reaction::ReactError;
 pub use receipt::{Advance, AdvanceError, Watermarks};
 pub use report::{AdminListError, Report, ReportError, ReportStatus, ReportWish, ReportedMessage};
+pub use second_factor::{Offered, SecondFactorError, SecondStepError};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
@@ -111,6 +114,8 @@ pub struct Options {
     pub invites_max: usize,
     /// Seconds an invite lasts when its creator does not say.
     pub invite_life_s: u64,
+    /// Groups with more members than this have `@all` only for their owner and administrators.
+    pub mention_all_members_max: usize,
     /// Most different emojis under a message.
     pub reactions_distinct_max: usize,
     /// Messages or list items in a page when the caller does not say.
@@ -147,6 +152,7 @@ impl Default for Options {
             reports_per_day_max: 50,
             invites_max: 100,
             invite_life_s: 7 * 24 * 60 * 60,
+            mention_all_members_max: 32,
             reactions_distinct_max: 20,
             page_size: 50,
             page_size_max: 100,
@@ -167,19 +173,22 @@ pub struct Messenger {
     options: Options,
     passwords: PasswordHasher,
     attempts: Attempts,
+    code_attempts: Attempts,
     logins: Arc<LoginCache>,
 }
 
 impl Messenger {
     /// A messenger over `store` whose events go to `feed`.
     pub fn new(store: Arc<dyn Store>, feed: Arc<dyn Feed>, options: Options) -> Self {
-        let attempts = Attempts::new(options.login_failures_max, options.login_window_s);
+        let attempts = || Attempts::new(options.login_failures_max, options.login_window_s);
+        let (attempts, code_attempts) = (attempts(), attempts());
         Self {
             store,
             feed,
             options,
             passwords: PasswordHasher::new(),
             attempts,
+            code_attempts,
             logins: Arc::new(LoginCache::default()),
         }
     }

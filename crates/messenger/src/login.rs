@@ -77,6 +77,12 @@ pub enum LogInError {
         /// Seconds to wait.
         retry_after_s: u64,
     },
+    /// The password is right, and a code of the second factor is wanted, too; see [`Messenger::second_step`].
+    #[error("a second factor is wanted")]
+    SecondFactorRequired {
+        /// To be given along with the code.
+        ticket: Token,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -132,7 +138,7 @@ impl Messenger {
         if account.suspended {
             return Err(LogInError::Suspended);
         }
-        Ok(self.begin_login(account, device_name).await?)
+        self.first_step(account, device_name).await
     }
 
     pub(crate) async fn begin_login(&self, account: Account, device_name: &str) -> StoreResult<LoggedIn> {
@@ -140,10 +146,7 @@ impl Messenger {
         let record = LoginRecord {
             device_id: uuid::Uuid::new_v4(),
             user: account.id,
-            name: text::name(device_name)
-                .chars()
-                .take(DEVICE_NAME_CHARS_MAX)
-                .collect(),
+            name: self::device_name(device_name),
             secret_hash: secret.hash().as_str().to_owned(),
             at: Timestamp::now(),
         };
@@ -263,6 +266,11 @@ impl Messenger {
     }
 }
 
-fn fresh_secret() -> StoreResult<Secret> {
+/// What a device may be called.
+pub(crate) fn device_name(given: &str) -> String {
+    text::name(given).chars().take(DEVICE_NAME_CHARS_MAX).collect()
+}
+
+pub(crate) fn fresh_secret() -> StoreResult<Secret> {
     Secret::generate().map_err(|error| StoreError::Unavailable(format!("no randomness for a token: {error}")))
 }

@@ -12,20 +12,24 @@ mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
 mod groups;
+mod mentions;
 mod moderation;
 mod my_states;
 mod people;
+mod proofs;
 
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
 };
+pub use mentions::Mentions;
 pub use moderation::{
     AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
     ServerInvites,
 };
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
+pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
 
 pub use changes::{
     DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
@@ -34,8 +38,8 @@ pub use changes::{
 
 use crate::{
     Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
-    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole,
-    Timestamp, UserId, Username,
+    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message, MessageId, Policies,
+    ServerRole, Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -51,12 +55,15 @@ pub trait Store:
     + Groups
     + Invites
     + MyStates
+    + Mentions
     + Messages
     + Receipts
     + CatchUp
     + Profiles
     + Contacts
     + MessageChanges
+    + Tickets
+    + SecondFactors
     + Reports
     + Administration
     + ServerInvites
@@ -72,12 +79,15 @@ impl<T> Store for T where
         + Groups
         + Invites
         + MyStates
+        + Mentions
         + Messages
         + Receipts
         + CatchUp
         + Profiles
         + Contacts
         + MessageChanges
+        + Tickets
+        + SecondFactors
         + Reports
         + Administration
         + ServerInvites
@@ -171,7 +181,7 @@ pub trait Accounts {
     async fn accounts_by_id(&self, ids: &[UserId]) -> Result<Vec<Account>, StoreError>;
     /// The account with this name, unless deleted.
     async fn credentials(&self, username: &Username) -> Result<Option<Credentials>, StoreError>;
-    /// Replaces the password and ends all logins but the one to keep, which are announced.
+    /// Replaces the password and ends all logins but the one to keep, which are announced. Tickets are void.
     async fn set_password(
         &self,
         user: UserId,
@@ -376,6 +386,8 @@ pub struct NewMessage {
     pub content_hash: [u8; 16],
     /// The words, checked.
     pub body: String,
+    /// Whom the words name.
+    pub mentions: Vec<Mention>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
     /// Whether the author's own watermarks move to it.
@@ -453,6 +465,15 @@ pub struct Advanced {
     pub audience: Arc<[UserId]>,
 }
 
+/// What a member has still to read in a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Messages by others that show in the conversation, are not deleted, not hidden and not of somebody blocked.
+    pub messages: u32,
+    /// Of them, those that name the member or everybody.
+    pub mentions: u32,
+}
+
 /// Why a watermark was not moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdvanceRefusal {
@@ -477,12 +498,13 @@ pub trait Receipts {
         receipts_members_max: usize,
         announce: Announce<AdvanceOutcomes>,
     ) -> Result<AdvanceOutcomes, StoreError>;
-    /// Unread messages, counted up to 1,000, in those of the conversations the user is a member of.
+    /// Unread messages and those of them that name the user, each counted up to 1,000, in those of the
+    /// conversations the user is a member of.
     async fn unread(
         &self,
         user: UserId,
         conversations: &[ConversationId],
-    ) -> Result<Vec<(ConversationId, u32)>, StoreError>;
+    ) -> Result<Vec<(ConversationId, Unread)>, StoreError>;
 }
 
 /// How far a client has come in synchronising.

@@ -3,6 +3,8 @@
 //! Nothing else in the REST API picks a status or a code. What a store or a broker says about its own failure
 //! goes to the log here, once, and never to the client.
 
+mod proofs;
+
 use std::borrow::Cow;
 
 use axum::body::Body;
@@ -17,7 +19,7 @@ use chinwag_messenger::{
     ChangePasswordError, ContactError, ConversationId, CreateGroupError, DeleteConversationError,
     DeleteError, EditError, HistoryError, InviteError, JoinError, ListError, ListMembersError, LogInError,
     MemberError, MyStateError, OpenDirectError, ReactError, RegisterError, ReportError, SearchPeopleError,
-    SendError, ServerInviteError, SyncError, UpdateError, UserId, UsernameError, VersionsError,
+    SendError, ServerInviteError, SyncError, Token, UpdateError, UserId, UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -41,7 +43,20 @@ pub struct Problem {
     retry_after_s: Option<u64>,
     /// Boxed because it is rare.
     not_added: Option<Box<NotAdded>>,
+    ticket: Option<Box<Ticket>>,
 }
+
+/// What completes a log-in together with a code.
+#[derive(Debug, Clone)]
+struct Ticket(Token);
+
+impl PartialEq for Ticket {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.reveal() == other.0.reveal()
+    }
+}
+
+impl Eq for Ticket {}
 
 /// Who could not be added, and to which new group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +86,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after_s: None,
             not_added: None,
+            ticket: None,
         }
     }
 
@@ -260,6 +276,7 @@ impl Problem {
             user_ids: self.not_added.as_ref().map(|not| not.user_ids.as_slice()),
             invited_user_ids: self.not_added.as_ref().map(|not| not.invited_ids.as_slice()),
             conversation_id: self.not_added.as_ref().and_then(|not| not.conversation_id),
+            ticket: self.ticket.as_ref().map(|ticket| ticket.0.reveal()),
             errors: &self.errors,
         })
         .expect("strings and numbers always become JSON")
@@ -293,6 +310,10 @@ pub(crate) struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     conversation_id: Option<i64>,
+    /// To be sent to `/auth/second-factor` with a code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ticket: Option<&'a str>,
     /// Which fields are at fault.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
@@ -445,6 +466,14 @@ impl From<LogInError> for Problem {
             ),
             LogInError::Suspended => account_suspended(),
             LogInError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            LogInError::SecondFactorRequired { ticket } => Self {
+                ticket: Some(Box::new(Ticket(ticket))),
+                ..Self::new(
+                    StatusCode::UNAUTHORIZED,
+                    "second_factor_required",
+                    "The password is right; now send a code with the ticket to /auth/second-factor.",
+                )
+            },
             LogInError::Store(error) => error.into(),
         }
     }
@@ -512,12 +541,7 @@ impl From<ChangeMeError> for Problem {
 impl From<ChangePasswordError> for Problem {
     fn from(error: ChangePasswordError) -> Self {
         match error {
-            ChangePasswordError::Wrong => Self::field(
-                "current_password",
-                "password_wrong",
-                "This is not the present password.",
-            ),
-            ChangePasswordError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            ChangePasswordError::Present(error) => Self::of_password("current_password", error),
             ChangePasswordError::New(error) => error.into(),
             ChangePasswordError::Store(error) => error.into(),
         }

@@ -310,6 +310,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/auth/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_auth_second_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/blocks": {
         parameters: {
             query?: never;
@@ -759,6 +775,54 @@ export interface paths {
         patch: operations["patch_me_settings"];
         trace?: never;
     };
+    "/me/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_me_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_me_totp_confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/totp/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_me_totp_remove"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/messages/delete": {
         parameters: {
             query?: never;
@@ -1095,6 +1159,11 @@ export interface components {
             created_at: components["schemas"]["Moment"];
             user: components["schemas"]["User"];
         };
+        BothProofs: {
+            /** @description Of the device, or a recovery code. */
+            code: string;
+            password: string;
+        };
         Changes: {
             conversation: components["schemas"]["Conversation"] | null;
             has_more: boolean;
@@ -1108,6 +1177,9 @@ export interface components {
         ChangesOf: components["schemas"]["Outcome_Changes"] & {
             /** Format: int64 */
             conversation_id: number;
+        };
+        Code: {
+            code: string;
         };
         /** @description The server and what it allows. */
         Config: {
@@ -1355,6 +1427,7 @@ export interface components {
             /** Format: int64 */
             invite_life_s: number;
             invites: number;
+            mention_all_members: number;
             page_size: number;
             page_size_max: number;
             password_chars_min: number;
@@ -1516,6 +1589,7 @@ export interface components {
         List_MessageVersion: {
             items: {
                 body: string;
+                mentions: components["schemas"]["Mention"][];
                 /** Format: date-time */
                 replaced_at: string;
                 /**
@@ -1606,6 +1680,8 @@ export interface components {
             created_at: components["schemas"]["Moment"];
             locale: string;
             privacy: components["schemas"]["Privacy"];
+            /** @description Whether logging in takes a code besides the password. */
+            second_factor: boolean;
             server_role: components["schemas"]["ServerRole"];
             /** @description What the user's clients keep there. */
             settings: Record<string, never>;
@@ -1678,6 +1754,7 @@ export interface components {
         /** @description What a message said before. */
         MessageVersion: {
             body: string;
+            mentions: components["schemas"]["Mention"][];
             /** Format: date-time */
             replaced_at: string;
             /**
@@ -1756,6 +1833,13 @@ export interface components {
          * @enum {string}
          */
         Notify: "all" | "mentions" | "none";
+        /** @description A secret for the user's own device, shown once. */
+        OfferedSecret: {
+            /** @description In base 32. */
+            secret: string;
+            /** @description The same as `otpauth://` address, for a QR code. */
+            uri: string;
+        };
         Opening: {
             kind: components["schemas"]["OpeningKind"];
             member_ids?: number[] | null;
@@ -1809,6 +1893,9 @@ export interface components {
         };
         PasswordChange: {
             current_password: string;
+            password: string;
+        };
+        PasswordProof: {
             password: string;
         };
         /** @description Somebody with what they tell about themselves. */
@@ -1889,6 +1976,8 @@ export interface components {
             request_id?: string;
             /** Format: int32 */
             status: number;
+            /** @description To be sent to `/auth/second-factor` with a code. */
+            ticket?: string;
             title: string;
             /** @description `/errors/` and the code. */
             type: string;
@@ -1955,6 +2044,10 @@ export interface components {
         ReceiptsGiven: {
             items: components["schemas"]["ReceiptGiven"][];
         };
+        /** @description Codes for the day when the device is lost, shown once. Each is good once. */
+        RecoveryCodes: {
+            recovery_codes: string[];
+        };
         Registration: {
             cookie?: boolean;
             device_name?: string | null;
@@ -2020,6 +2113,13 @@ export interface components {
         Rotation: {
             /** Format: int64 */
             keep_s?: number | null;
+        };
+        SecondStep: {
+            /** @description Of the device, or a recovery code. */
+            code: string;
+            cookie?: boolean;
+            /** @description Of the answer `second_factor_required`. */
+            ticket: string;
         };
         Sending: {
             /** @description Whether the author has seen everything up to this message. */
@@ -2775,6 +2875,31 @@ export interface operations {
         responses: {
             /** @description A new account, logged in */
             201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoggedIn"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_auth_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondStep"];
+            };
+        };
+        responses: {
+            /** @description Logged in */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3864,6 +3989,79 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Me"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_me_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordProof"];
+            };
+        };
+        responses: {
+            /** @description A secret that waits to be confirmed */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferedSecret"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_me_totp_confirm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Code"];
+            };
+        };
+        responses: {
+            /** @description Logging in takes a code from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_me_totp_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BothProofs"];
+            };
+        };
+        responses: {
+            /** @description Logging in takes the password alone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

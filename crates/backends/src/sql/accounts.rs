@@ -2,7 +2,7 @@
 
 use super::entity::{account, account_key};
 use super::people;
-use super::query::{query, store_error};
+use super::query::{execute, query, store_error};
 use super::rows::{
     ACCOUNT, Columns, account as read_account, account_kind_number, account_of, server_role_number,
 };
@@ -89,6 +89,8 @@ impl Accounts for SqlStore {
                     .filter(account::Column::Id.eq(user.0))
                     .exec(&group.tx)
                     .await?;
+                let tickets = "DELETE FROM ticket WHERE user_id = ?";
+                execute(&group.tx, tickets, vec![user.0.into()]).await?;
                 let ended = query(
                     &group.tx,
                     "DELETE FROM login WHERE user_id = ? AND id <> ? RETURNING id",

@@ -128,6 +128,10 @@ impl Refusal {
                 }
             }
             LogInError::Suspended => Self::invalid_field("email", "This account is suspended."),
+            LogInError::SecondFactorRequired { .. } => Self::invalid_field(
+                "email",
+                "This account needs a second factor, which cannot be given here.",
+            ),
             LogInError::Store(error) => error.into(),
         }
     }

@@ -52,6 +52,7 @@ struct Limits {
     devices: usize,
     group_members: usize,
     group_admins: usize,
+    mention_all_members: usize,
     groups_per_day: usize,
     conversations: usize,
     invites: usize,
@@ -90,6 +91,7 @@ pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Respo
             devices: options.devices_max,
             group_members: options.group_members_max,
             group_admins: options.group_admins_max,
+            mention_all_members: options.mention_all_members_max,
             groups_per_day: options.groups_per_day_max,
             conversations: options.conversations_max,
             invites: options.invites_max,
@@ -185,7 +187,7 @@ pub(super) async fn log_in(
 }
 
 /// Hands the secret over: in the body, or in a cookie that scripts cannot read.
-async fn welcome(
+pub(super) async fn welcome(
     api: &MessengerApi,
     status: StatusCode,
     logged_in: &LoggedIn,

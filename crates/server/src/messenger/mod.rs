@@ -26,6 +26,7 @@ pub mod presence;
 pub(crate) mod realtime;
 mod receipts;
 mod reports;
+mod second_factor;
 mod settings;
 mod sync;
 pub(crate) mod view;
@@ -171,12 +172,16 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(accounts::health))
         .routes(routes!(accounts::register))
         .routes(routes!(accounts::log_in))
+        .routes(routes!(second_factor::complete))
         .routes(routes!(accounts::log_out))
         .routes(routes!(devices::renew))
         .routes(routes!(me::show, me::change))
         .routes(routes!(me::change_privacy))
         .routes(routes!(me::change_settings))
         .routes(routes!(me::change_password))
+        .routes(routes!(second_factor::offer))
+        .routes(routes!(second_factor::confirm))
+        .routes(routes!(second_factor::remove))
         .routes(routes!(devices::list, devices::end_others))
         .routes(routes!(devices::end))
         .routes(routes!(contacts::list))

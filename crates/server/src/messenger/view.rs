@@ -12,7 +12,7 @@ pub(super) use groups::{
     Policies, WhoWord,
 };
 pub(super) use moderation::{AdminUser, AuditEntry, Counts, OwnReport, Report, ReportWord, ServerInvite};
-pub(super) use people::{Blocked, Contact, Device, Me, Person, Renewed};
+pub(super) use people::{Blocked, Contact, Device, Me, OfferedSecret, Person, RecoveryCodes, Renewed};
 pub(super) use words::{OpennessWord, PresenceState};
 
 use chinwag_messenger as domain;
@@ -222,7 +222,7 @@ fn status(status: MessageStatus) -> &'static str {
 
 /// Somebody named in a message; everybody without `user_id`.
 #[derive(Debug, Serialize, ToSchema)]
-struct Mention {
+pub(super) struct Mention {
     user_id: Option<i64>,
     offset: u32,
     length: u32,
