@@ -13,8 +13,11 @@ mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
 mod groups;
+mod mentions;
+mod moderation;
 mod my_states;
 mod people;
+mod proofs;
 
 pub use attachments::{
     Attachments, FinishedUpload, MediaPlace, NewAttachment, NewPart, QuotaExceeded, StoredAttachment,
@@ -23,8 +26,14 @@ pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
 };
+pub use mentions::Mentions;
+pub use moderation::{
+    AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
+    ServerInvites,
+};
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
+pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
 
 pub use changes::{
     DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
@@ -32,9 +41,9 @@ pub use changes::{
 };
 
 use crate::{
-    Account, AccountKind, Advance, Changes, ClientId, Conversation, ConversationId, History, HistoryRange,
-    ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole, Timestamp,
-    UserId, Username,
+    Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
+    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message, MessageId, Policies,
+    ServerRole, Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -50,6 +59,7 @@ pub trait Store:
     + Groups
     + Invites
     + MyStates
+    + Mentions
     + Messages
     + Receipts
     + CatchUp
@@ -57,6 +67,11 @@ pub trait Store:
     + Contacts
     + MessageChanges
     + Attachments
+    + Tickets
+    + SecondFactors
+    + Reports
+    + Administration
+    + ServerInvites
     + Send
     + Sync
 {
@@ -69,6 +84,7 @@ impl<T> Store for T where
         + Groups
         + Invites
         + MyStates
+        + Mentions
         + Messages
         + Receipts
         + CatchUp
@@ -76,6 +92,11 @@ impl<T> Store for T where
         + Contacts
         + MessageChanges
         + Attachments
+        + Tickets
+        + SecondFactors
+        + Reports
+        + Administration
+        + ServerInvites
         + Send
         + Sync
 {
@@ -115,12 +136,17 @@ pub struct AccountRecord {
 }
 
 /// On which terms an account is created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
     /// As owner, and only when it is the first.
     FirstOnly,
     /// As owner when it is the first, else as member.
     Anyone,
+    /// As owner when it is the first, else as member and only by an invite to the server, which is used up by one.
+    Invited {
+        /// SHA-256 of the invite's secret, in hex.
+        secret_hash: String,
+    },
     /// With this role.
     As(ServerRole),
 }
@@ -132,6 +158,8 @@ pub enum AccountRefusal {
     UsernameTaken,
     /// It would not have been the first.
     NotTheFirst,
+    /// The invite lets nobody in, or not any more.
+    NotInvited,
 }
 
 /// What a password is checked against.
@@ -159,7 +187,7 @@ pub trait Accounts {
     async fn accounts_by_id(&self, ids: &[UserId]) -> Result<Vec<Account>, StoreError>;
     /// The account with this name, unless deleted.
     async fn credentials(&self, username: &Username) -> Result<Option<Credentials>, StoreError>;
-    /// Replaces the password and ends all logins but the one to keep, which are announced.
+    /// Replaces the password and ends all logins but the one to keep, which are announced. Tickets are void.
     async fn set_password(
         &self,
         user: UserId,
@@ -204,8 +232,8 @@ pub struct StoredLogin {
     pub secret_hash: String,
     /// When it was last used, to the minute.
     pub last_used_at: Timestamp,
-    /// Whether the account may log in: neither suspended nor deleted.
-    pub admitted: bool,
+    /// Whether the account may use it.
+    pub status: AccountStatus,
 }
 
 /// Logins.
@@ -364,6 +392,8 @@ pub struct NewMessage {
     pub content_hash: [u8; 16],
     /// The words, checked.
     pub body: String,
+    /// Whom the words name.
+    pub mentions: Vec<Mention>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
     /// Whether the author's own watermarks move to it.
@@ -441,6 +471,15 @@ pub struct Advanced {
     pub audience: Arc<[UserId]>,
 }
 
+/// What a member has still to read in a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Messages by others that show in the conversation, are not deleted, not hidden and not of somebody blocked.
+    pub messages: u32,
+    /// Of them, those that name the member or everybody.
+    pub mentions: u32,
+}
+
 /// Why a watermark was not moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdvanceRefusal {
@@ -465,12 +504,13 @@ pub trait Receipts {
         receipts_members_max: usize,
         announce: Announce<AdvanceOutcomes>,
     ) -> Result<AdvanceOutcomes, StoreError>;
-    /// Unread messages, counted up to 1,000, in those of the conversations the user is a member of.
+    /// Unread messages and those of them that name the user, each counted up to 1,000, in those of the
+    /// conversations the user is a member of.
     async fn unread(
         &self,
         user: UserId,
         conversations: &[ConversationId],
-    ) -> Result<Vec<(ConversationId, u32)>, StoreError>;
+    ) -> Result<Vec<(ConversationId, Unread)>, StoreError>;
 }
 
 /// How far a client has come in synchronising.
