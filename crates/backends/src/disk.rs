@@ -3,7 +3,6 @@
 //! A file is copied or moved to a temporary name, brought to the disk, and only then gets its own name; so one that
 //! has its name is whole, also after a loss of power.
 
-use bytes::Bytes;
 use chinwag_messenger::Timestamp;
 use chinwag_messenger::blob::{BlobError, BlobId, BlobStream, Blobs};
 use futures_util::StreamExt;
@@ -61,7 +60,7 @@ impl Blobs for DiskBlobs {
         }
         let part = file.take(range.end.saturating_sub(range.start));
         let pieces = ReaderStream::with_capacity(part, PIECE_BYTES);
-        Ok(pieces.map(|piece| piece.map(Bytes::from)).boxed())
+        Ok(pieces.boxed())
     }
 
     async fn delete(&self, id: BlobId) -> Result<(), BlobError> {

@@ -151,7 +151,7 @@ fn metadata_items(file: &[u8], meta: &Part) -> Result<Vec<Range<usize>>, Malform
         }
     }
     match locations {
-        Some(part) if !unwanted.is_empty() => located(file, &part, &unwanted, data),
+        Some(part) if !unwanted.is_empty() => located(file, &part, &unwanted, data.as_ref()),
         _ if unwanted.is_empty() => Ok(Vec::new()),
         _ => Err(Malformed),
     }
@@ -195,7 +195,7 @@ fn located(
     file: &[u8],
     part: &Part,
     wanted: &[u32],
-    data: Option<Range<usize>>,
+    data: Option<&Range<usize>>,
 ) -> Result<Vec<Range<usize>>, Malformed> {
     let mut reader = Reader::new(&file[part.content.clone()]);
     let version = reader.byte()?;
@@ -233,7 +233,7 @@ fn located(
             }
             let within = match method {
                 0 => 0..file.len(),
-                1 => data.clone().ok_or(Malformed)?,
+                1 => data.cloned().ok_or(Malformed)?,
                 _ => return Err(Malformed),
             };
             let start = within
