@@ -174,6 +174,12 @@ async fn connect(
 }
 
 impl PusherApi {
+    /// Whether the path is one of the HTTP API, which waits for nothing but the engine.
+    pub(crate) fn is_api(&self, path: &str) -> bool {
+        let path = path.strip_prefix(self.prefix.as_str());
+        path.is_some_and(|path| path.starts_with("/apps/"))
+    }
+
     /// Lets a client in, with the machine that will greet it or tell it why it must go.
     pub(crate) fn admit(&self, key: &str, query: &str, origin: Option<&str>, now: Millis) -> Visitor {
         let known = self.engine.apps.by_key(key);

@@ -25,10 +25,11 @@ use parking_lot::Mutex;
 use slab::Slab;
 use tokio::sync::Notify;
 use tokio::task::{LocalSet, yield_now};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::task::TaskTracker;
 
 use crate::connection::{self, Connection};
-use crate::listen::Sockets;
+use crate::listen::{FINISH_TIMEOUT, Sockets};
 use crate::quota::Admission;
 use crate::reception::Reception;
 use crate::traffic::{Counted, Traffic};
@@ -181,8 +182,12 @@ impl Workers {
                         started,
                         its_traffic,
                     ));
-                    let tasks = LocalSet::new();
-                    runtime.block_on(tasks.run_until(worker.run()));
+                    // A task like any other, and not the runtime's own: those that share its thread then wake it
+                    // without a system call.
+                    let work = async move { tokio::task::spawn_local(worker.run()).await };
+                    if let Err(error) = runtime.block_on(LocalSet::new().run_until(work)) {
+                        tracing::error!(%error, "A worker ended in a panic");
+                    }
                 })?;
             inboxes.push(inbox);
             threads.push(thread);
@@ -256,6 +261,8 @@ pub(crate) struct Worker {
     inbox: Arc<WorkerInbox>,
     connections: RefCell<Slab<Rc<Connection>>>,
     generation: Cell<u32>,
+    /// Connections that speak HTTP here.
+    pub(crate) http: TaskTracker,
     wheel: RefCell<Wheel>,
     /// In the order in which they are served.
     passes: RefCell<VecDeque<Pass>>,
@@ -283,6 +290,7 @@ impl Worker {
             inbox,
             connections: RefCell::default(),
             generation: Cell::new(0),
+            http: TaskTracker::new(),
             wheel: RefCell::new(Wheel::new(0)),
             passes: RefCell::default(),
             read_buffer: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
@@ -623,7 +631,7 @@ impl Worker {
             }
             let open: Vec<_> = self.connections.borrow().iter().map(|(_, c)| c.clone()).collect();
             if open.is_empty() {
-                return;
+                break;
             }
             for batch in open.chunks(STOP_BATCH) {
                 let now = self.now();
@@ -635,6 +643,10 @@ impl Worker {
                 tokio::time::sleep(STOP_PAUSE).await;
                 self.wake_due();
             }
+        }
+        self.http.close();
+        if timeout(FINISH_TIMEOUT, self.http.wait()).await.is_err() {
+            tracing::warn!("Some requests were still under way when a worker stopped");
         }
     }
 }
