@@ -363,6 +363,7 @@ impl Messenger {
             conversation,
             client_id: draft.client_id,
             content_hash: content_hash(&body, draft.reply_to),
+            mentions: self.mentions(caller.user, conversation, &body).await?,
             body,
             reply_to: draft.reply_to,
             advance_seen: draft.advance_seen,

@@ -12,6 +12,7 @@ mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
 mod groups;
+mod mentions;
 mod moderation;
 mod my_states;
 mod people;
@@ -21,6 +22,7 @@ pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
 };
+pub use mentions::Mentions;
 pub use moderation::{
     AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
     ServerInvites,
@@ -36,8 +38,8 @@ pub use changes::{
 
 use crate::{
     Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
-    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole,
-    Timestamp, UserId, Username,
+    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message, MessageId, Policies,
+    ServerRole, Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -53,6 +55,7 @@ pub trait Store:
     + Groups
     + Invites
     + MyStates
+    + Mentions
     + Messages
     + Receipts
     + CatchUp
@@ -76,6 +79,7 @@ impl<T> Store for T where
         + Groups
         + Invites
         + MyStates
+        + Mentions
         + Messages
         + Receipts
         + CatchUp
@@ -382,6 +386,8 @@ pub struct NewMessage {
     pub content_hash: [u8; 16],
     /// The words, checked.
     pub body: String,
+    /// Whom the words name.
+    pub mentions: Vec<Mention>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
     /// Whether the author's own watermarks move to it.
@@ -459,6 +465,15 @@ pub struct Advanced {
     pub audience: Arc<[UserId]>,
 }
 
+/// What a member has still to read in a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Messages by others that show in the conversation, are not deleted, not hidden and not of somebody blocked.
+    pub messages: u32,
+    /// Of them, those that name the member or everybody.
+    pub mentions: u32,
+}
+
 /// Why a watermark was not moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdvanceRefusal {
@@ -483,12 +498,13 @@ pub trait Receipts {
         receipts_members_max: usize,
         announce: Announce<AdvanceOutcomes>,
     ) -> Result<AdvanceOutcomes, StoreError>;
-    /// Unread messages, counted up to 1,000, in those of the conversations the user is a member of.
+    /// Unread messages and those of them that name the user, each counted up to 1,000, in those of the
+    /// conversations the user is a member of.
     async fn unread(
         &self,
         user: UserId,
         conversations: &[ConversationId],
-    ) -> Result<Vec<(ConversationId, u32)>, StoreError>;
+    ) -> Result<Vec<(ConversationId, Unread)>, StoreError>;
 }
 
 /// How far a client has come in synchronising.

@@ -62,6 +62,7 @@ impl Eq for Ticket {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct NotAdded {
     user_ids: Vec<i64>,
+    invited_ids: Vec<i64>,
     conversation_id: Option<i64>,
 }
 
@@ -214,11 +215,14 @@ impl Problem {
         )
     }
 
-    /// These people cannot be added by the caller; the others were, to the group that may be new.
-    pub fn cannot_add(users: &[UserId], group: Option<ConversationId>) -> Self {
+    /// These people cannot be added by the caller, and these of them got an invite; the others were added, to the
+    /// group that may be new.
+    pub fn cannot_add(users: &[UserId], invited: &[UserId], group: Option<ConversationId>) -> Self {
+        let ids = |users: &[UserId]| users.iter().map(|user| user.0).collect();
         Self {
             not_added: Some(Box::new(NotAdded {
-                user_ids: users.iter().map(|user| user.0).collect(),
+                user_ids: ids(users),
+                invited_ids: ids(invited),
                 conversation_id: group.map(|group| group.0),
             })),
             ..refused("cannot_add_user", "Some people cannot be added; the others were.")
@@ -270,6 +274,7 @@ impl Problem {
             detail: &self.detail,
             request_id,
             user_ids: self.not_added.as_ref().map(|not| not.user_ids.as_slice()),
+            invited_user_ids: self.not_added.as_ref().map(|not| not.invited_ids.as_slice()),
             conversation_id: self.not_added.as_ref().and_then(|not| not.conversation_id),
             ticket: self.ticket.as_ref().map(|ticket| ticket.0.reveal()),
             errors: &self.errors,
@@ -297,6 +302,10 @@ pub(crate) struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     user_ids: Option<&'a [i64]>,
+    /// Those of them who got an invite in a direct message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    invited_user_ids: Option<&'a [i64]>,
     /// The new group to which the others were added.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -1427,6 +1427,7 @@ export interface components {
             /** Format: int64 */
             invite_life_s: number;
             invites: number;
+            mention_all_members: number;
             page_size: number;
             page_size_max: number;
             password_chars_min: number;
@@ -1588,6 +1589,7 @@ export interface components {
         List_MessageVersion: {
             items: {
                 body: string;
+                mentions: components["schemas"]["Mention"][];
                 /** Format: date-time */
                 replaced_at: string;
                 /**
@@ -1752,6 +1754,7 @@ export interface components {
         /** @description What a message said before. */
         MessageVersion: {
             body: string;
+            mentions: components["schemas"]["Mention"][];
             /** Format: date-time */
             replaced_at: string;
             /**
@@ -1968,6 +1971,8 @@ export interface components {
             detail: string;
             /** @description Which fields are at fault. */
             errors?: components["schemas"]["FieldError"][];
+            /** @description Those of them who got an invite in a direct message. */
+            invited_user_ids?: number[];
             request_id?: string;
             /** Format: int32 */
             status: number;

@@ -2,6 +2,7 @@
 //! of them together, then rows, counters and watermarks follow in one statement each.
 
 use super::heads::{Head, Heads};
+use super::mentions::insert_mentions;
 use super::query::{execute, larger, places, query, row_places};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
 use super::writer::Group;
@@ -90,6 +91,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
                 appended.message.id = *id;
             }
         }
+        insert_mentions(&group.tx, stored(&outcomes, &accepted)).await?;
         raise_counters(group, news, &outcomes, &accepted).await?;
         move_watermarks(group, &watermarks).await?;
     }
@@ -181,6 +183,7 @@ fn accept(
     (message.seq, message.rev) = (head.last_seq, head.last_rev);
     message.client_id = Some(new.client_id);
     message.body = new.body.clone();
+    message.mentions = new.mentions.clone();
     message.reply_to = reply_to;
     Appended {
         message,
@@ -287,10 +290,10 @@ async fn insert(
 ) -> Result<HashMap<(i64, u64), MessageId>, DbErr> {
     let sql = format!(
         "INSERT INTO message (conversation_id, seq, rev, author_id, client_id, content_hash, body, reply_to_id, \
-         created_at) VALUES {} RETURNING id, conversation_id, seq",
-        row_places(accepted.len(), 9)
+         created_at, mentions) VALUES {} RETURNING id, conversation_id, seq",
+        row_places(accepted.len(), 10)
     );
-    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 9);
+    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 10);
     for &index in accepted {
         let (new, Some(Ok(appended))) = (news[index], &outcomes[index]) else {
             continue;
@@ -305,6 +308,7 @@ async fn insert(
             new.body.clone().into(),
             new.reply_to.map(|id| id.0).into(),
             new.at.0.into(),
+            rows::write_mentions(&new.mentions).into(),
         ]);
     }
     let mut ids = HashMap::with_capacity(accepted.len());
@@ -314,6 +318,15 @@ async fn insert(
         ids.insert((columns.take()?, columns.count()?), id);
     }
     Ok(ids)
+}
+
+/// The messages just stored.
+fn stored<'a>(
+    outcomes: &'a [Option<Outcome>],
+    accepted: &'a [usize],
+) -> impl Iterator<Item = &'a Message> + Clone {
+    let stored = accepted.iter().filter_map(|&index| outcomes[index].as_ref());
+    stored.filter_map(|outcome| outcome.as_ref().ok().map(|appended| &appended.message))
 }
 
 /// Writes the counters of every conversation that got messages.

@@ -4,6 +4,7 @@ pub mod catching_up;
 pub mod changes;
 pub mod conversations;
 pub mod groups;
+pub mod mentions;
 pub mod moderation;
 pub mod people;
 pub mod profiles;
@@ -53,6 +54,8 @@ macro_rules! store_contract {
         $crate::store_contract!($fresh, changes:
             an_edit_replaces_the_words_everywhere, old_words_are_kept_where_the_conversation_says_so, a_deleted_message_leaves_a_tombstone, reactions_add_up,
             concurrent_changes_keep_the_revs_dense);
+        $crate::store_contract!($fresh, mentions:
+            names_of_members_are_mentions, everybody_is_named_by_those_who_may, mentions_are_unread_until_seen);
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
             sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
@@ -157,6 +160,7 @@ impl World {
             .create_group(owner, wish("Group", &others))
             .await
             .expect("created")
+            .item
             .conversation
             .id
     }

@@ -222,7 +222,7 @@ fn status(status: MessageStatus) -> &'static str {
 
 /// Somebody named in a message; everybody without `user_id`.
 #[derive(Debug, Serialize, ToSchema)]
-struct Mention {
+pub(super) struct Mention {
     user_id: Option<i64>,
     offset: u32,
     length: u32,
