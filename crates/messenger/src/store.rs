@@ -14,6 +14,7 @@ pub mod contract;
 mod groups;
 mod my_states;
 mod people;
+mod threads;
 
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
@@ -21,6 +22,7 @@ pub use groups::{
 };
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
+pub use threads::{Followed, Replies, ThreadAdvance, ThreadAdvanced, ThreadRefusal, Threads};
 
 pub use changes::{
     DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
@@ -29,8 +31,8 @@ pub use changes::{
 
 use crate::{
     Account, AccountKind, Advance, Changes, ClientId, Conversation, ConversationId, History, HistoryRange,
-    ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole, Timestamp,
-    UserId, Username,
+    ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole, ThreadChange,
+    ThreadPlace, Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -52,6 +54,7 @@ pub trait Store:
     + Profiles
     + Contacts
     + MessageChanges
+    + Threads
     + Send
     + Sync
 {
@@ -70,6 +73,7 @@ impl<T> Store for T where
         + Profiles
         + Contacts
         + MessageChanges
+        + Threads
         + Send
         + Sync
 {
@@ -360,6 +364,8 @@ pub struct NewMessage {
     pub body: String,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
+    /// The thread it belongs to.
+    pub thread: Option<ThreadPlace>,
     /// Whether the author's own watermarks move to it.
     pub advance_seen: bool,
     /// When.
@@ -377,6 +383,8 @@ pub struct Appended {
     pub audience: Arc<[UserId]>,
     /// Sending moved the author's seen watermark over older messages that it had not reached.
     pub caught_up: bool,
+    /// What its thread comes to now, if it belongs to one.
+    pub thread: Option<ThreadChange>,
 }
 
 /// Why a message was not stored.
@@ -390,6 +398,8 @@ pub enum AppendRefusal {
     PostingRestricted,
     /// Not a message of this conversation that the author sees and may answer.
     ReplyTargetInvalid,
+    /// Not a message of this conversation that the author sees and that may have a thread.
+    ThreadRootInvalid,
     /// The author used the key for something else.
     ClientIdConflict,
 }

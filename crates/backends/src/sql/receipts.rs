@@ -20,7 +20,7 @@ pub(super) fn unread_sql() -> String {
     format!(
         "CASE WHEN c.last_seq <= m.seen_seq THEN 0 ELSE (SELECT count(*) FROM (SELECT 1 FROM message u \
          WHERE u.conversation_id = c.id AND u.seq > {read} AND u.seq >= m.history_from_seq \
-         AND u.author_id <> m.user_id AND u.note IS NULL AND u.deleted_at IS NULL LIMIT {UNREAD_MAX}) counted) END",
+         AND u.author_id <> m.user_id AND u.note IS NULL AND u.deleted_at IS NULL AND u.in_timeline LIMIT {UNREAD_MAX}) counted) END",
         read = larger("m.seen_seq", "m.cleared_seq")
     )
 }

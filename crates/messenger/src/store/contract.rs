@@ -8,6 +8,7 @@ pub mod people;
 pub mod profiles;
 pub mod receipts;
 pub mod sending;
+pub mod threads;
 
 use super::{AccountRecord, Admission, Store};
 use crate::{
@@ -49,6 +50,10 @@ macro_rules! store_contract {
         $crate::store_contract!($fresh, changes:
             an_edit_replaces_the_words_everywhere, old_words_are_kept_where_the_conversation_says_so, a_deleted_message_leaves_a_tombstone, reactions_add_up,
             concurrent_changes_keep_the_revs_dense);
+        $crate::store_contract!($fresh, threads:
+            replies_add_up_at_their_root, only_roots_take_replies, followers_have_something_to_read,
+            deleted_replies_are_not_counted, threads_come_in_pages,
+            concurrent_replies_are_all_counted);
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
             sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
@@ -187,6 +192,7 @@ pub(super) fn draft(words: &str) -> Draft {
         client_id: ClientId(uuid::Uuid::new_v4()),
         body: words.to_owned(),
         reply_to: None,
+        thread: None,
         advance_seen: true,
     }
 }
@@ -194,7 +200,7 @@ pub(super) fn draft(words: &str) -> Draft {
 /// The conversation and rev of a durable event of a conversation.
 pub(super) fn rev_of(event: &Event) -> Option<(ConversationId, u64)> {
     match event {
-        Event::MessageCreated { message } => Some((message.conversation, message.rev)),
+        Event::MessageCreated { message, .. } => Some((message.conversation, message.rev)),
         Event::MessageUpdated { message, .. } | Event::ReactionChanged { message, .. } => {
             Some((message.conversation, message.rev))
         }

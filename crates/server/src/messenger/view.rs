@@ -3,6 +3,7 @@
 mod event;
 mod groups;
 mod people;
+mod threads;
 mod words;
 
 pub(super) use event::Event;
@@ -11,6 +12,7 @@ pub(super) use groups::{
     Policies, WhoWord,
 };
 pub(super) use people::{Blocked, Contact, Device, Me, Person, Renewed};
+pub(super) use threads::{Followed, Replies, Thread, ThreadWatermark};
 pub(super) use words::{OpennessWord, PresenceState};
 
 use chinwag_messenger as domain;
@@ -637,7 +639,15 @@ impl<'a> SyncPage<'a> {
 pub(super) struct WatermarksOf {
     pub(super) conversation_id: i64,
     #[serde(flatten)]
-    pub(super) outcome: Outcome<Watermarks>,
+    pub(super) outcome: Outcome<MovedTo>,
+}
+
+/// In the conversation, or in a thread of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum MovedTo {
+    Conversation(Watermarks),
+    Thread(ThreadWatermark),
 }
 
 #[derive(Debug, Serialize, ToSchema)]

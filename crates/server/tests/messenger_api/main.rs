@@ -12,3 +12,4 @@ mod realtime;
 mod refusals;
 mod shapes;
 mod support;
+mod threads;
