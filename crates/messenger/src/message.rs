@@ -374,6 +374,7 @@ impl Messenger {
             conversation,
             client_id: draft.client_id,
             content_hash: content_hash(&body, draft.reply_to, draft.thread),
+            mentions: self.mentions(caller.user, conversation, &body).await?,
             body,
             reply_to: draft.reply_to,
             thread: draft.thread,

@@ -12,16 +12,25 @@ mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
 mod groups;
+mod mentions;
+mod moderation;
 mod my_states;
 mod people;
+mod proofs;
 mod threads;
 
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
 };
+pub use mentions::Mentions;
+pub use moderation::{
+    AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
+    ServerInvites,
+};
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
+pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
 pub use threads::{Followed, Replies, ThreadAdvance, ThreadAdvanced, ThreadRefusal, Threads};
 
 pub use changes::{
@@ -30,9 +39,9 @@ pub use changes::{
 };
 
 use crate::{
-    Account, AccountKind, Advance, Changes, ClientId, Conversation, ConversationId, History, HistoryRange,
-    ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole, ThreadChange,
-    ThreadPlace, Timestamp, UserId, Username,
+    Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
+    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message, MessageId, Policies,
+    ServerRole, ThreadChange, ThreadPlace, Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -48,6 +57,7 @@ pub trait Store:
     + Groups
     + Invites
     + MyStates
+    + Mentions
     + Messages
     + Receipts
     + CatchUp
@@ -55,6 +65,11 @@ pub trait Store:
     + Contacts
     + MessageChanges
     + Threads
+    + Tickets
+    + SecondFactors
+    + Reports
+    + Administration
+    + ServerInvites
     + Send
     + Sync
 {
@@ -67,6 +82,7 @@ impl<T> Store for T where
         + Groups
         + Invites
         + MyStates
+        + Mentions
         + Messages
         + Receipts
         + CatchUp
@@ -74,6 +90,11 @@ impl<T> Store for T where
         + Contacts
         + MessageChanges
         + Threads
+        + Tickets
+        + SecondFactors
+        + Reports
+        + Administration
+        + ServerInvites
         + Send
         + Sync
 {
@@ -113,12 +134,17 @@ pub struct AccountRecord {
 }
 
 /// On which terms an account is created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
     /// As owner, and only when it is the first.
     FirstOnly,
     /// As owner when it is the first, else as member.
     Anyone,
+    /// As owner when it is the first, else as member and only by an invite to the server, which is used up by one.
+    Invited {
+        /// SHA-256 of the invite's secret, in hex.
+        secret_hash: String,
+    },
     /// With this role.
     As(ServerRole),
 }
@@ -130,6 +156,8 @@ pub enum AccountRefusal {
     UsernameTaken,
     /// It would not have been the first.
     NotTheFirst,
+    /// The invite lets nobody in, or not any more.
+    NotInvited,
 }
 
 /// What a password is checked against.
@@ -157,7 +185,7 @@ pub trait Accounts {
     async fn accounts_by_id(&self, ids: &[UserId]) -> Result<Vec<Account>, StoreError>;
     /// The account with this name, unless deleted.
     async fn credentials(&self, username: &Username) -> Result<Option<Credentials>, StoreError>;
-    /// Replaces the password and ends all logins but the one to keep, which are announced.
+    /// Replaces the password and ends all logins but the one to keep, which are announced. Tickets are void.
     async fn set_password(
         &self,
         user: UserId,
@@ -202,8 +230,8 @@ pub struct StoredLogin {
     pub secret_hash: String,
     /// When it was last used, to the minute.
     pub last_used_at: Timestamp,
-    /// Whether the account may log in: neither suspended nor deleted.
-    pub admitted: bool,
+    /// Whether the account may use it.
+    pub status: AccountStatus,
 }
 
 /// Logins.
@@ -362,6 +390,8 @@ pub struct NewMessage {
     pub content_hash: [u8; 16],
     /// The words, checked.
     pub body: String,
+    /// Whom the words name.
+    pub mentions: Vec<Mention>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
     /// The thread it belongs to.
@@ -445,6 +475,15 @@ pub struct Advanced {
     pub audience: Arc<[UserId]>,
 }
 
+/// What a member has still to read in a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Messages by others that show in the conversation, are not deleted, not hidden and not of somebody blocked.
+    pub messages: u32,
+    /// Of them, those that name the member or everybody.
+    pub mentions: u32,
+}
+
 /// Why a watermark was not moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdvanceRefusal {
@@ -469,12 +508,13 @@ pub trait Receipts {
         receipts_members_max: usize,
         announce: Announce<AdvanceOutcomes>,
     ) -> Result<AdvanceOutcomes, StoreError>;
-    /// Unread messages, counted up to 1,000, in those of the conversations the user is a member of.
+    /// Unread messages and those of them that name the user, each counted up to 1,000, in those of the
+    /// conversations the user is a member of.
     async fn unread(
         &self,
         user: UserId,
         conversations: &[ConversationId],
-    ) -> Result<Vec<(ConversationId, u32)>, StoreError>;
+    ) -> Result<Vec<(ConversationId, Unread)>, StoreError>;
 }
 
 /// How far a client has come in synchronising.

@@ -2,6 +2,7 @@
 //! of them together, then rows, counters and watermarks follow in one statement each.
 
 use super::heads::{Head, Heads};
+use super::mentions::insert_mentions;
 use super::query::{execute, larger, places, query, row_places};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
 use super::threads::Roots;
@@ -95,15 +96,11 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
                 appended.message.id = *id;
             }
         }
+        insert_mentions(&group.tx, stored(&outcomes, &accepted)).await?;
         raise_counters(group, news, &outcomes, &accepted).await?;
         move_watermarks(group, &watermarks).await?;
-        let replies: Vec<(&Message, bool)> = accepted
-            .iter()
-            .filter_map(|&index| match &outcomes[index] {
-                Some(Ok(appended)) => Some((&appended.message, news[index].advance_seen)),
-                _ => None,
-            })
-            .collect();
+        let advance: Vec<bool> = accepted.iter().map(|&index| news[index].advance_seen).collect();
+        let replies: Vec<_> = stored(&outcomes, &accepted).zip(advance).collect();
         roots.save(&group.tx, &mut group.heads, &replies).await?;
     }
     for (repeat, first) in repeats {
@@ -206,6 +203,7 @@ fn accept(
     (message.seq, message.rev) = (head.last_seq, head.last_rev);
     message.client_id = Some(new.client_id);
     message.body = new.body.clone();
+    message.mentions = new.mentions.clone();
     message.reply_to = reply_to;
     message.thread_root = new.thread.map(|place| place.root);
     message.in_timeline = in_timeline;
@@ -318,10 +316,10 @@ async fn insert(
 ) -> Result<HashMap<(i64, u64), MessageId>, DbErr> {
     let sql = format!(
         "INSERT INTO message (conversation_id, seq, rev, author_id, client_id, content_hash, body, reply_to_id, \
-         created_at, thread_root_id, in_timeline) VALUES {} RETURNING id, conversation_id, seq",
-        row_places(accepted.len(), 11)
+         created_at, thread_root_id, in_timeline, mentions) VALUES {} RETURNING id, conversation_id, seq",
+        row_places(accepted.len(), 12)
     );
-    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 11);
+    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 12);
     for &index in accepted {
         let (new, Some(Ok(appended))) = (news[index], &outcomes[index]) else {
             continue;
@@ -338,6 +336,7 @@ async fn insert(
             new.at.0.into(),
             appended.message.thread_root.map(|id| id.0).into(),
             appended.message.in_timeline.into(),
+            rows::write_mentions(&new.mentions).into(),
         ]);
     }
     let mut ids = HashMap::with_capacity(accepted.len());
@@ -347,6 +346,15 @@ async fn insert(
         ids.insert((columns.take()?, columns.count()?), id);
     }
     Ok(ids)
+}
+
+/// The messages just stored.
+fn stored<'a>(
+    outcomes: &'a [Option<Outcome>],
+    accepted: &'a [usize],
+) -> impl Iterator<Item = &'a Message> + Clone {
+    let stored = accepted.iter().filter_map(|&index| outcomes[index].as_ref());
+    stored.filter_map(|outcome| outcome.as_ref().ok().map(|appended| &appended.message))
 }
 
 /// Writes the counters of every conversation that got messages.

@@ -3,6 +3,7 @@
 
 use super::conversations::standing;
 use super::heads::HeadMember;
+use super::mentions::{delete_mentions, insert_mentions};
 use super::messages::visible_from;
 use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
@@ -203,16 +204,21 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
         keep_version(group, &message, edit.at).await?;
     }
     message.body = edit.body;
+    message.mentions = edit.mentions;
     message.edited_at = Some(edit.at);
     message.edit_count += 1;
-    let sql = "UPDATE message SET body = ?, edited_at = ?, edit_count = edit_count + 1, rev = ? WHERE id = ?";
+    let sql = "UPDATE message SET body = ?, mentions = ?, edited_at = ?, edit_count = edit_count + 1, rev = ? \
+         WHERE id = ?";
     let values = vec![
         message.body.clone().into(),
+        rows::write_mentions(&message.mentions).into(),
         edit.at.0.into(),
         (message.rev as i64).into(),
         message.id.0.into(),
     ];
     execute(&group.tx, sql, values).await?;
+    delete_mentions(&group.tx, conversation, &[message.seq]).await?;
+    insert_mentions(&group.tx, std::iter::once(&message)).await?;
     without_unseen_quote(group, &mut message);
     let told = told(group, conversation, message.seq);
     Ok(Ok(Edited {
@@ -237,13 +243,14 @@ async fn keep_version(group: &Group, message: &Message, at: Timestamp) -> Result
         execute(&group.tx, sql, values).await?;
     }
     let sql = format!(
-        "INSERT INTO message_version (message_id, version, body, replaced_at) VALUES {}",
-        row_places(1, 4)
+        "INSERT INTO message_version (message_id, version, body, mentions, replaced_at) VALUES {}",
+        row_places(1, 5)
     );
     let values = vec![
         message.id.0.into(),
         (last + 1).into(),
         message.body.clone().into(),
+        rows::write_mentions(&message.mentions).into(),
         at.0.into(),
     ];
     execute(&group.tx, sql, values).await.map(drop)
@@ -274,13 +281,15 @@ async fn versions(
         EditHistory::Restricted if !privileged => return Ok(Err(VersionsRefusal::NotAllowed)),
         EditHistory::Restricted | EditHistory::Members => {}
     }
-    let sql = "SELECT version, body, replaced_at FROM message_version WHERE message_id = ? ORDER BY version";
+    let sql = "SELECT version, body, mentions, replaced_at FROM message_version WHERE message_id = ? \
+         ORDER BY version";
     let mut kept = Vec::new();
     for row in query(connection, sql, vec![id.0.into()]).await? {
         let mut columns = Columns::of(&row);
         kept.push(Version {
             number: columns.take::<i64>()? as u64,
             body: columns.take()?,
+            mentions: rows::read_mentions(columns.take()?)?,
             replaced_at: Timestamp(columns.take()?),
         });
     }
@@ -336,6 +345,8 @@ async fn delete_all(
         }
         let roots = roots.remove(&conversation).unwrap_or_default();
         let threads = threads::recount(group, &roots, rev).await?;
+        let seqs: Vec<u64> = items.iter().map(|(_, seq)| *seq).collect();
+        delete_mentions(&group.tx, conversation, &seqs).await?;
         let head = group.heads.find(conversation);
         deleted.push(DeletedIn {
             conversation: ConversationId(conversation),

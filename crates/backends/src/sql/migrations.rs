@@ -42,6 +42,18 @@ impl MigratorTrait for Migrator {
                 name: "0025_people",
                 sql: include_str!("migrations/0025_people.sql"),
             }),
+            Box::new(Step {
+                name: "0030_mentions",
+                sql: include_str!("migrations/0030_mentions.sql"),
+            }),
+            Box::new(Step {
+                name: "0034_proofs",
+                sql: include_str!("migrations/0034_proofs.sql"),
+            }),
+            Box::new(Step {
+                name: "0036_moderation",
+                sql: include_str!("migrations/0036_moderation.sql"),
+            }),
         ]
     }
 }

@@ -371,6 +371,13 @@ pub(super) fn read_mentions(text: Option<String>) -> Result<Vec<Mention>, DbErr>
     Ok(rows.into_iter().map(mention).collect())
 }
 
+/// Mentions as they are stored; nothing when there are none.
+pub(super) fn write_mentions(mentions: &[Mention]) -> Option<String> {
+    let row = |one: &Mention| (one.user.map_or(0, |user| user.0), one.offset, one.length);
+    let rows: Vec<(i64, u32, u32)> = mentions.iter().map(row).collect();
+    (!rows.is_empty()).then(|| json!(rows).to_string())
+}
+
 fn read_participants(text: Option<String>) -> Result<Vec<UserId>, DbErr> {
     let Some(text) = text else { return Ok(Vec::new()) };
     let ids: Vec<i64> =

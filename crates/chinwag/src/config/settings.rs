@@ -55,7 +55,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "registration",
         reverb: "",
         default: "open",
-        help: "Whether people may create accounts: \"open\" or \"closed\". The first account always can be.",
+        help: "Who may create accounts: everybody (\"open\"), those whom an administrator invited (\"invite\"), or nobody (\"closed\"). The first account always can be.",
     },
     Setting {
         key: "trust_proxy",
@@ -356,6 +356,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         reverb: "",
         default: "50",
         help: "Most administrators of a group beside its owner.",
+    },
+    Setting {
+        key: "limits.mention_all_members",
+        reverb: "",
+        default: "32",
+        help: "In groups with more members only the owner and administrators can name all of them with @all.",
     },
     Setting {
         key: "limits.groups_per_day",

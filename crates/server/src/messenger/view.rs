@@ -2,6 +2,7 @@
 
 mod event;
 mod groups;
+mod moderation;
 mod people;
 mod threads;
 mod words;
@@ -11,7 +12,8 @@ pub(super) use groups::{
     Added, Ban, ChangedPolicies, Draft, EditHistoryWord, Invite, InvitePreview, NewcomersWord, NotifyWord,
     Policies, WhoWord,
 };
-pub(super) use people::{Blocked, Contact, Device, Me, Person, Renewed};
+pub(super) use moderation::{AdminUser, AuditEntry, Counts, OwnReport, Report, ReportWord, ServerInvite};
+pub(super) use people::{Blocked, Contact, Device, Me, OfferedSecret, Person, RecoveryCodes, Renewed};
 pub(super) use threads::{Followed, Replies, Thread, ThreadWatermark};
 pub(super) use words::{OpennessWord, PresenceState};
 
@@ -67,6 +69,15 @@ pub(super) struct User<'a> {
     display_name: &'a str,
     kind: UserKind,
     deleted: bool,
+    /// The account may not be used for now, so nobody waits for it to see anything.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schema(nullable = false, required = false)]
+    suspended: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(given: &bool) -> bool {
+    !given
 }
 
 impl<'a> From<&'a domain::Account> for User<'a> {
@@ -80,6 +91,7 @@ impl<'a> From<&'a domain::Account> for User<'a> {
                 AccountKind::Bot => UserKind::Bot,
             },
             deleted: account.deleted_at.is_some(),
+            suspended: account.suspended,
         }
     }
 }
@@ -212,7 +224,7 @@ fn status(status: MessageStatus) -> &'static str {
 
 /// Somebody named in a message; everybody without `user_id`.
 #[derive(Debug, Serialize, ToSchema)]
-struct Mention {
+pub(super) struct Mention {
     user_id: Option<i64>,
     offset: u32,
     length: u32,

@@ -79,7 +79,8 @@ pub async fn a_group_begins_with_notes_to_its_members(store: Arc<dyn Store>) {
         .messenger
         .create_group(&ann, wish("  Tea\u{202E} ", &given))
         .await
-        .expect("created");
+        .expect("created")
+        .item;
     let group = &item.conversation;
     assert_eq!(group.title.as_deref(), Some("Tea"));
     assert_eq!(
@@ -143,7 +144,8 @@ pub async fn a_group_begins_with_notes_to_its_members(store: Arc<dyn Store>) {
         .messenger
         .create_group(&bob, wish("Alone", &[]))
         .await
-        .expect("created");
+        .expect("created")
+        .item;
     assert_eq!(
         (alone.conversation.last_rev, alone.conversation.members_rev),
         (1, 1)

@@ -320,9 +320,18 @@ pub async fn followers_have_something_to_read(store: Arc<dyn Store>) {
     assert_eq!(state(&cat).await, (true, two.seq, 1));
     let five = send(&world, &ann, id, reply(root.id, "six")).await;
     assert_eq!(state(&ann).await, (true, five.seq, 0));
+    // Who is named follows and has the naming to read.
+    let dan = world.person("dan").await;
+    world
+        .messenger
+        .add_members(&ann, id, &[dan.user])
+        .await
+        .expect("added");
+    let named = send(&world, &ann, id, reply(root.id, "what says @dan")).await;
+    assert_eq!(state(&dan).await, (true, named.seq - 1, 1));
     let followers = world.store.followers(&[root.id]).await.expect("read");
     let users: Vec<_> = followers.iter().map(|(_, user, _)| *user).collect();
-    assert_eq!(users, [ann.user, bob.user, cat.user]);
+    assert_eq!(users, [ann.user, bob.user, cat.user, dan.user]);
 }
 
 /// The last reply and the faces are those of what is left, told with the deletion.
