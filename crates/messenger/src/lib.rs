@@ -32,6 +32,7 @@ mod settings;
 pub mod store;
 mod sync;
 pub mod text;
+mod thread;
 mod token;
 
 pub use account::{
@@ -74,6 +75,9 @@ pub use second_factor::{Offered, SecondFactorError, SecondStepError};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
+pub use thread::{
+    FollowError, Thread, ThreadChange, ThreadError, ThreadPage, ThreadPlace, ThreadWatermark, ThreadsError,
+};
 pub use token::Token;
 
 use attempts::Attempts;

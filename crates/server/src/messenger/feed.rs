@@ -135,7 +135,7 @@ impl FeedTask {
             api.sockets
                 .expel(*user, *conversation, api.app.number, &api.engine);
         }
-        if let Event::MessageCreated { message } = event {
+        if let Event::MessageCreated { message, .. } = event {
             notifier.notify(api, users, message);
         }
     }

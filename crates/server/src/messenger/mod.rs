@@ -29,6 +29,7 @@ mod reports;
 mod second_factor;
 mod settings;
 mod sync;
+mod threads;
 pub(crate) mod view;
 
 pub use limits::RateLimits;
@@ -211,6 +212,9 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(changes::versions))
         .routes(routes!(changes::delete_many))
         .routes(routes!(changes::react, changes::unreact))
+        .routes(routes!(threads::show))
+        .routes(routes!(threads::follow))
+        .routes(routes!(threads::list))
         .routes(routes!(receipts::advance))
         .routes(routes!(sync::page))
         .routes(routes!(sync::changes_of_many))
