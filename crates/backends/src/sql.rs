@@ -34,6 +34,7 @@ mod statistics;
 mod store;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod webhooks;
 mod writer;
 

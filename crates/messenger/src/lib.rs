@@ -35,6 +35,7 @@ mod settings;
 pub mod store;
 mod sync;
 pub mod text;
+mod thread;
 mod token;
 
 pub use account::{
@@ -82,6 +83,9 @@ pub use second_factor::{Offered, SecondFactorError, SecondStepError};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
+pub use thread::{
+    FollowError, Thread, ThreadChange, ThreadError, ThreadPage, ThreadPlace, ThreadWatermark, ThreadsError,
+};
 pub use token::Token;
 
 use attachment::Files;

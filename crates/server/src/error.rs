@@ -17,10 +17,10 @@ use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
     AccessError, AddMembersError, AdminListError, AttachmentError, AuthenticateError, ChangeAccountError,
     ChangeMeError, ChangePasswordError, ContactError, ConversationId, CreateGroupError,
-    DeleteConversationError, DeleteError, EditError, HistoryError, InviteError, JoinError, ListError,
-    ListMembersError, LogInError, MediaError, MemberError, MyStateError, OpenDirectError, ReactError,
-    RegisterError, ReportError, SearchPeopleError, SendError, ServerInviteError, SyncError, Token,
-    UpdateError, UploadError, UserId, UsernameError, VersionsError,
+    DeleteConversationError, DeleteError, EditError, FollowError, HistoryError, InviteError, JoinError,
+    ListError, ListMembersError, LogInError, MediaError, MemberError, MyStateError, OpenDirectError,
+    ReactError, RegisterError, ReportError, SearchPeopleError, SendError, ServerInviteError, SyncError,
+    ThreadError, ThreadsError, Token, UpdateError, UploadError, UserId, UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -795,12 +795,53 @@ impl From<SendError> for Problem {
                 "reply_target_invalid",
                 "This message cannot be answered here.",
             ),
+            SendError::ThreadRootInvalid => thread_root_invalid(),
             SendError::ClientIdConflict => {
                 conflict("client_id_conflict", "The client_id belongs to another message.")
             }
             SendError::Store(error) => error.into(),
         }
     }
+}
+
+impl From<ThreadError> for Problem {
+    fn from(error: ThreadError) -> Self {
+        match error {
+            ThreadError::NotFound => Self::not_found(),
+            ThreadError::NoRoot => thread_root_invalid(),
+            ThreadError::LimitInvalid => limit_invalid(),
+            ThreadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FollowError> for Problem {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::NotFound => Self::not_found(),
+            FollowError::NotAMember => refused("not_a_member", "You are no longer a member."),
+            FollowError::NoRoot => thread_root_invalid(),
+            FollowError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ThreadsError> for Problem {
+    fn from(error: ThreadsError) -> Self {
+        match error {
+            ThreadsError::CursorInvalid => cursor_invalid(),
+            ThreadsError::LimitInvalid => limit_invalid(),
+            ThreadsError::Store(error) => error.into(),
+        }
+    }
+}
+
+fn thread_root_invalid() -> Problem {
+    Problem::field(
+        "thread_root_id",
+        "thread_root_invalid",
+        "This message cannot have a thread here.",
+    )
 }
 
 impl From<EditError> for Problem {

@@ -32,6 +32,7 @@ mod second_factor;
 mod settings;
 mod sweep;
 mod sync;
+mod threads;
 mod uploads;
 pub(crate) mod view;
 
@@ -216,6 +217,9 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(changes::versions))
         .routes(routes!(changes::delete_many))
         .routes(routes!(changes::react, changes::unreact))
+        .routes(routes!(threads::show))
+        .routes(routes!(threads::follow))
+        .routes(routes!(threads::list))
         .routes(routes!(receipts::advance))
         .routes(routes!(attachments::create))
         .routes(routes!(attachments::show))

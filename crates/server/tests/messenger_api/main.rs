@@ -16,3 +16,4 @@ mod refusals;
 mod second_factor;
 mod shapes;
 mod support;
+mod threads;
