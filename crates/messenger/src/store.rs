@@ -8,6 +8,7 @@
 //! after the commit, in commit order of each conversation, even when the one who asked has gone. It is not called
 //! when nothing was committed, except that [`Messages::append`] also calls it for a message sent again.
 
+mod attachments;
 mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
@@ -19,6 +20,9 @@ mod people;
 mod proofs;
 mod threads;
 
+pub use attachments::{
+    Attachments, FinishedUpload, MediaPlace, NewAttachment, NewPart, QuotaExceeded, StoredAttachment,
+};
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
@@ -64,6 +68,7 @@ pub trait Store:
     + Profiles
     + Contacts
     + MessageChanges
+    + Attachments
     + Threads
     + Tickets
     + SecondFactors
@@ -89,6 +94,7 @@ impl<T> Store for T where
         + Profiles
         + Contacts
         + MessageChanges
+        + Attachments
         + Threads
         + Tickets
         + SecondFactors
