@@ -47,8 +47,8 @@ pub use administration::{
     ServerInviteError,
 };
 pub use attachment::{
-    Attachment, AttachmentError, AttachmentId, AttachmentKind, AttachmentLimits, AttachmentState, Content,
-    Incoming, MediaError, MediaItem, NewUpload, Thumb, Upload, UploadError,
+    Attachment, AttachmentError, AttachmentId, AttachmentKind, AttachmentLimits, AttachmentState,
+    AvatarError, Content, Incoming, MediaError, MediaItem, NewUpload, Thumb, Upload, UploadError,
 };
 pub use contact::{Blocked, Contact, ContactError};
 pub use conversation::{

@@ -1452,6 +1452,11 @@ export interface components {
             user: components["schemas"]["User"];
         };
         Conversation: {
+            /**
+             * Format: uuid
+             * @description The attachment a group is shown by, if there is one.
+             */
+            avatar_id?: string;
             created_at: components["schemas"]["Moment"];
             /** Format: int64 */
             created_by: number;
@@ -1482,6 +1487,11 @@ export interface components {
          */
         ConversationKind: "direct" | "group" | "self";
         ConversationUpdate: {
+            /**
+             * Format: uuid
+             * @description An image that the caller brought before.
+             */
+            avatar_id?: string | null;
             description?: string | null;
             policies?: components["schemas"]["PolicyWish"] | null;
             purge_existing?: boolean | null;
@@ -1949,6 +1959,11 @@ export interface components {
         /** @description A list that ends here, or goes on at the cursor. */
         List_User: {
             items: {
+                /**
+                 * Format: uuid
+                 * @description The attachment it is shown by, if there is one.
+                 */
+                avatar_id?: string;
                 deleted: boolean;
                 display_name: string;
                 /** Format: int64 */
@@ -2283,8 +2298,13 @@ export interface components {
             /** @description Who could not be added. */
             user_ids?: number[];
         };
-        /** @description What is left out, or null, stays. */
+        /** @description What is left out, or null, stays, except for the picture. */
         ProfilePatch: {
+            /**
+             * Format: uuid
+             * @description An image that the caller brought before; null takes it away.
+             */
+            avatar_id?: string | null;
             bio?: string | null;
             display_name?: string | null;
             locale?: string | null;
@@ -2589,6 +2609,11 @@ export interface components {
             size: number;
         };
         User: {
+            /**
+             * Format: uuid
+             * @description The attachment it is shown by, if there is one.
+             */
+            avatar_id?: string;
             deleted: boolean;
             display_name: string;
             /** Format: int64 */
