@@ -24,6 +24,8 @@ mod postgres;
 mod query;
 mod receipts;
 mod rows;
+mod search;
+mod search_index;
 mod sqlite;
 mod statistics;
 mod store;

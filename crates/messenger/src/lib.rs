@@ -24,6 +24,7 @@ mod people;
 mod policy;
 mod reaction;
 mod receipt;
+pub mod search;
 mod settings;
 pub mod store;
 mod sync;
@@ -60,6 +61,7 @@ pub use people::{
 pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove};
 pub use reaction::ReactError;
 pub use receipt::{Advance, AdvanceError, Watermarks};
+pub use search::{Hit, Hits, SearchError, SearchOrder, SearchWish, Snippet, Total};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};

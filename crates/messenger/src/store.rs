@@ -14,6 +14,7 @@ pub mod contract;
 mod groups;
 mod my_states;
 mod people;
+mod search;
 
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
@@ -21,6 +22,7 @@ pub use groups::{
 };
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
+pub use search::{Search, SearchFound, SearchPage, SearchPlace, SearchQuery};
 
 pub use changes::{
     DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
@@ -52,6 +54,7 @@ pub trait Store:
     + Profiles
     + Contacts
     + MessageChanges
+    + Search
     + Send
     + Sync
 {
@@ -70,6 +73,7 @@ impl<T> Store for T where
         + Profiles
         + Contacts
         + MessageChanges
+        + Search
         + Send
         + Sync
 {

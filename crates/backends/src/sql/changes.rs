@@ -6,6 +6,7 @@ use super::heads::HeadMember;
 use super::messages::visible_from;
 use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
+use super::search_index;
 use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
@@ -212,6 +213,7 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
         message.id.0.into(),
     ];
     execute(&group.tx, sql, values).await?;
+    search_index::renew(group, &[message.id.0]).await?;
     without_unseen_quote(group, &mut message);
     let told = told(group, conversation, message.seq);
     Ok(Ok(Edited {
@@ -330,6 +332,8 @@ async fn delete_all(
             let sql = format!("DELETE FROM {table} WHERE message_id IN ({in_list})");
             execute(&group.tx, sql, ids().collect()).await?;
         }
+        let deleted_ids: Vec<i64> = items.iter().map(|(id, _)| id.0).collect();
+        search_index::renew(group, &deleted_ids).await?;
         let head = group.heads.find(conversation);
         deleted.push(DeletedIn {
             conversation: ConversationId(conversation),

@@ -4,11 +4,14 @@
 //! Messages of a group are stored by a handful of statements for all of them, watermarks likewise; other jobs
 //! each run behind a savepoint, so that one that fails takes nobody with it. When a statement for many fails,
 //! the group is undone and its jobs tried one by one.
+//!
+//! Between the groups the search index follows, a fifth of a second behind.
 
 use super::append;
 use super::heads::{Heads, closed};
 use super::query::{query, store_error};
 use super::receipts;
+use super::search_index;
 use super::store::Home;
 use chinwag_messenger::store::{AdvanceOutcomes, Announce, AppendRefusal, Appended, NewMessage, StoreError};
 use chinwag_messenger::{Advance, UserId};
@@ -17,7 +20,9 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 /// Jobs that may wait. When so many do, those who bring more wait to be let in.
@@ -28,6 +33,12 @@ const GROUP_MAX: usize = 256;
 
 /// Committed groups not yet told of. When so many wait the writer does, too.
 const ANNOUNCED_MAX: usize = 16;
+
+/// How long the search index waits for more to do at once.
+const INDEX_DELAY: Duration = Duration::from_millis(200);
+
+/// How long it waits after a failure.
+const INDEX_RETRY: Duration = Duration::from_secs(10);
 
 /// The transaction in progress, as the jobs see it.
 pub(super) struct Group {
@@ -268,7 +279,20 @@ struct Undone(Batch, DbErr);
 
 impl Loop {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        while let Some(job) = queue.recv().await {
+        // When the search index is to follow, if it may be behind; it may be from the start.
+        let mut index_at = Some(Instant::now());
+        loop {
+            if index_at.is_some_and(|at| at <= Instant::now()) {
+                index_at = self.index().await;
+            }
+            let job = match index_at {
+                None => queue.recv().await,
+                Some(at) => match tokio::time::timeout_at(at, queue.recv()).await {
+                    Ok(job) => job,
+                    Err(_) => continue,
+                },
+            };
+            let Some(job) = job else { break };
             let mut batch = Batch::default();
             batch.add(job, &mut queue);
             while batch.len() < GROUP_MAX
@@ -278,6 +302,7 @@ impl Loop {
             }
             if batch.len() > 0 {
                 self.carry_out(batch).await;
+                index_at = index_at.or_else(|| Some(Instant::now() + INDEX_DELAY));
             }
         }
         if let Some(connection) = self.connection.take() {
@@ -285,6 +310,31 @@ impl Loop {
                 tracing::warn!(%error, "The write-ahead log could not be emptied");
             }
             let _ = connection.close().await;
+        }
+    }
+
+    /// Lets the search index follow by one pass. When to do so again, if there is more.
+    async fn index(&mut self) -> Option<Instant> {
+        let indexed = async {
+            let mut group = self.begin().await?;
+            match search_index::pass(&mut group).await {
+                Ok(more) => {
+                    self.commit(group, Vec::new()).await;
+                    Ok(more)
+                }
+                Err(error) => {
+                    let _ = group.tx.rollback().await;
+                    Err(error)
+                }
+            }
+        };
+        match indexed.await {
+            Ok(more) => more.then(Instant::now),
+            Err(error) => {
+                self.distrust();
+                tracing::error!(%error, "Messages could not be indexed for searching");
+                Some(Instant::now() + INDEX_RETRY)
+            }
         }
     }
 
