@@ -16,7 +16,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chinwag_engine::{AppOptions, ClientEvents, MessageRate, Pings, Secret};
-use chinwag_messenger::Options;
+use chinwag_messenger::{Options, Registration};
 
 pub(crate) use apps::FileApp;
 use chinwag_server::laravel::ChannelRule;
@@ -38,8 +38,8 @@ pub(crate) struct Config {
     pub(crate) path: String,
     /// What the server calls itself.
     pub(crate) name: String,
-    /// May people register.
-    pub(crate) registration_open: bool,
+    /// Who may register.
+    pub(crate) registration: Registration,
     /// What the messenger allows in numbers.
     pub(crate) limits: Options,
     /// Is there a proxy to believe.
@@ -507,7 +507,14 @@ impl Reader {
                 format!("/{path}")
             },
             name: self.text("name"),
-            registration_open: self.one_of("registration", &[("open", true), ("closed", false)]),
+            registration: self.one_of(
+                "registration",
+                &[
+                    ("open", Registration::Open),
+                    ("invite", Registration::Invite),
+                    ("closed", Registration::Closed),
+                ],
+            ),
             limits: self.limits(),
             trust_proxy: self.flag("trust_proxy"),
             tls,

@@ -27,6 +27,11 @@ pub(crate) enum UserCommand {
         /// The username.
         name: String,
     },
+    /// Take the second factor of an account away, for somebody who has lost it and the recovery codes.
+    DropSecondFactor {
+        /// The username.
+        name: String,
+    },
 }
 
 /// What an account may do on this server.
@@ -63,6 +68,7 @@ pub(crate) async fn run(command: UserCommand, messenger: &Messenger) -> anyhow::
                 username: name,
                 display_name,
                 password,
+                invite: None,
                 device_name: String::new(),
             };
             let account = messenger.add_account(new, role.map(Into::into)).await?;
@@ -86,6 +92,22 @@ pub(crate) async fn run(command: UserCommand, messenger: &Messenger) -> anyhow::
                 bail!("there is no account named {name:?}");
             }
             say("The password is set, and all logins of the account have ended.")
+        }
+        UserCommand::DropSecondFactor { name } => {
+            let accounts = messenger
+                .accounts()
+                .await
+                .context("the accounts cannot be read")?;
+            let named = |account: &&Account| {
+                account.deleted_at.is_none() && account.username.as_str().eq_ignore_ascii_case(&name)
+            };
+            let Some(account) = accounts.iter().find(named) else {
+                bail!("there is no account named {name:?}");
+            };
+            match messenger.drop_second_factor(account.id).await? {
+                true => say("The second factor is gone; the password alone logs in."),
+                false => say("The account has no second factor."),
+            }
         }
     }
 }

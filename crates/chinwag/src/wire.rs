@@ -73,7 +73,7 @@ pub(crate) async fn quiet_messenger(config: &Config) -> anyhow::Result<(Arc<SqlS
 
 fn messenger_options(config: &Config) -> Options {
     Options {
-        registration_open: config.registration_open,
+        registration: config.registration,
         ..config.limits.clone()
     }
 }

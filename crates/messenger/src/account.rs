@@ -1,6 +1,7 @@
 //! Accounts: who people are. Registering, finding people by name, and the rules for names and passwords.
 
 use crate::store::{AccountRecord, AccountRefusal, Admission, Announce, StoreError};
+use crate::token::Secret;
 use crate::{
     Audience, Caller, Event, LoggedIn, LoginId, Messenger, StoreResult, Timestamp, UserId, contact, password,
     text,
@@ -53,6 +54,44 @@ pub struct Account {
     pub last_seen_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
+}
+
+impl Account {
+    /// Whether it may be used.
+    pub fn status(&self) -> AccountStatus {
+        match (self.deleted_at, self.suspended) {
+            (Some(_), _) => AccountStatus::Deleted,
+            (None, true) => AccountStatus::Suspended,
+            (None, false) => AccountStatus::Active,
+        }
+    }
+
+    /// Whether messages count as delivered and seen only when it has received and seen them.
+    pub fn is_recipient(&self) -> bool {
+        self.kind == AccountKind::Human && self.status() == AccountStatus::Active
+    }
+}
+
+/// Whether an account may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountStatus {
+    /// It may.
+    Active,
+    /// Not until an administrator lets it in again.
+    Suspended,
+    /// Never again.
+    Deleted,
+}
+
+/// Who may create accounts. The first account can always be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Everybody.
+    Open,
+    /// Those with an invite to the server.
+    Invite,
+    /// Nobody.
+    Closed,
 }
 
 /// Person or program.
@@ -133,6 +172,8 @@ pub struct NewAccount {
     pub display_name: Option<String>,
     /// The password in clear.
     pub password: String,
+    /// The secret of an invite to the server.
+    pub invite: Option<String>,
     /// What to call this login in the list of devices.
     pub device_name: String,
 }
@@ -143,6 +184,9 @@ pub enum RegisterError {
     /// This server does not let people register.
     #[error("registration is closed")]
     Closed,
+    /// This server lets people register who have an invite; the given one does not let in, or none was given.
+    #[error("an invite to this server is needed")]
+    InviteRequired,
     /// The username does not fit.
     #[error(transparent)]
     Username(#[from] UsernameError),
@@ -189,18 +233,38 @@ impl Messenger {
     /// Creates an account and logs it in. The first one becomes the owner, and may be created even when
     /// registration is closed.
     pub async fn register(&self, new: NewAccount) -> Result<LoggedIn, RegisterError> {
-        let admission = if self.options.registration_open {
-            Admission::Anyone
-        } else {
-            Admission::FirstOnly
+        let invite = new.invite.as_deref().and_then(Secret::given);
+        let admission = match (self.options.registration, invite) {
+            (Registration::Open, _) => Admission::Anyone,
+            (Registration::Invite, Some(secret)) => Admission::Invited {
+                secret_hash: secret.hash().as_str().to_owned(),
+            },
+            (Registration::Invite, None) | (Registration::Closed, _) => Admission::FirstOnly,
         };
         // Hashing is dear: who cannot be admitted is told so before.
-        if admission == Admission::FirstOnly && self.store.any_account().await? {
-            return Err(RegisterError::Closed);
+        if admission != Admission::Anyone && self.store.any_account().await? {
+            self.require_invite(&admission).await?;
         }
         let device_name = new.device_name.clone();
         let account = self.create_account(new, admission).await?;
         Ok(self.begin_login(account, &device_name).await?)
+    }
+
+    async fn require_invite(&self, admission: &Admission) -> Result<(), RegisterError> {
+        if self.options.registration == Registration::Closed {
+            return Err(RegisterError::Closed);
+        }
+        let Admission::Invited { secret_hash } = admission else {
+            return Err(RegisterError::InviteRequired);
+        };
+        match self
+            .store
+            .server_invite_admits(secret_hash, Timestamp::now())
+            .await?
+        {
+            true => Ok(()),
+            false => Err(RegisterError::InviteRequired),
+        }
     }
 
     /// Creates an account from the command line: no login, and open or closed does not matter.
@@ -237,7 +301,11 @@ impl Messenger {
             .await?
             .map_err(|refusal| match refusal {
                 AccountRefusal::UsernameTaken => RegisterError::UsernameTaken,
+                AccountRefusal::NotTheFirst if self.options.registration == Registration::Invite => {
+                    RegisterError::InviteRequired
+                }
                 AccountRefusal::NotTheFirst => RegisterError::Closed,
+                AccountRefusal::NotInvited => RegisterError::InviteRequired,
             })
     }
 

@@ -15,6 +15,15 @@ pub enum RemovalReason {
     Deleted,
 }
 
+/// Why somebody has to log in anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogoutReason {
+    /// All logins of the user were ended.
+    DevicesRevoked,
+    /// The account may not be used.
+    AccountSuspended,
+}
+
 /// Who hears of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Audience {
@@ -187,6 +196,11 @@ pub enum Event {
         seen_seq: u64,
         /// Unread messages and mentions, when this goes to the user's own devices.
         unread: Option<(u32, u32)>,
+    },
+    /// All logins of the user have ended or are of no use. Its sockets go right after.
+    LogoutRequired {
+        /// Why.
+        reason: LogoutReason,
     },
     /// A login was ended: its sockets must go.
     LoggedOut {

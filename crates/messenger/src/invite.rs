@@ -176,10 +176,10 @@ pub struct Joined {
 }
 
 /// Longest life of an invite: ten years.
-const LIFE_S_MAX: u64 = 10 * 366 * 24 * 60 * 60;
+pub(crate) const LIFE_S_MAX: u64 = 10 * 366 * 24 * 60 * 60;
 
 /// Most people one invite can be made for.
-const USES_MAX: u64 = 1_000_000;
+pub(crate) const USES_MAX: u64 = 1_000_000;
 
 impl Messenger {
     /// A new invite to a group, if the caller may invite there.

@@ -5,6 +5,7 @@
 //! its methods is one use case, with the caller given and every refusal a value of that use case's own error.
 
 mod account;
+mod administration;
 mod attempts;
 mod contact;
 mod conversation;
@@ -24,7 +25,9 @@ mod people;
 mod policy;
 mod reaction;
 mod receipt;
+mod report;
 pub mod search;
+mod second_factor;
 mod settings;
 pub mod store;
 mod sync;
@@ -32,7 +35,12 @@ pub mod text;
 mod token;
 
 pub use account::{
-    Account, AccountKind, NewAccount, RegisterError, SearchPeopleError, ServerRole, Username, UsernameError,
+    Account, AccountKind, AccountStatus, NewAccount, RegisterError, Registration, SearchPeopleError,
+    ServerRole, Username, UsernameError,
+};
+pub use administration::{
+    AdminAccount, AuditEntry, ChangeAccountError, Counts, CreatedServerInvite, NewServerInvite, ServerInvite,
+    ServerInviteError,
 };
 pub use contact::{Blocked, Contact, ContactError};
 pub use conversation::{
@@ -41,11 +49,11 @@ pub use conversation::{
 };
 pub use delete::DeleteError;
 pub use edit::{EditError, VersionsError};
-pub use event::{Audience, Event, RemovalReason};
+pub use event::{Audience, Event, LogoutReason, RemovalReason};
 pub use feed::{Feed, NoFeed};
 pub use ids::{ClientId, ConversationId, InviteId, LoginId, MessageId, Timestamp, UserId};
 pub use invite::{CreatedInvite, Invite, InviteError, InviteWish, JoinError, Joined, NewInvite};
-pub use login::{Caller, Device, LogInError, LoggedIn, Login};
+pub use login::{AuthenticateError, Caller, Device, LogInError, LoggedIn, Login};
 pub use member::{
     AccessError, AddMembersError, Added, Ban, ListMembersError, Member, MemberError, MemberState, Role,
 };
@@ -55,13 +63,15 @@ pub use message::{
 };
 pub use my_state::{DraftWish, KeptDraft, MyStateError, MyStateWish, Notify};
 pub use people::{
-    ChangeMeError, ChangePasswordError, Me, Openness, Privacy, PrivacyChange, ProfileChange,
+    ChangeMeError, ChangePasswordError, Me, Openness, PasswordError, Privacy, PrivacyChange, ProfileChange,
     SETTINGS_BYTES_MAX,
 };
 pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove};
 pub use reaction::ReactError;
 pub use receipt::{Advance, AdvanceError, Watermarks};
+pub use report::{AdminListError, Report, ReportError, ReportStatus, ReportWish, ReportedMessage};
 pub use search::{Hit, Hits, SearchError, SearchOrder, SearchWish, Snippet, Total};
+pub use second_factor::{Offered, SecondFactorError, SecondStepError};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
@@ -75,8 +85,8 @@ use std::sync::Arc;
 /// Limits and policies, with the defaults of a fresh server. Lengths count characters unless named `bytes`.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Whether people may create accounts themselves. The first account can always be created.
-    pub registration_open: bool,
+    /// Who may create accounts.
+    pub registration: Registration,
     /// Longest message body.
     pub body_chars_max: usize,
     /// Longest message body in bytes of UTF-8.
@@ -99,6 +109,8 @@ pub struct Options {
     pub groups_per_day_max: usize,
     /// Most conversations one user may be in by its own doing.
     pub conversations_max: usize,
+    /// Most messages one user may report within 24 hours.
+    pub reports_per_day_max: usize,
     /// Most invites of one group that still let people in.
     pub invites_max: usize,
     /// Seconds an invite lasts when its creator does not say.
@@ -124,7 +136,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            registration_open: true,
+            registration: Registration::Open,
             body_chars_max: 10_000,
             body_bytes_max: 40 * 1024,
             title_chars_max: 128,
@@ -136,6 +148,7 @@ impl Default for Options {
             group_admins_max: 50,
             groups_per_day_max: 20,
             conversations_max: 5_000,
+            reports_per_day_max: 50,
             invites_max: 100,
             invite_life_s: 7 * 24 * 60 * 60,
             reactions_distinct_max: 20,
@@ -158,19 +171,22 @@ pub struct Messenger {
     options: Options,
     passwords: PasswordHasher,
     attempts: Attempts,
+    code_attempts: Attempts,
     logins: Arc<LoginCache>,
 }
 
 impl Messenger {
     /// A messenger over `store` whose events go to `feed`.
     pub fn new(store: Arc<dyn Store>, feed: Arc<dyn Feed>, options: Options) -> Self {
-        let attempts = Attempts::new(options.login_failures_max, options.login_window_s);
+        let attempts = || Attempts::new(options.login_failures_max, options.login_window_s);
+        let (attempts, code_attempts) = (attempts(), attempts());
         Self {
             store,
             feed,
             options,
             passwords: PasswordHasher::new(),
             attempts,
+            code_attempts,
             logins: Arc::new(LoginCache::default()),
         }
     }

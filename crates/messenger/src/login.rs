@@ -2,7 +2,7 @@
 
 use crate::store::{LoginRecord, StoreError};
 use crate::token::{Secret, Token};
-use crate::{Account, LoginId, Messenger, StoreResult, Timestamp, UserId, Username, text};
+use crate::{Account, AccountStatus, LoginId, Messenger, StoreResult, Timestamp, UserId, Username, text};
 use std::time::Instant;
 
 /// A login that was not used for so long has ended.
@@ -77,6 +77,23 @@ pub enum LogInError {
         /// Seconds to wait.
         retry_after_s: u64,
     },
+    /// The password is right, and a code of the second factor is wanted, too; see [`Messenger::second_step`].
+    #[error("a second factor is wanted")]
+    SecondFactorRequired {
+        /// To be given along with the code.
+        ticket: Token,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a token is of no use though it is one of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateError {
+    /// Its account may not be used.
+    #[error("the account is suspended")]
+    Suspended,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -121,7 +138,7 @@ impl Messenger {
         if account.suspended {
             return Err(LogInError::Suspended);
         }
-        Ok(self.begin_login(account, device_name).await?)
+        self.first_step(account, device_name).await
     }
 
     pub(crate) async fn begin_login(&self, account: Account, device_name: &str) -> StoreResult<LoggedIn> {
@@ -129,10 +146,7 @@ impl Messenger {
         let record = LoginRecord {
             device_id: uuid::Uuid::new_v4(),
             user: account.id,
-            name: text::name(device_name)
-                .chars()
-                .take(DEVICE_NAME_CHARS_MAX)
-                .collect(),
+            name: self::device_name(device_name),
             secret_hash: secret.hash().as_str().to_owned(),
             at: Timestamp::now(),
         };
@@ -146,9 +160,9 @@ impl Messenger {
         })
     }
 
-    /// Whose token this is; `None` when it proves nothing (malformed, unknown, ended, account suspended). A
-    /// proof is believed for half a minute, but not past the end of its login in this process.
-    pub async fn authenticate(&self, token: &Token) -> StoreResult<Option<Caller>> {
+    /// Whose token this is; `None` when it proves nothing (malformed, unknown, ended). A proof is
+    /// believed for half a minute, but not past the end of its login, or of its use, in this process.
+    pub async fn authenticate(&self, token: &Token) -> Result<Option<Caller>, AuthenticateError> {
         let Some((id, secret)) = token.read() else {
             return Ok(None);
         };
@@ -161,8 +175,13 @@ impl Messenger {
         };
         let now = Timestamp::now();
         let unused_ms = now.0 - stored.last_used_at.0;
-        if !secret.matches(&stored.secret_hash) || !stored.admitted || unused_ms > IDLE_MS_MAX {
+        if !secret.matches(&stored.secret_hash) || unused_ms > IDLE_MS_MAX {
             return Ok(None);
+        }
+        match stored.status {
+            AccountStatus::Active => {}
+            AccountStatus::Suspended => return Err(AuthenticateError::Suspended),
+            AccountStatus::Deleted => return Ok(None),
         }
         if unused_ms >= USE_NOTED_MS_MIN
             && let Err(error) = self.store.used(id, now).await
@@ -247,6 +266,11 @@ impl Messenger {
     }
 }
 
-fn fresh_secret() -> StoreResult<Secret> {
+/// What a device may be called.
+pub(crate) fn device_name(given: &str) -> String {
+    text::name(given).chars().take(DEVICE_NAME_CHARS_MAX).collect()
+}
+
+pub(crate) fn fresh_secret() -> StoreResult<Secret> {
     Secret::generate().map_err(|error| StoreError::Unavailable(format!("no randomness for a token: {error}")))
 }

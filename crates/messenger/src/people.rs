@@ -1,6 +1,6 @@
 //! One's own account as one shapes it: names, words, settings, and who may see or do what.
 
-use crate::store::{MeChange, MeRefusal, StoreError};
+use crate::store::{Announce, MeChange, MeRefusal, StoreError};
 use crate::{
     Account, Audience, Caller, Event, Messenger, RegisterError, StoreResult, Timestamp, UserId, Username,
     UsernameError, password, text,
@@ -115,6 +115,8 @@ pub struct Me {
     pub privacy: Privacy,
     /// An object of JSON that belongs to the user's clients.
     pub settings: String,
+    /// Whether logging in takes a code besides the password.
+    pub second_factor: bool,
 }
 
 /// A wish to change one's names and words; what is `None` stays.
@@ -164,9 +166,9 @@ pub enum ChangeMeError {
     Store(#[from] StoreError),
 }
 
-/// Why the password was not changed.
+/// Why a caller has not shown to know the password.
 #[derive(Debug, thiserror::Error)]
-pub enum ChangePasswordError {
+pub enum PasswordError {
     /// The given one is not the password.
     #[error("the password is wrong")]
     Wrong,
@@ -176,6 +178,17 @@ pub enum ChangePasswordError {
         /// Seconds to wait.
         retry_after_s: u64,
     },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why the password was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangePasswordError {
+    /// The present one was not shown.
+    #[error(transparent)]
+    Present(#[from] PasswordError),
     /// The new one does not fit.
     #[error(transparent)]
     New(RegisterError),
@@ -269,18 +282,23 @@ impl Messenger {
     }
 
     async fn change_me(&self, caller: &Caller, change: MeChange) -> Result<Me, ChangeMeError> {
-        let (feed, user, at) = (Arc::clone(&self.feed), caller.user, change.at);
-        let announce = move |me: &Me| {
+        let announce = self.announce_me(change.at);
+        let changed = self.store.change_me(caller.user, change, announce).await?;
+        changed.map_err(|refusal| match refusal {
+            MeRefusal::UsernameTaken => ChangeMeError::UsernameTaken,
+            MeRefusal::SettingsChanged => ChangeMeError::SettingsChanged,
+        })
+    }
+
+    /// What follows when an account has changed.
+    pub(crate) fn announce_me(&self, at: Timestamp) -> Announce<Me> {
+        let feed = Arc::clone(&self.feed);
+        Box::new(move |me| {
             let event = Event::MeUpdated {
                 me: Box::new(me.clone()),
                 at,
             };
-            feed.deliver(&Audience::Users(vec![user]), &event);
-        };
-        let changed = self.store.change_me(user, change, Box::new(announce)).await?;
-        changed.map_err(|refusal| match refusal {
-            MeRefusal::UsernameTaken => ChangeMeError::UsernameTaken,
-            MeRefusal::SettingsChanged => ChangeMeError::SettingsChanged,
+            feed.deliver(&Audience::Users(vec![me.account.id]), &event);
         })
     }
 
@@ -294,11 +312,27 @@ impl Messenger {
         address: &str,
     ) -> Result<(), ChangePasswordError> {
         password::check(new, self.options.password_chars_min).map_err(ChangePasswordError::New)?;
+        self.prove_password(caller, present, address).await?;
+        let hash = self.passwords.hash(new).await?;
+        let announce = self.announce_log_outs(caller.user);
+        self.store
+            .set_password(caller.user, hash, Some(caller.login), announce)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether the caller knows its password. Wrong ones are counted like failures to log in.
+    pub(crate) async fn prove_password(
+        &self,
+        caller: &Caller,
+        password: &str,
+        address: &str,
+    ) -> Result<Account, PasswordError> {
         let account = self.account(caller.user).await?;
-        let account = account.ok_or(ChangePasswordError::Wrong)?;
+        let account = account.ok_or(PasswordError::Wrong)?;
         let name = account.username.as_str();
         let allowed = || {
-            let refused = |retry_after_s| ChangePasswordError::TooManyAttempts { retry_after_s };
+            let refused = |retry_after_s| PasswordError::TooManyAttempts { retry_after_s };
             self.attempts
                 .allowed(name, address, Instant::now())
                 .map_err(refused)
@@ -308,22 +342,16 @@ impl Messenger {
         let stored = stored.map(|credentials| credentials.password_hash);
         match self
             .passwords
-            .verify(present, stored, || allowed().is_ok())
+            .verify(password, stored, || allowed().is_ok())
             .await?
         {
-            Some(true) => {}
+            Some(true) => Ok(account),
             Some(false) => {
                 self.attempts.failed(name, address, Instant::now());
-                return Err(ChangePasswordError::Wrong);
+                Err(PasswordError::Wrong)
             }
-            None => return Err(allowed().err().unwrap_or(ChangePasswordError::Wrong)),
+            None => Err(allowed().err().unwrap_or(PasswordError::Wrong)),
         }
-        let hash = self.passwords.hash(new).await?;
-        let announce = self.announce_log_outs(caller.user);
-        self.store
-            .set_password(caller.user, hash, Some(caller.login), announce)
-            .await?;
-        Ok(())
     }
 }
 

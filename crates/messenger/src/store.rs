@@ -12,16 +12,23 @@ mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
 mod groups;
+mod moderation;
 mod my_states;
 mod people;
+mod proofs;
 mod search;
 
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
 };
+pub use moderation::{
+    AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
+    ServerInvites,
+};
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
+pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
 pub use search::{Search, SearchFound, SearchPage, SearchPlace, SearchQuery};
 
 pub use changes::{
@@ -30,9 +37,9 @@ pub use changes::{
 };
 
 use crate::{
-    Account, AccountKind, Advance, Changes, ClientId, Conversation, ConversationId, History, HistoryRange,
-    ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole, Timestamp,
-    UserId, Username,
+    Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
+    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole,
+    Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -55,6 +62,11 @@ pub trait Store:
     + Contacts
     + MessageChanges
     + Search
+    + Tickets
+    + SecondFactors
+    + Reports
+    + Administration
+    + ServerInvites
     + Send
     + Sync
 {
@@ -74,6 +86,11 @@ impl<T> Store for T where
         + Contacts
         + MessageChanges
         + Search
+        + Tickets
+        + SecondFactors
+        + Reports
+        + Administration
+        + ServerInvites
         + Send
         + Sync
 {
@@ -113,12 +130,17 @@ pub struct AccountRecord {
 }
 
 /// On which terms an account is created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
     /// As owner, and only when it is the first.
     FirstOnly,
     /// As owner when it is the first, else as member.
     Anyone,
+    /// As owner when it is the first, else as member and only by an invite to the server, which is used up by one.
+    Invited {
+        /// SHA-256 of the invite's secret, in hex.
+        secret_hash: String,
+    },
     /// With this role.
     As(ServerRole),
 }
@@ -130,6 +152,8 @@ pub enum AccountRefusal {
     UsernameTaken,
     /// It would not have been the first.
     NotTheFirst,
+    /// The invite lets nobody in, or not any more.
+    NotInvited,
 }
 
 /// What a password is checked against.
@@ -157,7 +181,7 @@ pub trait Accounts {
     async fn accounts_by_id(&self, ids: &[UserId]) -> Result<Vec<Account>, StoreError>;
     /// The account with this name, unless deleted.
     async fn credentials(&self, username: &Username) -> Result<Option<Credentials>, StoreError>;
-    /// Replaces the password and ends all logins but the one to keep, which are announced.
+    /// Replaces the password and ends all logins but the one to keep, which are announced. Tickets are void.
     async fn set_password(
         &self,
         user: UserId,
@@ -202,8 +226,8 @@ pub struct StoredLogin {
     pub secret_hash: String,
     /// When it was last used, to the minute.
     pub last_used_at: Timestamp,
-    /// Whether the account may log in: neither suspended nor deleted.
-    pub admitted: bool,
+    /// Whether the account may use it.
+    pub status: AccountStatus,
 }
 
 /// Logins.

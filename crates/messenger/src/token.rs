@@ -92,7 +92,7 @@ impl Secret {
 pub(crate) struct SecretHash(String);
 
 impl SecretHash {
-    fn of(secret: &str) -> Self {
+    pub(crate) fn of(secret: &str) -> Self {
         Self(hex::encode(Sha256::digest(secret.as_bytes())))
     }
 

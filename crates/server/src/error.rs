@@ -3,6 +3,8 @@
 //! Nothing else in the REST API picks a status or a code. What a store or a broker says about its own failure
 //! goes to the log here, once, and never to the client.
 
+mod proofs;
+
 use std::borrow::Cow;
 
 use axum::body::Body;
@@ -13,11 +15,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
-    AccessError, AddMembersError, ChangeMeError, ChangePasswordError, ContactError, ConversationId,
-    CreateGroupError, DeleteConversationError, DeleteError, EditError, HistoryError, InviteError, JoinError,
-    ListError, ListMembersError, LogInError, MemberError, MyStateError, OpenDirectError, ReactError,
-    RegisterError, SearchPeopleError, SendError, SyncError, UpdateError, UserId, UsernameError,
-    VersionsError,
+    AccessError, AddMembersError, AdminListError, AuthenticateError, ChangeAccountError, ChangeMeError,
+    ChangePasswordError, ContactError, ConversationId, CreateGroupError, DeleteConversationError,
+    DeleteError, EditError, HistoryError, InviteError, JoinError, ListError, ListMembersError, LogInError,
+    MemberError, MyStateError, OpenDirectError, ReactError, RegisterError, ReportError, SearchPeopleError,
+    SendError, ServerInviteError, SyncError, Token, UpdateError, UserId, UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -41,7 +43,20 @@ pub struct Problem {
     retry_after_s: Option<u64>,
     /// Boxed because it is rare.
     not_added: Option<Box<NotAdded>>,
+    ticket: Option<Box<Ticket>>,
 }
+
+/// What completes a log-in together with a code.
+#[derive(Debug, Clone)]
+struct Ticket(Token);
+
+impl PartialEq for Ticket {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.reveal() == other.0.reveal()
+    }
+}
+
+impl Eq for Ticket {}
 
 /// Who could not be added, and to which new group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +85,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after_s: None,
             not_added: None,
+            ticket: None,
         }
     }
 
@@ -255,6 +271,7 @@ impl Problem {
             request_id,
             user_ids: self.not_added.as_ref().map(|not| not.user_ids.as_slice()),
             conversation_id: self.not_added.as_ref().and_then(|not| not.conversation_id),
+            ticket: self.ticket.as_ref().map(|ticket| ticket.0.reveal()),
             errors: &self.errors,
         })
         .expect("strings and numbers always become JSON")
@@ -284,6 +301,10 @@ pub(crate) struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     conversation_id: Option<i64>,
+    /// To be sent to `/auth/second-factor` with a code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ticket: Option<&'a str>,
     /// Which fields are at fault.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
@@ -394,6 +415,9 @@ impl From<RegisterError> for Problem {
             RegisterError::Closed => {
                 refused("registration_closed", "This server does not take new accounts.")
             }
+            RegisterError::InviteRequired => {
+                refused("invite_required", "New accounts need an invite to this server.")
+            }
             RegisterError::Username(UsernameError::Invalid) => {
                 Self::field("username", "username_invalid", detail)
             }
@@ -410,6 +434,19 @@ impl From<RegisterError> for Problem {
     }
 }
 
+fn account_suspended() -> Problem {
+    refused("account_suspended", "This account is suspended.")
+}
+
+impl From<AuthenticateError> for Problem {
+    fn from(error: AuthenticateError) -> Self {
+        match error {
+            AuthenticateError::Suspended => account_suspended(),
+            AuthenticateError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<LogInError> for Problem {
     fn from(error: LogInError) -> Self {
         match error {
@@ -418,9 +455,59 @@ impl From<LogInError> for Problem {
                 "invalid_credentials",
                 "The username or the password is wrong.",
             ),
-            LogInError::Suspended => refused("account_suspended", "This account is suspended."),
+            LogInError::Suspended => account_suspended(),
             LogInError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            LogInError::SecondFactorRequired { ticket } => Self {
+                ticket: Some(Box::new(Ticket(ticket))),
+                ..Self::new(
+                    StatusCode::UNAUTHORIZED,
+                    "second_factor_required",
+                    "The password is right; now send a code with the ticket to /auth/second-factor.",
+                )
+            },
             LogInError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdminListError> for Problem {
+    fn from(error: AdminListError) -> Self {
+        match error {
+            AdminListError::CursorInvalid => cursor_invalid(),
+            AdminListError::LimitInvalid => limit_invalid(),
+            AdminListError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeAccountError> for Problem {
+    fn from(error: ChangeAccountError) -> Self {
+        match error {
+            ChangeAccountError::NotFound => Self::not_found(),
+            ChangeAccountError::NotAllowed => refused("not_allowed", "You may not do this to that account."),
+            ChangeAccountError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ServerInviteError> for Problem {
+    fn from(error: ServerInviteError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ServerInviteError::LifeInvalid => Self::field("expires_in_s", "expires_in_invalid", detail),
+            ServerInviteError::MaxUsesInvalid => Self::field("max_uses", "max_uses_invalid", detail),
+            ServerInviteError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::NotFound => Self::not_found(),
+            ReportError::ReasonTooLong => Self::field("reason", "reason_too_long", "The reason is too long."),
+            ReportError::TooManyToday { retry_after_s } => Self::rate_limited(retry_after_s),
+            ReportError::Store(error) => error.into(),
         }
     }
 }
@@ -445,12 +532,7 @@ impl From<ChangeMeError> for Problem {
 impl From<ChangePasswordError> for Problem {
     fn from(error: ChangePasswordError) -> Self {
         match error {
-            ChangePasswordError::Wrong => Self::field(
-                "current_password",
-                "password_wrong",
-                "This is not the present password.",
-            ),
-            ChangePasswordError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            ChangePasswordError::Present(error) => Self::of_password("current_password", error),
             ChangePasswordError::New(error) => error.into(),
             ChangePasswordError::Store(error) => error.into(),
         }

@@ -135,6 +135,7 @@ impl Server {
             username: username.to_owned(),
             display_name: None,
             password: "correct horse".to_owned(),
+            invite: None,
             device_name: "desk".to_owned(),
         };
         self.messenger.add_account(new, role).await.unwrap();
@@ -339,6 +340,7 @@ async fn statistics_have_a_place_for_each_step() {
         "apps",
         "channels",
         "connections",
+        "counts",
         "from",
         "memory_bytes",
         "period",
@@ -350,6 +352,8 @@ async fn statistics_have_a_place_for_each_step() {
         "workers",
     ];
     assert_eq!(fields, expected);
+    let counts = json!({"users": 1, "suspended": 0, "conversations": 0, "messages": 0, "open_reports": 0});
+    assert_eq!(answer["counts"], counts);
     let totals = json!({
         "connections": 0, "opened": 0, "frames_received": 0, "bytes_received": 0, "messages_sent": 0,
         "bytes_sent": 0, "client_events": 0, "api_messages": 0, "refusals": 0,

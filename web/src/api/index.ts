@@ -27,7 +27,7 @@ interface Items<T> {
 export const api = {
   config: () => request<Config>('GET', '/config'),
   me: () => request<Me>('GET', '/me'),
-  register: (form: { username: string; display_name: string; password: string }) =>
+  register: (form: { username: string; display_name: string; password: string; invite?: string }) =>
     request<{ user: Me }>('POST', '/auth/register', { body: { ...form, cookie: true } }),
   login: (form: { username: string; password: string }) =>
     request<{ user: Me }>('POST', '/auth/login', { body: { ...form, cookie: true } }),

@@ -85,6 +85,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_admin_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/engine/apps": {
         parameters: {
             query?: never;
@@ -101,6 +117,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_admin_reports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/reports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["patch_admin_reports_id"];
+        trace?: never;
+    };
+    "/admin/server-invites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_admin_server_invites"];
+        put?: never;
+        post: operations["post_admin_server_invites"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/server-invites/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["delete_admin_server_invites_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/stats": {
         parameters: {
             query?: never;
@@ -112,6 +192,54 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_admin_users"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["patch_admin_users_id"];
+        trace?: never;
+    };
+    "/admin/users/{id}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["delete_admin_users_id_devices"];
         options?: never;
         head?: never;
         patch?: never;
@@ -176,6 +304,22 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["post_auth_register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_auth_second_factor"];
         delete?: never;
         options?: never;
         head?: never;
@@ -631,6 +775,54 @@ export interface paths {
         patch: operations["patch_me_settings"];
         trace?: never;
     };
+    "/me/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_me_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_me_totp_confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me/totp/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_me_totp_remove"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/messages/delete": {
         parameters: {
             query?: never;
@@ -777,6 +969,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_reports"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sync": {
         parameters: {
             query?: never;
@@ -845,6 +1053,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description Whether an account may be used.
+         * @enum {string}
+         */
+        AccountStatus: "active" | "suspended" | "deleted";
         /** @description People after they were added. */
         Added: {
             added: components["schemas"]["ListedMember"][];
@@ -852,6 +1065,18 @@ export interface components {
         };
         Adding: {
             user_ids: number[];
+        };
+        /** @description An account as administrators see it. */
+        AdminUser: components["schemas"]["User"] & {
+            created_at: components["schemas"]["Moment"];
+            /**
+             * Format: int64
+             * @description How many it is logged in on.
+             */
+            devices: number;
+            last_seen_at: components["schemas"]["Moment"] | null;
+            server_role: components["schemas"]["ServerRole"];
+            status: components["schemas"]["AccountStatus"];
         };
         App: {
             created_at: components["schemas"]["Moment"];
@@ -910,6 +1135,18 @@ export interface components {
         Apps: {
             items: components["schemas"]["App"][];
         };
+        /** @description Something an administrator did. */
+        AuditEntry: {
+            /** @description `user.suspended`, `report.handled` … */
+            action: string;
+            /** Format: int64 */
+            actor_id: number;
+            at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            id: number;
+            /** @description To whom or what. */
+            subject: Record<string, never>;
+        };
         /** @description Somebody who may not come back. */
         Ban: {
             banned_at: components["schemas"]["Moment"];
@@ -921,6 +1158,11 @@ export interface components {
         Blocked: {
             created_at: components["schemas"]["Moment"];
             user: components["schemas"]["User"];
+        };
+        BothProofs: {
+            /** @description Of the device, or a recovery code. */
+            code: string;
+            password: string;
         };
         Changes: {
             conversation: components["schemas"]["Conversation"] | null;
@@ -935,6 +1177,9 @@ export interface components {
         ChangesOf: components["schemas"]["Outcome_Changes"] & {
             /** Format: int64 */
             conversation_id: number;
+        };
+        Code: {
+            code: string;
         };
         /** @description The server and what it allows. */
         Config: {
@@ -988,6 +1233,30 @@ export interface components {
             policies?: components["schemas"]["PolicyWish"] | null;
             purge_existing?: boolean | null;
             title?: string | null;
+        };
+        /** @description A message as it was when it was reported. */
+        CopiedMessage: {
+            /** Format: int64 */
+            author_id: number;
+            body: string;
+            created_at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            id: number;
+            /** Format: int64 */
+            seq: number;
+        };
+        /** @description How much there is on the server. */
+        Counts: {
+            /** Format: int64 */
+            conversations: number;
+            /** Format: int64 */
+            messages: number;
+            /** Format: int64 */
+            open_reports: number;
+            /** Format: int64 */
+            suspended: number;
+            /** Format: int64 */
+            users: number;
         };
         Credentials: {
             cookie?: boolean;
@@ -1179,6 +1448,36 @@ export interface components {
             unread_mentions: number;
         };
         /** @description A list that ends here, or goes on at the cursor. */
+        List_AdminUser: {
+            items: (components["schemas"]["User"] & {
+                created_at: components["schemas"]["Moment"];
+                /**
+                 * Format: int64
+                 * @description How many it is logged in on.
+                 */
+                devices: number;
+                last_seen_at?: components["schemas"]["Moment"] | null;
+                server_role: components["schemas"]["ServerRole"];
+                status: components["schemas"]["AccountStatus"];
+            })[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
+        List_AuditEntry: {
+            items: {
+                /** @description `user.suspended`, `report.handled` … */
+                action: string;
+                /** Format: int64 */
+                actor_id: number;
+                at: components["schemas"]["Moment"];
+                /** Format: int64 */
+                id: number;
+                /** @description To whom or what. */
+                subject: Record<string, never>;
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
         List_Ban: {
             items: {
                 banned_at: components["schemas"]["Moment"];
@@ -1300,6 +1599,54 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A list that ends here, or goes on at the cursor. */
+        List_Report: {
+            items: {
+                /** Format: int64 */
+                conversation_id: number;
+                /** @description The message as it was when it was reported, after up to five that came before it. */
+                copy: components["schemas"]["CopiedMessage"][];
+                created_at: components["schemas"]["Moment"];
+                handled_at?: components["schemas"]["Moment"] | null;
+                /** Format: int64 */
+                handled_by?: number | null;
+                /** Format: int64 */
+                id: number;
+                /** Format: int64 */
+                message_id: number;
+                reason: string;
+                /**
+                 * Format: int64
+                 * @description Who wrote the reported message.
+                 */
+                reported_id: number;
+                /** Format: int64 */
+                reporter_id: number;
+                status: components["schemas"]["ReportStatus"];
+                /** @description Everybody who is in the report. */
+                users: components["schemas"]["User"][];
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
+        List_ServerInvite: {
+            items: {
+                created_at: components["schemas"]["Moment"];
+                /** Format: int64 */
+                created_by: number;
+                expires_at?: components["schemas"]["Moment"] | null;
+                /** Format: uuid */
+                id: string;
+                /** Format: int64 */
+                max_uses?: number | null;
+                revoked_at?: components["schemas"]["Moment"] | null;
+                /** @description Told when it is made and never again. */
+                token?: string;
+                /** Format: int64 */
+                uses: number;
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
         List_User: {
             items: {
                 deleted: boolean;
@@ -1307,6 +1654,8 @@ export interface components {
                 /** Format: int64 */
                 id: number;
                 kind: components["schemas"]["UserKind"];
+                /** @description The account may not be used for now, so nobody waits for it to see anything. */
+                suspended?: boolean;
                 username: string;
             }[];
             next_cursor: string | null;
@@ -1329,6 +1678,8 @@ export interface components {
             created_at: components["schemas"]["Moment"];
             locale: string;
             privacy: components["schemas"]["Privacy"];
+            /** @description Whether logging in takes a code besides the password. */
+            second_factor: boolean;
             server_role: components["schemas"]["ServerRole"];
             /** @description What the user's clients keep there. */
             settings: Record<string, never>;
@@ -1463,11 +1814,29 @@ export interface components {
             /** Format: int64 */
             max_uses?: number | null;
         };
+        NewReport: {
+            /** Format: int64 */
+            message_id: number;
+            reason?: string;
+        };
+        NewServerInvite: {
+            /** Format: int64 */
+            expires_in_s?: number | null;
+            /** Format: int64 */
+            max_uses?: number | null;
+        };
         /**
          * @description What somebody wants to be notified of.
          * @enum {string}
          */
         Notify: "all" | "mentions" | "none";
+        /** @description A secret for the user's own device, shown once. */
+        OfferedSecret: {
+            /** @description In base 32. */
+            secret: string;
+            /** @description The same as `otpauth://` address, for a QR code. */
+            uri: string;
+        };
         Opening: {
             kind: components["schemas"]["OpeningKind"];
             member_ids?: number[] | null;
@@ -1510,8 +1879,20 @@ export interface components {
             /** @description The code. */
             error: string;
         };
+        /** @description A report as the one who made it sees it. */
+        OwnReport: {
+            created_at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            id: number;
+            /** Format: int64 */
+            message_id: number;
+            reason: string;
+        };
         PasswordChange: {
             current_password: string;
+            password: string;
+        };
+        PasswordProof: {
             password: string;
         };
         /** @description Somebody with what they tell about themselves. */
@@ -1590,6 +1971,8 @@ export interface components {
             request_id?: string;
             /** Format: int32 */
             status: number;
+            /** @description To be sent to `/auth/second-factor` with a code. */
+            ticket?: string;
             title: string;
             /** @description `/errors/` and the code. */
             type: string;
@@ -1656,10 +2039,16 @@ export interface components {
         ReceiptsGiven: {
             items: components["schemas"]["ReceiptGiven"][];
         };
+        /** @description Codes for the day when the device is lost, shown once. Each is good once. */
+        RecoveryCodes: {
+            recovery_codes: string[];
+        };
         Registration: {
             cookie?: boolean;
             device_name?: string | null;
             display_name?: string | null;
+            /** @description The token of an invite to the server, where one is needed. */
+            invite?: string | null;
             password: string;
             username: string;
         };
@@ -1667,11 +2056,45 @@ export interface components {
          * @description Whether people may create accounts themselves.
          * @enum {string}
          */
-        RegistrationMode: "open" | "closed";
+        RegistrationMode: "open" | "invite" | "closed";
         /** @description A login with a new secret, which is left out when it went into a cookie. */
         Renewed: {
             token?: string;
         };
+        /** @description A report. */
+        Report: {
+            /** Format: int64 */
+            conversation_id: number;
+            /** @description The message as it was when it was reported, after up to five that came before it. */
+            copy: components["schemas"]["CopiedMessage"][];
+            created_at: components["schemas"]["Moment"];
+            handled_at: components["schemas"]["Moment"] | null;
+            /** Format: int64 */
+            handled_by: number | null;
+            /** Format: int64 */
+            id: number;
+            /** Format: int64 */
+            message_id: number;
+            reason: string;
+            /**
+             * Format: int64
+             * @description Who wrote the reported message.
+             */
+            reported_id: number;
+            /** Format: int64 */
+            reporter_id: number;
+            status: components["schemas"]["ReportStatus"];
+            /** @description Everybody who is in the report. */
+            users: components["schemas"]["User"][];
+        };
+        ReportChange: {
+            status: components["schemas"]["ReportStatus"];
+        };
+        /**
+         * @description What became of a report.
+         * @enum {string}
+         */
+        ReportStatus: "open" | "resolved" | "dismissed";
         /**
          * @description What a member may do in a conversation.
          * @enum {string}
@@ -1686,6 +2109,13 @@ export interface components {
             /** Format: int64 */
             keep_s?: number | null;
         };
+        SecondStep: {
+            /** @description Of the device, or a recovery code. */
+            code: string;
+            cookie?: boolean;
+            /** @description Of the answer `second_factor_required`. */
+            ticket: string;
+        };
         Sending: {
             /** @description Whether the author has seen everything up to this message. */
             advance_seen?: boolean;
@@ -1698,11 +2128,29 @@ export interface components {
             /** Format: int64 */
             reply_to?: number | null;
         };
+        /** @description An invite to the server. */
+        ServerInvite: {
+            created_at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            created_by: number;
+            expires_at: components["schemas"]["Moment"] | null;
+            /** Format: uuid */
+            id: string;
+            /** Format: int64 */
+            max_uses: number | null;
+            revoked_at: components["schemas"]["Moment"] | null;
+            /** @description Told when it is made and never again. */
+            token?: string;
+            /** Format: int64 */
+            uses: number;
+        };
         /**
          * @description What an account may do on the whole server.
          * @enum {string}
          */
         ServerRole: "owner" | "admin" | "member";
+        /** @enum {string} */
+        ServerRoleWish: "admin" | "member";
         Since: {
             /** Format: int64 */
             after_rev?: number;
@@ -1714,6 +2162,8 @@ export interface components {
             channels: number;
             /** Format: int64 */
             connections: number;
+            /** @description What the messenger holds. */
+            counts: components["schemas"]["Counts"];
             /** @description When the first step began. */
             from: components["schemas"]["Moment"];
             /** Format: int64 */
@@ -1732,6 +2182,8 @@ export interface components {
             version: string;
             workers: number;
         };
+        /** @enum {string} */
+        StatusWish: "active" | "suspended";
         SyncPage: {
             cursor: string;
             has_more: boolean;
@@ -1763,7 +2215,13 @@ export interface components {
             /** Format: int64 */
             id: number;
             kind: components["schemas"]["UserKind"];
+            /** @description The account may not be used for now, so nobody waits for it to see anything. */
+            suspended?: boolean;
             username: string;
+        };
+        UserChange: {
+            server_role?: components["schemas"]["ServerRoleWish"] | null;
+            status?: components["schemas"]["StatusWish"] | null;
         };
         /**
          * @description Person or program.
@@ -2020,6 +2478,38 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_admin_audit: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What administrators did, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_AuditEntry"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_admin_engine_apps: {
         parameters: {
             query?: never;
@@ -2040,6 +2530,145 @@ export interface operations {
             };
             /** @description The client has it, by its If-None-Match */
             304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_admin_reports: {
+        parameters: {
+            query?: {
+                /** @description `open`, `resolved` or `dismissed`. */
+                status?: string;
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Reports, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Report"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patch_admin_reports_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportChange"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_admin_server_invites: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_ServerInvite"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_admin_server_invites: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewServerInvite"];
+            };
+        };
+        responses: {
+            /** @description Created; the token is told this once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerInvite"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_admin_server_invites_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It lets nobody in any more */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2071,6 +2700,88 @@ export interface operations {
             };
             /** @description The client has it, by its If-None-Match */
             304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_admin_users: {
+        parameters: {
+            query?: {
+                /** @description How a username, or a word of a display name, begins. */
+                q?: string;
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accounts by id, deleted ones too */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_AdminUser"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patch_admin_users_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminUser"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_admin_users_id_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All logins of the user have ended */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2159,6 +2870,31 @@ export interface operations {
         responses: {
             /** @description A new account, logged in */
             201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoggedIn"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_auth_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondStep"];
+            };
+        };
+        responses: {
+            /** @description Logged in */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3252,6 +3988,79 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    post_me_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordProof"];
+            };
+        };
+        responses: {
+            /** @description A secret that waits to be confirmed */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferedSecret"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_me_totp_confirm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Code"];
+            };
+        };
+        responses: {
+            /** @description Logging in takes a code from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_me_totp_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BothProofs"];
+            };
+        };
+        responses: {
+            /** @description Logging in takes the password alone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     post_messages_delete: {
         parameters: {
             query?: never;
@@ -3579,6 +4388,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Items_WatermarksOf"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_reports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewReport"];
+            };
+        };
+        responses: {
+            /** @description Reported before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnReport"];
+                };
+            };
+            /** @description Reported, with a copy of the message and the five before it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnReport"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -34,12 +34,13 @@ describe('the state of one’s own message', () => {
     'seen',
   )
   check(
-    'does not count bots and deleted accounts',
+    'does not count bots, deleted and suspended accounts',
     [
       me,
       aMember(2, { delivered_seq: 10 }),
       aMember(3, { user: aUser(3, { kind: 'bot' }) }),
       aMember(4, { user: aUser(4, { deleted: true }) }),
+      aMember(5, { user: aUser(5, { suspended: true }) }),
     ],
     'delivered',
   )

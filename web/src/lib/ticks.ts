@@ -4,8 +4,9 @@ import type { Watermarks } from '@/api'
 export type TickState = 'sending' | 'sent' | 'delivered' | 'seen' | 'failed'
 
 /**
- * Recipients are the human members who joined before the message, without its author. Without
- * any, or where not all members are known, the state stays at `sent`.
+ * Recipients are the human members who joined before the message, without its author and those
+ * whose account is gone or suspended. Without any, or where not all members are known, the state
+ * stays at `sent`.
  */
 export function tickState(
   message: { seq: number; author_id: number },
@@ -18,7 +19,8 @@ export function tickState(
   let seen = true
   for (const member of members) {
     const { user } = member
-    if (user.id === message.author_id || user.kind === 'bot' || user.deleted) continue
+    if (user.id === message.author_id || user.kind === 'bot') continue
+    if (user.deleted || user.suspended) continue
     if (member.joined_seq >= message.seq) continue
     recipients += 1
     delivered &&= member.delivered_seq >= message.seq

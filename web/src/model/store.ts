@@ -82,7 +82,13 @@ export const useMessenger = defineStore('messenger', () => {
 
   function applyPerson(user: User): void {
     const held = people.get(user.id)
-    if (held && held.display_name === user.display_name && held.deleted === user.deleted) return
+    if (
+      held &&
+      held.display_name === user.display_name &&
+      held.deleted === user.deleted &&
+      held.suspended === user.suspended
+    )
+      return
     people.set(user.id, user)
     changed('person', user.id)
   }

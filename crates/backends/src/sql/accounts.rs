@@ -2,10 +2,11 @@
 
 use super::entity::{account, account_key};
 use super::people;
-use super::query::{query, store_error};
+use super::query::{execute, query, store_error};
 use super::rows::{
     ACCOUNT, Columns, account as read_account, account_kind_number, account_of, server_role_number,
 };
+use super::server_invites::use_server_invite;
 use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
@@ -88,6 +89,8 @@ impl Accounts for SqlStore {
                     .filter(account::Column::Id.eq(user.0))
                     .exec(&group.tx)
                     .await?;
+                let tickets = "DELETE FROM ticket WHERE user_id = ?";
+                execute(&group.tx, tickets, vec![user.0.into()]).await?;
                 let ended = query(
                     &group.tx,
                     "DELETE FROM login WHERE user_id = ? AND id <> ? RETURNING id",
@@ -170,7 +173,13 @@ async fn create(group: &mut Group, record: AccountRecord) -> Result<Result<Accou
     let role = match (record.admission, first) {
         (Admission::FirstOnly, false) => return Ok(Err(AccountRefusal::NotTheFirst)),
         (Admission::As(role), _) => role,
-        (Admission::FirstOnly | Admission::Anyone, true) => ServerRole::Owner,
+        (Admission::FirstOnly | Admission::Anyone | Admission::Invited { .. }, true) => ServerRole::Owner,
+        (Admission::Invited { secret_hash }, false) => {
+            if !use_server_invite(group, &secret_hash, record.at).await? {
+                return Ok(Err(AccountRefusal::NotInvited));
+            }
+            ServerRole::Member
+        }
         (Admission::Anyone, false) => ServerRole::Member,
     };
     group.dirty = true;

@@ -130,8 +130,10 @@ async fn add_members(
             continue;
         };
         if member.account.id != viewer {
-            let (delivered, seen) = item.others.unwrap_or((u64::MAX, u64::MAX));
-            item.others = Some((delivered.min(member.delivered_seq), seen.min(member.seen_seq)));
+            if member.account.is_recipient() {
+                let (delivered, seen) = item.others.unwrap_or((u64::MAX, u64::MAX));
+                item.others = Some((delivered.min(member.delivered_seq), seen.min(member.seen_seq)));
+            }
             if item.conversation.kind == ConversationKind::Direct {
                 item.peer = Some(member.account.clone());
             }

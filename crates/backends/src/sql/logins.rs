@@ -2,10 +2,10 @@
 
 use super::entity::{account, login};
 use super::query::store_error;
-use super::rows::corrupt;
+use super::rows::{account_of, corrupt};
 use super::store::SqlStore;
 use chinwag_messenger::store::{Announce, LoginRecord, Logins, StoreError, StoredLogin};
-use chinwag_messenger::{Login, LoginId, Timestamp, UserId};
+use chinwag_messenger::{AccountStatus, Login, LoginId, Timestamp, UserId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
@@ -42,7 +42,10 @@ impl Logins for SqlStore {
             Ok(Some(StoredLogin {
                 secret_hash: found.secret_hash.clone(),
                 last_used_at: Timestamp(found.last_used_at),
-                admitted: whose.is_some_and(|account| !account.suspended && account.deleted_at.is_none()),
+                status: match whose.map(account_of).transpose()? {
+                    Some(account) => account.status(),
+                    None => AccountStatus::Deleted,
+                },
                 login: login_of(found)?,
             }))
         };
@@ -74,7 +77,8 @@ impl Logins for SqlStore {
             Ok(StoredLogin {
                 secret_hash: model.secret_hash.clone(),
                 last_used_at: Timestamp(model.last_used_at),
-                admitted: true,
+                // Whoever asks is logged in.
+                status: AccountStatus::Active,
                 login: login_of(model)?,
             })
         };

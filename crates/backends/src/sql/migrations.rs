@@ -46,6 +46,14 @@ impl MigratorTrait for Migrator {
                 name: "0033_search",
                 sql: include_str!("migrations/0033_search.sql"),
             }),
+            Box::new(Step {
+                name: "0034_proofs",
+                sql: include_str!("migrations/0034_proofs.sql"),
+            }),
+            Box::new(Step {
+                name: "0036_moderation",
+                sql: include_str!("migrations/0036_moderation.sql"),
+            }),
         ]
     }
 }

@@ -259,7 +259,7 @@ fn users_of(rows: &[QueryResult]) -> Result<Vec<UserId>, DbErr> {
 }
 
 /// Counts a change of the user's private state.
-async fn raise(group: &mut Group, user: UserId) -> Result<UserRev, DbErr> {
+pub(super) async fn raise(group: &mut Group, user: UserId) -> Result<UserRev, DbErr> {
     group.dirty = true;
     let sql = "UPDATE account SET user_rev = user_rev + 1 WHERE id = ? RETURNING user_rev";
     let rows = query(&group.tx, sql, vec![user.0.into()]).await?;
@@ -269,9 +269,11 @@ async fn raise(group: &mut Group, user: UserId) -> Result<UserRev, DbErr> {
     Columns::of(row).count().map(Some)
 }
 
-async fn read_me(connection: &impl ConnectionTrait, user: UserId) -> Result<Option<Me>, DbErr> {
-    let sql =
-        format!("SELECT {ACCOUNT}, a.bio, a.timezone, a.settings, {PRIVACY} FROM account a WHERE a.id = ?");
+pub(super) async fn read_me(connection: &impl ConnectionTrait, user: UserId) -> Result<Option<Me>, DbErr> {
+    let sql = format!(
+        "SELECT {ACCOUNT}, a.bio, a.timezone, a.settings, {PRIVACY}, EXISTS (SELECT 1 FROM second_factor f \
+         WHERE f.user_id = a.id AND f.confirmed_at IS NOT NULL) FROM account a WHERE a.id = ?"
+    );
     let rows = query(connection, sql, vec![user.0.into()]).await?;
     let Some(row) = rows.first() else {
         return Ok(None);
@@ -283,6 +285,7 @@ async fn read_me(connection: &impl ConnectionTrait, user: UserId) -> Result<Opti
         timezone: columns.take()?,
         settings: columns.take()?,
         privacy: read_privacy(&mut columns)?,
+        second_factor: columns.take()?,
     }))
 }
 

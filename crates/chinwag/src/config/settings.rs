@@ -55,7 +55,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "registration",
         reverb: "",
         default: "open",
-        help: "Whether people may create accounts: \"open\" or \"closed\". The first account always can be.",
+        help: "Who may create accounts: everybody (\"open\"), those whom an administrator invited (\"invite\"), or nobody (\"closed\"). The first account always can be.",
     },
     Setting {
         key: "trust_proxy",

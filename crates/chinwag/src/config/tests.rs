@@ -17,7 +17,7 @@ fn read_from(environment: &[(&str, &str)], file: Option<&str>) -> Result<Config,
 fn nothing_at_all_is_a_working_configuration() {
     let config = read_from(&[], None).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-    assert!(config.workers >= 1 && config.registration_open && config.app_keys.is_none());
+    assert!(config.workers >= 1 && config.registration == Registration::Open && config.app_keys.is_none());
     assert_eq!(config.app.activity_timeout_ms, 120_000);
 }
 

@@ -4,8 +4,10 @@ pub mod catching_up;
 pub mod changes;
 pub mod conversations;
 pub mod groups;
+pub mod moderation;
 pub mod people;
 pub mod profiles;
+pub mod proofs;
 pub mod receipts;
 pub mod search;
 pub mod sending;
@@ -32,6 +34,8 @@ macro_rules! store_contract {
             closed_registration_lets_in_the_first);
         $crate::store_contract!($fresh, profiles:
             ones_own_account_changes_in_numbered_steps, contacts_and_blocks_are_one_sided);
+        $crate::store_contract!($fresh, proofs:
+            a_ticket_is_good_once_and_for_a_while, a_second_factor_takes_each_code_once);
         $crate::store_contract!($fresh, conversations:
             two_people_have_one_direct_conversation, ones_own_notes_have_one_member,
             a_group_begins_with_notes_to_its_members, groups_refuse_what_does_not_fit,
@@ -57,6 +61,9 @@ macro_rules! store_contract {
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
             sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
+        $crate::store_contract!($fresh, moderation:
+            a_report_carries_what_its_author_sees, a_suspended_account_gets_nowhere,
+            administrators_act_on_members_only, invites_to_the_server_let_people_register);
         $crate::store_contract!($fresh, catching_up:
             changes_come_in_order_and_in_pages, too_many_changes_reset,
             a_client_that_only_synchronises_knows_everything,

@@ -7,8 +7,8 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use chinwag_messenger::LogInError;
 use chinwag_messenger::store::StoreError;
+use chinwag_messenger::{AuthenticateError, LogInError};
 use serde::{Serialize, Serializer};
 
 use crate::error::Problem;
@@ -128,6 +128,10 @@ impl Refusal {
                 }
             }
             LogInError::Suspended => Self::invalid_field("email", "This account is suspended."),
+            LogInError::SecondFactorRequired { .. } => Self::invalid_field(
+                "email",
+                "This account needs a second factor, which cannot be given here.",
+            ),
             LogInError::Store(error) => error.into(),
         }
     }
@@ -153,6 +157,12 @@ impl From<Problem> for Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         // What the store says about itself is logged there.
+        Problem::from(error).into()
+    }
+}
+
+impl From<AuthenticateError> for Refusal {
+    fn from(error: AuthenticateError) -> Self {
         Problem::from(error).into()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use chinwag_messenger as domain;
 use chinwag_messenger::{LoggedIn, NewAccount, SETTINGS_BYTES_MAX};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -33,6 +34,8 @@ pub(super) struct Config {
 #[schema(as = RegistrationMode)]
 enum RegistrationWord {
     Open,
+    /// With an invite to the server.
+    Invite,
     Closed,
 }
 
@@ -71,10 +74,10 @@ pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Respo
         version: env!("CARGO_PKG_VERSION"),
         api_version: 1,
         setup_required: api.messenger.setup_required().await?,
-        registration: if options.registration_open {
-            RegistrationWord::Open
-        } else {
-            RegistrationWord::Closed
+        registration: match options.registration {
+            domain::Registration::Open => RegistrationWord::Open,
+            domain::Registration::Invite => RegistrationWord::Invite,
+            domain::Registration::Closed => RegistrationWord::Closed,
         },
         limits: Limits {
             body_chars: options.body_chars_max,
@@ -119,6 +122,8 @@ pub(super) struct Registration {
     username: String,
     display_name: Option<String>,
     password: String,
+    /// The token of an invite to the server, where one is needed.
+    invite: Option<String>,
     device_name: Option<String>,
     #[serde(default)]
     cookie: bool,
@@ -141,6 +146,7 @@ pub(super) async fn register(
         username: given.username,
         display_name: given.display_name,
         password: given.password,
+        invite: given.invite,
         device_name: given.device_name.unwrap_or_default(),
     };
     let logged_in = api.messenger.register(new).await?;
@@ -179,7 +185,7 @@ pub(super) async fn log_in(
 }
 
 /// Hands the secret over: in the body, or in a cookie that scripts cannot read.
-async fn welcome(
+pub(super) async fn welcome(
     api: &MessengerApi,
     status: StatusCode,
     logged_in: &LoggedIn,

@@ -1,7 +1,12 @@
-//! `/admin`: the engine as its administrators see it. Nothing here shows a secret.
+//! `/admin`: the server as its administrators see it, the engine first of all. Nothing here shows a secret, and
+//! nothing a conversation: of those there is only what was copied into reports.
 
+pub(super) mod audit;
 mod dashboard;
+pub(super) mod reports;
+pub(super) mod server_invites;
 mod stats;
+pub(super) mod users;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -75,7 +80,7 @@ pub(super) async fn is_admin(api: &MessengerApi, user: UserId) -> Result<bool, P
 }
 
 /// An administrator who asks, charged to the budget `B`.
-struct Admin<B>(By<B>);
+pub(super) struct Admin<B>(By<B>);
 
 impl<B> Deref for Admin<B> {
     type Target = Caller;
@@ -85,16 +90,24 @@ impl<B> Deref for Admin<B> {
     }
 }
 
-impl<B: Budget> FromRequestParts<Arc<Console>> for Admin<B> {
+impl<B: Budget> FromRequestParts<Arc<MessengerApi>> for Admin<B> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, console: &Arc<Console>) -> Result<Self, Problem> {
-        let by = By::<B>::from_request_parts(parts, &console.messenger).await?;
-        if is_admin(&console.messenger, by.caller.user).await? {
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<MessengerApi>) -> Result<Self, Problem> {
+        let by = By::<B>::from_request_parts(parts, api).await?;
+        if is_admin(api, by.caller.user).await? {
             Ok(Self(by))
         } else {
             Err(Problem::forbidden())
         }
+    }
+}
+
+impl<B: Budget> FromRequestParts<Arc<Console>> for Admin<B> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, console: &Arc<Console>) -> Result<Self, Problem> {
+        Self::from_request_parts(parts, &console.messenger).await
     }
 }
 
@@ -220,7 +233,7 @@ struct PublishedView {
 )]
 async fn publish(
     State(console): State<Arc<Console>>,
-    _: Admin<Writes>,
+    admin: Admin<Writes>,
     Path(id): Path<String>,
     Body(new): Body<NewEvent>,
 ) -> Result<Response, Problem> {
@@ -257,6 +270,11 @@ async fn publish(
                 }
             })?;
     }
+    let subject = serde_json::json!({"app_id": id, "channel": new.channel, "name": new.name});
+    console
+        .messenger
+        .note(&admin, "event.published", &subject)
+        .await?;
     ok(&PublishedView {
         channel: new.channel,
         subscribers,

@@ -10,14 +10,15 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use chinwag_engine::{AppRecord, StoredKey};
-use chinwag_messenger::{ServerRole, Timestamp};
+use chinwag_messenger::{Caller, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::{By, Reads, Writes};
+use super::admin::Admin;
+use super::auth::{Budget, Reads, Writes};
 use super::extract::{Body, Object};
 use super::view::Moment;
 use super::{MessengerApi, answer, around, method_not_allowed, ok};
@@ -56,24 +57,19 @@ pub(super) fn documented() -> OpenApiRouter<Arc<AppsApi>> {
         .routes(routes!(rotate))
 }
 
-/// The caller administers this server.
-struct Administrator;
-
-impl FromRequestParts<Arc<AppsApi>> for Administrator {
+impl<B: Budget> FromRequestParts<Arc<AppsApi>> for Admin<B> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<AppsApi>) -> Result<Self, Problem> {
-        let api = &api.messenger;
-        let user = if parts.method.is_safe() {
-            By::<Reads>::from_request_parts(parts, api).await?.caller.user
-        } else {
-            By::<Writes>::from_request_parts(parts, api).await?.caller.user
-        };
-        let account = api.messenger.account(user).await?;
-        match account.map(|account| account.server_role) {
-            Some(ServerRole::Admin | ServerRole::Owner) => Ok(Self),
-            _ => Err(Problem::forbidden()),
-        }
+        Self::from_request_parts(parts, &api.messenger).await
+    }
+}
+
+impl AppsApi {
+    /// Logs what an administrator did to an app.
+    async fn note(&self, admin: &Caller, action: &str, id: &str) -> Result<(), Problem> {
+        let subject = json!({"app_id": id});
+        self.messenger.note(admin, action, &subject).await
     }
 }
 
@@ -159,7 +155,7 @@ struct Apps {
     get, path = "/apps", tag = "apps",
     responses((status = 200, description = "The apps of the store", body = Apps)),
 )]
-async fn list(State(api): State<Arc<AppsApi>>, _: Administrator) -> Result<Response, Problem> {
+async fn list(State(api): State<Arc<AppsApi>>, _: Admin<Reads>) -> Result<Response, Problem> {
     let apps = api.apps.list().await?;
     let items = apps.iter().map(|app| view(app, Show::NoSecret)).collect();
     ok(&Apps { items })
@@ -172,7 +168,7 @@ async fn list(State(api): State<Arc<AppsApi>>, _: Administrator) -> Result<Respo
 )]
 async fn show(
     State(api): State<Arc<AppsApi>>,
-    _: Administrator,
+    _: Admin<Reads>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     ok(&view(&api.apps.show(&id).await?, Show::NoSecret))
@@ -193,11 +189,12 @@ struct NewApp {
 )]
 async fn create(
     State(api): State<Arc<AppsApi>>,
-    _: Administrator,
+    admin: Admin<Writes>,
     Body(new): Body<NewApp>,
 ) -> Result<Response, Problem> {
     let settings = AppSettings::from_fields(new.settings).map_err(AppAdminError::from)?;
     let app = api.apps.create(&new.id, &settings).await?;
+    api.note(&admin, "app.created", &app.id).await?;
     answer(StatusCode::CREATED, &view(&app, Show::NewestSecret))
 }
 
@@ -216,11 +213,12 @@ struct Change {
 )]
 async fn change(
     State(api): State<Arc<AppsApi>>,
-    _: Administrator,
+    admin: Admin<Writes>,
     Path(id): Path<String>,
     Body(change): Body<Change>,
 ) -> Result<Response, Problem> {
     let app = api.apps.change(&id, &change.settings.0).await?;
+    api.note(&admin, "app.changed", &id).await?;
     ok(&view(&app, Show::NoSecret))
 }
 
@@ -238,12 +236,13 @@ struct Rotation {
 )]
 async fn rotate(
     State(api): State<Arc<AppsApi>>,
-    _: Administrator,
+    admin: Admin<Writes>,
     Path(id): Path<String>,
     Body(rotation): Body<Rotation>,
 ) -> Result<Response, Problem> {
     let keep_s = rotation.keep_s.unwrap_or(KEEP_S).min(KEEP_S_MAX);
     let app = api.apps.rotate(&id, Duration::from_secs(keep_s)).await?;
+    api.note(&admin, "app.key_added", &id).await?;
     answer(StatusCode::CREATED, &view(&app, Show::NewestSecret))
 }
 
@@ -254,9 +253,10 @@ async fn rotate(
 )]
 async fn remove(
     State(api): State<Arc<AppsApi>>,
-    _: Administrator,
+    admin: Admin<Writes>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     api.apps.remove(&id).await?;
+    api.note(&admin, "app.removed", &id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

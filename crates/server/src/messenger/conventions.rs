@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use chinwag_messenger::{LoginId, Token};
+use chinwag_messenger::{AuthenticateError, LoginId, Token};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -239,8 +239,12 @@ async fn caller(api: &MessengerApi, headers: &HeaderMap) -> Result<Option<LoginI
         Presented::Bearer(token) | Presented::Cookie(token) => Token::new(token),
         Presented::Nothing => return Ok(None),
     };
-    let caller = api.messenger.authenticate(&token).await?;
-    Ok(caller.map(|caller| caller.login))
+    match api.messenger.authenticate(&token).await {
+        Ok(caller) => Ok(caller.map(|caller| caller.login)),
+        // The handler says so, if it wants to know.
+        Err(AuthenticateError::Suspended) => Ok(None),
+        Err(AuthenticateError::Store(error)) => Err(error.into()),
+    }
 }
 
 fn fingerprint(method: &Method, path: &str, body: &[u8]) -> [u8; 32] {

@@ -25,6 +25,8 @@ mod people;
 pub mod presence;
 pub(crate) mod realtime;
 mod receipts;
+mod reports;
+mod second_factor;
 mod settings;
 mod sync;
 pub(crate) mod view;
@@ -44,6 +46,7 @@ use axum::routing::any;
 use chinwag_engine::{App, Engine};
 use chinwag_messenger::{Caller, Messenger, StoreResult};
 use serde::Serialize;
+use serde_json::Value;
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
@@ -137,6 +140,14 @@ impl MessengerApi {
     }
 }
 
+impl MessengerApi {
+    /// Logs what an administrator did.
+    pub(crate) async fn note(&self, admin: &Caller, action: &str, subject: &Value) -> Result<(), Problem> {
+        let subject = subject.to_string();
+        Ok(self.messenger.log_action(admin, action, &subject).await?)
+    }
+}
+
 /// Every route of the messenger.
 pub fn router(api: Arc<MessengerApi>) -> Router {
     let v1 = Router::from(documented())
@@ -161,12 +172,16 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(accounts::health))
         .routes(routes!(accounts::register))
         .routes(routes!(accounts::log_in))
+        .routes(routes!(second_factor::complete))
         .routes(routes!(accounts::log_out))
         .routes(routes!(devices::renew))
         .routes(routes!(me::show, me::change))
         .routes(routes!(me::change_privacy))
         .routes(routes!(me::change_settings))
         .routes(routes!(me::change_password))
+        .routes(routes!(second_factor::offer))
+        .routes(routes!(second_factor::confirm))
+        .routes(routes!(second_factor::remove))
         .routes(routes!(devices::list, devices::end_others))
         .routes(routes!(devices::end))
         .routes(routes!(contacts::list))
@@ -199,6 +214,18 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(receipts::advance))
         .routes(routes!(sync::page))
         .routes(routes!(sync::changes_of_many))
+        .routes(routes!(reports::report))
+        .routes(routes!(admin::reports::list))
+        .routes(routes!(admin::reports::handle))
+        .routes(routes!(admin::users::list))
+        .routes(routes!(admin::users::change))
+        .routes(routes!(admin::users::revoke_devices))
+        .routes(routes!(admin::audit::list))
+        .routes(routes!(
+            admin::server_invites::list,
+            admin::server_invites::create
+        ))
+        .routes(routes!(admin::server_invites::revoke))
         .routes(routes!(realtime::config))
         .routes(routes!(realtime::authorise))
 }

@@ -2,7 +2,9 @@
 
 mod event;
 mod groups;
+mod moderation;
 mod people;
+mod search;
 mod words;
 
 pub(super) use event::Event;
@@ -10,7 +12,9 @@ pub(super) use groups::{
     Added, Ban, ChangedPolicies, Draft, EditHistoryWord, Invite, InvitePreview, NewcomersWord, NotifyWord,
     Policies, WhoWord,
 };
-pub(super) use people::{Blocked, Contact, Device, Me, Person, Renewed};
+pub(super) use moderation::{AdminUser, AuditEntry, Counts, OwnReport, Report, ReportWord, ServerInvite};
+pub(super) use people::{Blocked, Contact, Device, Me, OfferedSecret, Person, RecoveryCodes, Renewed};
+pub(super) use search::{Found, Hit, Hits};
 pub(super) use words::{OpennessWord, PresenceState};
 
 use chinwag_messenger as domain;
@@ -65,6 +69,15 @@ pub(super) struct User<'a> {
     display_name: &'a str,
     kind: UserKind,
     deleted: bool,
+    /// The account may not be used for now, so nobody waits for it to see anything.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schema(nullable = false, required = false)]
+    suspended: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(given: &bool) -> bool {
+    !given
 }
 
 impl<'a> From<&'a domain::Account> for User<'a> {
@@ -78,6 +91,7 @@ impl<'a> From<&'a domain::Account> for User<'a> {
                 AccountKind::Bot => UserKind::Bot,
             },
             deleted: account.deleted_at.is_some(),
+            suspended: account.suspended,
         }
     }
 }

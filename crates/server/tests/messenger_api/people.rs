@@ -18,7 +18,7 @@ fn put<'a>(server: &'a Server, path: &str, body: &Value) -> crate::support::Ask<
 }
 
 #[track_caller]
-fn refused(answer: &Answer, status: u16, code: &str) {
+pub(crate) fn refused(answer: &Answer, status: u16, code: &str) {
     assert_eq!(
         (answer.status, answer.json["code"].as_str()),
         (status, Some(code)),

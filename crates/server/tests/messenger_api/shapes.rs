@@ -69,7 +69,7 @@ async fn an_account_is_registered_logged_in_and_out() {
     let me = json!({
         "id": id, "username": "sam", "display_name": "sam", "kind": "human", "deleted": false,
         "server_role": "owner", "locale": "en", "user_rev": answer.json["user"]["user_rev"],
-        "created_at": "<time>", "bio": "", "timezone": "UTC", "settings": {},
+        "created_at": "<time>", "bio": "", "timezone": "UTC", "settings": {}, "second_factor": false,
         "privacy": {
             "last_seen": "everyone", "read_receipts": true, "typing": true, "who_can_dm": "everyone",
             "who_can_add_me": "everyone", "discoverable": true,

@@ -51,4 +51,5 @@ const fieldOf: Record<string, string> = {
   display_name_invalid: 'display_name',
   password_too_short: 'password',
   password_common: 'password',
+  invite_required: 'invite',
 }

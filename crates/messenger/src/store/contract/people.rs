@@ -2,7 +2,8 @@
 
 use super::{Store, World};
 use crate::{
-    Event, LogInError, NewAccount, Options, RegisterError, SearchPeopleError, ServerRole, Token, UserId,
+    Event, LogInError, NewAccount, Options, RegisterError, Registration, SearchPeopleError, ServerRole,
+    Token, UserId,
 };
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ fn new(username: &str) -> NewAccount {
         username: username.into(),
         display_name: None,
         password: PASSWORD.into(),
+        invite: None,
         device_name: "test".into(),
     }
 }
@@ -212,7 +214,7 @@ pub async fn guessing_passwords_is_stopped(store: Arc<dyn Store>) {
 /// And nobody else; the command line still may.
 pub async fn closed_registration_lets_in_the_first(store: Arc<dyn Store>) {
     let options = Options {
-        registration_open: false,
+        registration: Registration::Closed,
         ..Options::default()
     };
     let world = World::with_options(store, options);

@@ -2,8 +2,8 @@
 
 use super::{Store, World, draft, wish};
 use crate::{
-    Caller, ConversationId, GroupWish, HistoryRange, Newcomers, PolicyChange, SearchError,
-    SearchOrder, SearchWish, Total,
+    Caller, ConversationId, GroupWish, HistoryRange, Newcomers, PolicyChange, SearchError, SearchOrder,
+    SearchWish, Total,
 };
 use std::collections::HashSet;
 use std::sync::Arc;

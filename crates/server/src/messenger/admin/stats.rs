@@ -15,7 +15,7 @@ use crate::error::Problem;
 use crate::messenger::auth::Reads;
 use crate::messenger::extract::Query;
 use crate::messenger::ok;
-use crate::messenger::view::Moment;
+use crate::messenger::view::{Counts, Moment};
 use crate::traffic::{AppSeries, Bucket, Period, Totals};
 
 #[derive(Deserialize, IntoParams)]
@@ -34,6 +34,8 @@ pub(super) struct Stats<'a> {
     workers: usize,
     connections: u64,
     channels: usize,
+    /// What the messenger holds.
+    counts: Counts,
     /// Clients that named no app that there is.
     strangers_refused: u64,
     period: &'a str,
@@ -159,6 +161,7 @@ pub(super) async fn show(
         workers: workers.count(),
         connections: apps.iter().map(|app| app.totals.connections).sum(),
         channels: apps.iter().map(|app| app.channels).sum(),
+        counts: console.messenger.messenger.counts().await?.into(),
         strangers_refused: strangers.refusals,
         period: period_text,
         step_s,

@@ -2,7 +2,7 @@
 //! every receiver, so nothing in them depends on who looks.
 
 use chinwag_messenger as domain;
-use chinwag_messenger::RemovalReason;
+use chinwag_messenger::{LogoutReason, RemovalReason};
 use serde::Serialize;
 
 use super::{ChangedPolicies, Me, Member, Message, Moment, My, PresenceOf, Reaction};
@@ -133,6 +133,10 @@ pub(in crate::messenger) enum Event<'a> {
         items: [PresenceOf; 1],
     },
     SyncRequired {
+        v: u8,
+        reason: &'static str,
+    },
+    LogoutRequired {
         v: u8,
         reason: &'static str,
     },
@@ -359,6 +363,13 @@ impl<'a> Event<'a> {
                     items: [receipt],
                 }
             }
+            domain::Event::LogoutRequired { reason } => Self::LogoutRequired {
+                v: V,
+                reason: match reason {
+                    LogoutReason::DevicesRevoked => "device_revoked",
+                    LogoutReason::AccountSuspended => "account_suspended",
+                },
+            },
             domain::Event::LoggedOut { .. } => return None,
         })
     }
@@ -396,6 +407,7 @@ impl<'a> Event<'a> {
             Self::ReceiptUpdated { .. } => "receipt.updated",
             Self::PresenceChanged { .. } => "presence.changed",
             Self::SyncRequired { .. } => "sync.required",
+            Self::LogoutRequired { .. } => "logout.required",
         }
     }
 }

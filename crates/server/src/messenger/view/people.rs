@@ -1,7 +1,6 @@
 //! People: oneself, contacts, blocks and devices.
 
 use chinwag_messenger as domain;
-use chinwag_messenger::ServerRole;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -22,6 +21,8 @@ pub(in crate::messenger) struct Me<'a> {
     /// What the user's clients keep there.
     #[schema(value_type = Object)]
     settings: Map<String, Value>,
+    /// Whether logging in takes a code besides the password.
+    second_factor: bool,
     user_rev: u64,
     created_at: Moment,
 }
@@ -43,11 +44,7 @@ impl<'a> From<&'a domain::Me> for Me<'a> {
         Self {
             user: account.into(),
             bio: &me.bio,
-            server_role: match account.server_role {
-                ServerRole::Owner => ServerRoleWord::Owner,
-                ServerRole::Admin => ServerRoleWord::Admin,
-                ServerRole::Member => ServerRoleWord::Member,
-            },
+            server_role: account.server_role.into(),
             locale: &account.locale,
             timezone: &me.timezone,
             privacy: Privacy {
@@ -59,10 +56,26 @@ impl<'a> From<&'a domain::Me> for Me<'a> {
                 discoverable: me.privacy.discoverable,
             },
             settings: serde_json::from_str(&me.settings).unwrap_or_default(),
+            second_factor: me.second_factor,
             user_rev: account.user_rev,
             created_at: Moment(account.created_at),
         }
     }
+}
+
+/// A secret for the user's own device, shown once.
+#[derive(Serialize, ToSchema)]
+pub(in crate::messenger) struct OfferedSecret {
+    /// In base 32.
+    pub(in crate::messenger) secret: String,
+    /// The same as `otpauth://` address, for a QR code.
+    pub(in crate::messenger) uri: String,
+}
+
+/// Codes for the day when the device is lost, shown once. Each is good once.
+#[derive(Serialize, ToSchema)]
+pub(in crate::messenger) struct RecoveryCodes {
+    pub(in crate::messenger) recovery_codes: Vec<String>,
 }
 
 /// Somebody with what they tell about themselves.

@@ -1,6 +1,6 @@
 //! Words of the API that are one of a few.
 
-use chinwag_messenger::Openness;
+use chinwag_messenger::{Openness, ServerRole};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,6 +20,16 @@ pub(in crate::messenger) enum ServerRoleWord {
     Owner,
     Admin,
     Member,
+}
+
+impl From<ServerRole> for ServerRoleWord {
+    fn from(role: ServerRole) -> Self {
+        match role {
+            ServerRole::Owner => Self::Owner,
+            ServerRole::Admin => Self::Admin,
+            ServerRole::Member => Self::Member,
+        }
+    }
 }
 
 /// What a member may do in a conversation.

@@ -1,7 +1,7 @@
 //! Who may call at all, and how often.
 
 use axum::http::Method;
-use chinwag_messenger::Options;
+use chinwag_messenger::{Options, Registration};
 use chinwag_server::messenger::{ApiOptions, RateLimits};
 use serde_json::{Value, json};
 
@@ -322,7 +322,7 @@ async fn registering_and_logging_in_have_their_refusals() {
 #[tokio::test]
 async fn a_closed_server_takes_its_owner_and_nobody_else() {
     let messenger = Options {
-        registration_open: false,
+        registration: Registration::Closed,
         group_members_max: 2,
         ..Options::default()
     };

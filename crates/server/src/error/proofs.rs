@@ -1,0 +1,58 @@
+//! What proves who somebody is: second factors and passwords asked for again.
+
+use axum::http::StatusCode;
+use chinwag_messenger::{LogInError, PasswordError, SecondFactorError, SecondStepError};
+
+use super::{Problem, conflict};
+
+impl Problem {
+    /// The password in this field is not the caller's.
+    pub(super) fn of_password(field: &'static str, error: PasswordError) -> Self {
+        match error {
+            PasswordError::Wrong => Self::field(field, "password_wrong", "This is not the present password."),
+            PasswordError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            PasswordError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SecondStepError> for Problem {
+    fn from(error: SecondStepError) -> Self {
+        match error {
+            SecondStepError::TicketInvalid => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "ticket_invalid",
+                "The ticket is unknown, used or late: log in with the password again.",
+            ),
+            SecondStepError::CodeInvalid => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "second_factor_invalid",
+                "The code is wrong, late or was used before.",
+            ),
+            SecondStepError::Suspended => LogInError::Suspended.into(),
+            SecondStepError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            SecondStepError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SecondFactorError> for Problem {
+    fn from(error: SecondFactorError) -> Self {
+        match error {
+            SecondFactorError::Password(error) => Self::of_password("password", error),
+            SecondFactorError::Exists => {
+                conflict("second_factor_exists", "There is a second factor already.")
+            }
+            SecondFactorError::Missing => {
+                conflict("second_factor_missing", "There is no such second factor.")
+            }
+            SecondFactorError::CodeInvalid => Self::field(
+                "code",
+                "second_factor_invalid",
+                "The code is wrong, late or was used before.",
+            ),
+            SecondFactorError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
+            SecondFactorError::Store(error) => error.into(),
+        }
+    }
+}
