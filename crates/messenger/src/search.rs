@@ -352,7 +352,7 @@ mod tests {
         );
         assert_eq!(
             document.marks,
-            ["!link", "!thread", "#7", "@3", "~http", "~run", "~runner"]
+            ["!link", "!thread", "#7", "@3", "~run", "~runner"]
         );
     }
 

@@ -8,7 +8,7 @@
 use super::query::{places, query, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED};
 use super::store::SqlStore;
-use super::{postgres, search_index, sqlite};
+use super::{postgres, sqlite};
 use chinwag_messenger::search::{COUNTED_MAX, Exact, Term, conversation_mark};
 use chinwag_messenger::store::{Search, SearchFound, SearchPage, SearchPlace, SearchQuery, StoreError};
 use chinwag_messenger::{ConversationId, Message, MessageId, SearchOrder, Timestamp, Total, UserId};
@@ -67,8 +67,7 @@ impl SqlStore {
         let waiting = waiting.await.map_err(store_error)?;
         let mut more = (1..=WAITED_FOR_MAX).contains(&waiting);
         while more {
-            let pass = self.writer.run(None, |group| Box::pin(search_index::pass(group)));
-            more = pass.await?;
+            more = self.writer.index().await?;
         }
         Ok(())
     }

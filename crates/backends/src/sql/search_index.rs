@@ -14,7 +14,9 @@ use super::writer::Group;
 use super::{postgres, sqlite};
 use chinwag_messenger::search::{Document, Searchable, WORDS_VERSION};
 use chinwag_messenger::{ConversationId, UserId};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, QueryResult, Value};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult, Value,
+};
 
 /// Messages indexed by one pass: what others wait for is bounded by it.
 const PASS_MAX: usize = 512;
@@ -55,19 +57,24 @@ pub(super) async fn prepare(connection: &DatabaseConnection, home: &Home) -> Res
     tx.rollback().await
 }
 
-/// Indexes the next messages. Whether there may be more.
-pub(super) async fn pass(group: &mut Group) -> Result<bool, DbErr> {
-    let indexed = indexed_id(&group.tx).await?;
+/// Indexes the next messages, and commits. Whether there may be more.
+pub(super) async fn pass(tx: DatabaseTransaction) -> Result<bool, DbErr> {
+    // Held by every writer from before its first id until its commit, so nothing below an id is still to come. The
+    // counter stays, for nothing changes that anybody synchronises.
+    let lock = "UPDATE commit_counter SET value = value WHERE id = 1";
+    execute(&tx, lock, Vec::new()).await?;
+    let indexed = indexed_id(&tx).await?;
     let sql = format!("SELECT {SEARCHABLE} FROM message m WHERE m.id > ? ORDER BY m.id LIMIT {PASS_MAX}");
-    let rows = query(&group.tx, sql, vec![indexed.into()]).await?;
+    let rows = query(&tx, sql, vec![indexed.into()]).await?;
     let Some(last) = rows.last() else {
+        tx.rollback().await?;
         return Ok(false);
     };
     let last: i64 = last.try_get_by_index(0)?;
-    group.dirty = true;
-    insert(&group.tx, &rows).await?;
+    insert(&tx, &rows).await?;
     let sql = "UPDATE search_state SET indexed_id = ?";
-    execute(&group.tx, sql, vec![last.into()]).await?;
+    execute(&tx, sql, vec![last.into()]).await?;
+    tx.commit().await?;
     Ok(rows.len() == PASS_MAX)
 }
 

@@ -89,6 +89,8 @@ enum Job {
     Append(Box<AppendJob>),
     Advance(Box<AdvanceJob>),
     Other(OtherJob),
+    /// A pass of the search index. The answer is whether there may be more to do.
+    Index(Answer<bool>),
     Stop,
 }
 
@@ -187,6 +189,13 @@ impl Writer {
             .map_err(|_| StoreError::Broken("mixed up jobs".into()))
     }
 
+    /// Lets the search index follow by one pass. Whether there may be more to do.
+    pub(super) async fn index(&self) -> Result<bool, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.submit(Job::Index(answer)).await?;
+        answered.await.map_err(|_| closed())?
+    }
+
     /// Carries out what is queued, answers it, and ends.
     pub(super) async fn stop(&self) -> Result<(), StoreError> {
         // The writer may have stopped before; then there is nothing left to ask of it.
@@ -228,6 +237,7 @@ struct Batch {
     appends: Vec<AppendJob>,
     advances: Vec<AdvanceJob>,
     others: Vec<OtherJob>,
+    indexing: Vec<Answer<bool>>,
 }
 
 impl Batch {
@@ -236,6 +246,7 @@ impl Batch {
             Job::Append(job) => self.appends.push(*job),
             Job::Advance(job) => self.advances.push(*job),
             Job::Other(job) => self.others.push(job),
+            Job::Index(answer) => self.indexing.push(answer),
             Job::Stop => queue.close(),
         }
     }
@@ -283,7 +294,13 @@ impl Loop {
         let mut index_at = Some(Instant::now());
         loop {
             if index_at.is_some_and(|at| at <= Instant::now()) {
-                index_at = self.index().await;
+                index_at = match self.index().await {
+                    Ok(more) => more.then(Instant::now),
+                    Err(error) => {
+                        report(&error);
+                        Some(Instant::now() + INDEX_RETRY)
+                    }
+                };
             }
             let job = match index_at {
                 None => queue.recv().await,
@@ -300,9 +317,17 @@ impl Loop {
             {
                 batch.add(job, &mut queue);
             }
+            let indexing = std::mem::take(&mut batch.indexing);
             if batch.len() > 0 {
                 self.carry_out(batch).await;
                 index_at = index_at.or_else(|| Some(Instant::now() + INDEX_DELAY));
+            }
+            if !indexing.is_empty() {
+                let indexed = self.index().await;
+                for answer in indexing {
+                    // Whoever asked may have gone meanwhile.
+                    let _ = answer.send(indexed.clone());
+                }
             }
         }
         if let Some(connection) = self.connection.take() {
@@ -313,29 +338,16 @@ impl Loop {
         }
     }
 
-    /// Lets the search index follow by one pass. When to do so again, if there is more.
-    async fn index(&mut self) -> Option<Instant> {
-        let indexed = async {
-            let mut group = self.begin().await?;
-            match search_index::pass(&mut group).await {
-                Ok(more) => {
-                    self.commit(group, Vec::new()).await;
-                    Ok(more)
-                }
-                Err(error) => {
-                    let _ = group.tx.rollback().await;
-                    Err(error)
-                }
-            }
+    /// Lets the search index follow by one pass. Whether there may be more to do.
+    async fn index(&mut self) -> Result<bool, StoreError> {
+        let indexed = match self.begin_transaction().await {
+            Ok(tx) => search_index::pass(tx).await,
+            Err(error) => Err(error),
         };
-        match indexed.await {
-            Ok(more) => more.then(Instant::now),
-            Err(error) => {
-                self.distrust();
-                tracing::error!(%error, "Messages could not be indexed for searching");
-                Some(Instant::now() + INDEX_RETRY)
-            }
+        if indexed.is_err() {
+            self.distrust();
         }
+        indexed.map_err(store_error)
     }
 
     async fn carry_out(&mut self, batch: Batch) {

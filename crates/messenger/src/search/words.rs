@@ -55,7 +55,14 @@ struct Splitter {
 
 impl Splitter {
     fn take(&mut self, c: char, place: Range<usize>) {
-        if is_single(c) {
+        if is_mark(c) {
+            if let Some((word, _)) = &mut self.open {
+                word.place.end = place.end;
+                word.text.push(c);
+            } else if let Some(last) = self.words.last_mut().filter(|last| last.place == place) {
+                last.text.push(c);
+            }
+        } else if is_single(c) {
             self.end_word();
             let text = c.to_string();
             self.words.push(Word {
@@ -76,13 +83,6 @@ impl Splitter {
             *chars += 1;
             if *chars <= WORD_CHARS_MAX {
                 word.text.push(c);
-            }
-        } else if is_mark(c) {
-            if let Some((word, _)) = &mut self.open {
-                word.place.end = place.end;
-                word.text.push(c);
-            } else if let Some(last) = self.words.last_mut().filter(|last| last.place == place) {
-                last.text.push(c);
             }
         } else if !is_joiner(c) {
             self.end_word();

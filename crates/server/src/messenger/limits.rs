@@ -31,6 +31,8 @@ pub struct RateLimits {
     pub writes_per_minute: u32,
     /// Requests that change nothing, and receipts, one user may make within a minute.
     pub reads_per_minute: u32,
+    /// Searches one user may make within a minute.
+    pub searches_per_minute: u32,
 }
 
 impl RateLimits {
@@ -41,6 +43,7 @@ impl RateLimits {
             sends_per_minute: 0,
             writes_per_minute: 0,
             reads_per_minute: 0,
+            searches_per_minute: 0,
         }
     }
 }
@@ -52,6 +55,7 @@ impl Default for RateLimits {
             sends_per_minute: 60,
             writes_per_minute: 120,
             reads_per_minute: 600,
+            searches_per_minute: 30,
         }
     }
 }
@@ -61,6 +65,7 @@ impl Default for RateLimits {
 enum Key {
     Reads(UserId),
     Writes(UserId),
+    Searches(UserId),
     Sends(UserId),
     SendsInto(UserId, ConversationId),
     Address(Option<IpAddr>),
@@ -71,6 +76,7 @@ impl Key {
         match self {
             Self::Reads(_) => "reads",
             Self::Writes(_) => "writes",
+            Self::Searches(_) => "searches",
             Self::Sends(_) => "sends",
             Self::SendsInto(..) => "conversation_sends",
             Self::Address(_) => "address",
@@ -139,6 +145,13 @@ impl Limiter {
     pub(crate) fn write(&self, user: UserId, meter: &Meter) -> Result<(), Problem> {
         self.charge(
             &[(Key::Writes(user), per_minute(self.limits.writes_per_minute))],
+            meter,
+        )
+    }
+
+    pub(crate) fn search(&self, user: UserId, meter: &Meter) -> Result<(), Problem> {
+        self.charge(
+            &[(Key::Searches(user), per_minute(self.limits.searches_per_minute))],
             meter,
         )
     }

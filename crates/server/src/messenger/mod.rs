@@ -26,6 +26,7 @@ pub mod presence;
 pub(crate) mod realtime;
 mod receipts;
 mod reports;
+mod search;
 mod second_factor;
 mod settings;
 mod sync;
@@ -212,6 +213,8 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(changes::delete_many))
         .routes(routes!(changes::react, changes::unreact))
         .routes(routes!(receipts::advance))
+        .routes(routes!(search::within))
+        .routes(routes!(search::everywhere))
         .routes(routes!(sync::page))
         .routes(routes!(sync::changes_of_many))
         .routes(routes!(reports::report))

@@ -104,7 +104,9 @@ pub(super) async fn everywhere(
         }
         "conversations" => {
             let found = api.messenger.search_conversations(&caller, query).await?;
-            let items = found.iter().map(|item| Found::Conversation(ListItem::from(item).into()));
+            let items = found
+                .iter()
+                .map(|item| Found::Conversation(ListItem::from(item).into()));
             ok(&List::whole(items.collect()))
         }
         _ => Err(Problem::malformed("type", "type_invalid")),

@@ -2,7 +2,7 @@
 
 use chinwag_messenger as domain;
 use chinwag_messenger::Total;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ListItem, Message, User};
@@ -25,7 +25,7 @@ impl<'a, T: 'a> Hits<T> {
             next_cursor: hits.next_cursor.clone(),
             total: Some(match hits.total {
                 Total::Exactly(count) => TotalHits::Exactly(count),
-                Total::More => TotalHits::More(Many),
+                Total::More => TotalHits::More(format!("{}+", domain::search::COUNTED_MAX)),
             }),
         }
     }
@@ -36,17 +36,7 @@ impl<'a, T: 'a> Hits<T> {
 #[serde(untagged)]
 enum TotalHits {
     Exactly(usize),
-    More(#[schema(value_type = String)] Many),
-}
-
-/// More than are counted.
-#[derive(Debug)]
-struct Many;
-
-impl Serialize for Many {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}+", domain::search::COUNTED_MAX))
-    }
+    More(String),
 }
 
 /// Something that was found, by the type that was looked for.
