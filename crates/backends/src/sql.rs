@@ -15,6 +15,7 @@ mod heads;
 mod invites;
 mod list;
 mod logins;
+mod mentions;
 mod messages;
 mod migrations;
 mod moderation;
@@ -34,6 +35,7 @@ mod statistics;
 mod store;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod webhooks;
 mod writer;
 

@@ -102,10 +102,19 @@ impl Messenger {
             return Err(EditError::BodyTooLong);
         }
         let at = Timestamp::now();
+        let mentions = match body.contains('@') {
+            true => {
+                let known = self.store.message(caller.user, id).await?;
+                let known = known.ok_or(EditError::NotFound)?;
+                self.mentions(caller.user, known.conversation, &body).await?
+            }
+            false => Vec::new(),
+        };
         let record = EditRecord {
             editor: caller.user,
             message: id,
             body,
+            mentions,
             if_rev,
             at,
         };

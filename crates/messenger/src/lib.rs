@@ -18,6 +18,7 @@ mod invite;
 mod login;
 mod login_cache;
 mod member;
+mod mention;
 mod message;
 mod my_state;
 mod password;
@@ -32,6 +33,7 @@ mod settings;
 pub mod store;
 mod sync;
 pub mod text;
+mod thread;
 mod token;
 
 pub use account::{
@@ -44,8 +46,8 @@ pub use administration::{
 };
 pub use contact::{Blocked, Contact, ContactError};
 pub use conversation::{
-    Conversation, ConversationKind, CreateGroupError, GroupWish, ListError, ListItem, OpenDirectError,
-    Opened, Page,
+    Conversation, ConversationKind, CreateGroupError, CreatedGroup, GroupWish, ListError, ListItem,
+    OpenDirectError, Opened, Page,
 };
 pub use delete::DeleteError;
 pub use edit::{EditError, VersionsError};
@@ -75,6 +77,9 @@ pub use second_factor::{Offered, SecondFactorError, SecondStepError};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
+pub use thread::{
+    FollowError, Thread, ThreadChange, ThreadError, ThreadPage, ThreadPlace, ThreadWatermark, ThreadsError,
+};
 pub use token::Token;
 
 use attempts::Attempts;
@@ -115,6 +120,8 @@ pub struct Options {
     pub invites_max: usize,
     /// Seconds an invite lasts when its creator does not say.
     pub invite_life_s: u64,
+    /// Groups with more members than this have `@all` only for their owner and administrators.
+    pub mention_all_members_max: usize,
     /// Most different emojis under a message.
     pub reactions_distinct_max: usize,
     /// Messages or list items in a page when the caller does not say.
@@ -151,6 +158,7 @@ impl Default for Options {
             reports_per_day_max: 50,
             invites_max: 100,
             invite_life_s: 7 * 24 * 60 * 60,
+            mention_all_members_max: 32,
             reactions_distinct_max: 20,
             page_size: 50,
             page_size_max: 100,

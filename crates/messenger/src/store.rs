@@ -12,16 +12,19 @@ mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
 mod groups;
+mod mentions;
 mod moderation;
 mod my_states;
 mod people;
 mod proofs;
 mod search;
+mod threads;
 
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
 };
+pub use mentions::Mentions;
 pub use moderation::{
     AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
     ServerInvites,
@@ -30,6 +33,7 @@ pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
 pub use search::{Search, SearchFound, SearchPage, SearchPlace, SearchQuery};
+pub use threads::{Followed, Replies, ThreadAdvance, ThreadAdvanced, ThreadRefusal, Threads};
 
 pub use changes::{
     DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
@@ -38,8 +42,8 @@ pub use changes::{
 
 use crate::{
     Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
-    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole,
-    Timestamp, UserId, Username,
+    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message, MessageId, Policies,
+    ServerRole, ThreadChange, ThreadPlace, Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -55,6 +59,7 @@ pub trait Store:
     + Groups
     + Invites
     + MyStates
+    + Mentions
     + Messages
     + Receipts
     + CatchUp
@@ -62,6 +67,7 @@ pub trait Store:
     + Contacts
     + MessageChanges
     + Search
+    + Threads
     + Tickets
     + SecondFactors
     + Reports
@@ -79,6 +85,7 @@ impl<T> Store for T where
         + Groups
         + Invites
         + MyStates
+        + Mentions
         + Messages
         + Receipts
         + CatchUp
@@ -86,6 +93,7 @@ impl<T> Store for T where
         + Contacts
         + MessageChanges
         + Search
+        + Threads
         + Tickets
         + SecondFactors
         + Reports
@@ -386,8 +394,12 @@ pub struct NewMessage {
     pub content_hash: [u8; 16],
     /// The words, checked.
     pub body: String,
+    /// Whom the words name.
+    pub mentions: Vec<Mention>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
+    /// The thread it belongs to.
+    pub thread: Option<ThreadPlace>,
     /// Whether the author's own watermarks move to it.
     pub advance_seen: bool,
     /// When.
@@ -405,6 +417,8 @@ pub struct Appended {
     pub audience: Arc<[UserId]>,
     /// Sending moved the author's seen watermark over older messages that it had not reached.
     pub caught_up: bool,
+    /// What its thread comes to now, if it belongs to one.
+    pub thread: Option<ThreadChange>,
 }
 
 /// Why a message was not stored.
@@ -418,6 +432,8 @@ pub enum AppendRefusal {
     PostingRestricted,
     /// Not a message of this conversation that the author sees and may answer.
     ReplyTargetInvalid,
+    /// Not a message of this conversation that the author sees and that may have a thread.
+    ThreadRootInvalid,
     /// The author used the key for something else.
     ClientIdConflict,
 }
@@ -463,6 +479,15 @@ pub struct Advanced {
     pub audience: Arc<[UserId]>,
 }
 
+/// What a member has still to read in a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Messages by others that show in the conversation, are not deleted, not hidden and not of somebody blocked.
+    pub messages: u32,
+    /// Of them, those that name the member or everybody.
+    pub mentions: u32,
+}
+
 /// Why a watermark was not moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdvanceRefusal {
@@ -487,12 +512,13 @@ pub trait Receipts {
         receipts_members_max: usize,
         announce: Announce<AdvanceOutcomes>,
     ) -> Result<AdvanceOutcomes, StoreError>;
-    /// Unread messages, counted up to 1,000, in those of the conversations the user is a member of.
+    /// Unread messages and those of them that name the user, each counted up to 1,000, in those of the
+    /// conversations the user is a member of.
     async fn unread(
         &self,
         user: UserId,
         conversations: &[ConversationId],
-    ) -> Result<Vec<(ConversationId, u32)>, StoreError>;
+    ) -> Result<Vec<(ConversationId, Unread)>, StoreError>;
 }
 
 /// How far a client has come in synchronising.

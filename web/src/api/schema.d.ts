@@ -615,22 +615,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/conversations/{id}/search": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_conversations_id_search"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/conversations/{id}/transfer": {
         parameters: {
             query?: never;
@@ -887,6 +871,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/messages/{id}/thread": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_messages_id_thread"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/messages/{id}/thread/follow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["put_messages_id_thread_follow"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/messages/{id}/versions": {
         parameters: {
             query?: never;
@@ -1001,22 +1017,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/search": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_search"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/sync": {
         parameters: {
             query?: never;
@@ -1043,6 +1043,22 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["post_sync_changes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/threads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_threads"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1357,12 +1373,13 @@ export interface components {
             /** @description The field, with the way to it: `items[3].seen_seq`. */
             field: string;
         };
+        Following: {
+            following: boolean;
+        };
         /** @description Who said a forwarded message first. */
         ForwardedFrom: {
             author_name: string;
         };
-        /** @description Something that was found, by the type that was looked for. */
-        Found: components["schemas"]["SearchHit"] | components["schemas"]["User"] | components["schemas"]["ListItem"];
         /** @description What lets a socket onto a channel. */
         Grant: {
             auth: string;
@@ -1387,23 +1404,6 @@ export interface components {
          * @enum {string}
          */
         HistoryForNewMembers: "all" | "since_join";
-        /** @description A page of what was found, and how many there are in all. */
-        Hits_Found: {
-            items: (components["schemas"]["SearchHit"] | components["schemas"]["User"] | components["schemas"]["ListItem"])[];
-            next_cursor: string | null;
-            /** @description A number up to 1,000, else `1000+`; absent where nothing is counted. */
-            total?: components["schemas"]["TotalHits"];
-        };
-        /** @description A page of what was found, and how many there are in all. */
-        Hits_SearchHit: {
-            items: {
-                message: components["schemas"]["Message"];
-                snippet: components["schemas"]["Snippet"];
-            }[];
-            next_cursor: string | null;
-            /** @description A number up to 1,000, else `1000+`; absent where nothing is counted. */
-            total?: components["schemas"]["TotalHits"];
-        };
         /** @description An invite; its token only in the answer that creates it. */
         Invite: {
             /** Format: int64 */
@@ -1449,7 +1449,7 @@ export interface components {
         };
         /** @description Items without more to come. */
         Items_WatermarksOf: {
-            items: (components["schemas"]["Outcome_Watermarks"] & {
+            items: (components["schemas"]["Outcome_MovedTo"] & {
                 /** Format: int64 */
                 conversation_id: number;
             })[];
@@ -1478,6 +1478,7 @@ export interface components {
             /** Format: int64 */
             invite_life_s: number;
             invites: number;
+            mention_all_members: number;
             page_size: number;
             page_size_max: number;
             password_chars_min: number;
@@ -1639,6 +1640,7 @@ export interface components {
         List_MessageVersion: {
             items: {
                 body: string;
+                mentions: components["schemas"]["Mention"][];
                 /** Format: date-time */
                 replaced_at: string;
                 /**
@@ -1694,6 +1696,18 @@ export interface components {
                 token?: string;
                 /** Format: int64 */
                 uses: number;
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
+        List_Thread: {
+            items: {
+                following: boolean;
+                root: components["schemas"]["Message"];
+                /** Format: int64 */
+                seen_seq: number;
+                /** Format: int32 */
+                unread_count: number;
             }[];
             next_cursor: string | null;
         };
@@ -1803,6 +1817,7 @@ export interface components {
         /** @description What a message said before. */
         MessageVersion: {
             body: string;
+            mentions: components["schemas"]["Mention"][];
             /** Format: date-time */
             replaced_at: string;
             /**
@@ -1917,16 +1932,7 @@ export interface components {
             error: string;
         };
         /** @description What became of one item of many. */
-        Outcome_Watermarks: {
-            /** Format: int64 */
-            delivered_seq: number;
-            /** Format: int64 */
-            seen_seq: number;
-            /** Format: int32 */
-            unread_count: number;
-            /** Format: int32 */
-            unread_mentions: number;
-        } | {
+        Outcome_MovedTo: (components["schemas"]["Watermarks"] | components["schemas"]["ThreadWatermark"]) | {
             /** @description The code. */
             error: string;
         };
@@ -2019,6 +2025,8 @@ export interface components {
             detail: string;
             /** @description Which fields are at fault. */
             errors?: components["schemas"]["FieldError"][];
+            /** @description Those of them who got an invite in a direct message. */
+            invited_user_ids?: number[];
             request_id?: string;
             /** Format: int32 */
             status: number;
@@ -2054,13 +2062,6 @@ export interface components {
             /** Format: int64 */
             seq: number;
         };
-        /** @description Where something matched, in UTF-16 units. */
-        Range: {
-            /** Format: int32 */
-            length: number;
-            /** Format: int32 */
-            offset: number;
-        };
         /** @description One emoji under a message; `me` only where there is one viewer. */
         Reaction: {
             /** Format: int32 */
@@ -2087,6 +2088,11 @@ export interface components {
             delivered_seq?: number | null;
             /** Format: int64 */
             seen_seq?: number | null;
+            /**
+             * Format: int64
+             * @description The thread whose `seen_seq` this is; `delivered_seq` means nothing then.
+             */
+            thread_root_id?: number | null;
         };
         Receipts: {
             /** Format: int64 */
@@ -2118,6 +2124,12 @@ export interface components {
         /** @description A login with a new secret, which is left out when it went into a cookie. */
         Renewed: {
             token?: string;
+        };
+        /** @description A page of a thread's replies. */
+        Replies: components["schemas"]["Thread"] & {
+            has_more_after: boolean;
+            has_more_before: boolean;
+            items: components["schemas"]["Message"][];
         };
         /** @description A report. */
         Report: {
@@ -2167,11 +2179,6 @@ export interface components {
             /** Format: int64 */
             keep_s?: number | null;
         };
-        /** @description A found message. */
-        SearchHit: {
-            message: components["schemas"]["Message"];
-            snippet: components["schemas"]["Snippet"];
-        };
         SecondStep: {
             /** @description Of the device, or a recovery code. */
             code: string;
@@ -2182,6 +2189,8 @@ export interface components {
         Sending: {
             /** @description Whether the author has seen everything up to this message. */
             advance_seen?: boolean;
+            /** @description Whether a reply in a thread shows in the conversation, too. */
+            also_in_timeline?: boolean;
             body?: string;
             /**
              * Format: uuid
@@ -2190,6 +2199,11 @@ export interface components {
             client_id: string;
             /** Format: int64 */
             reply_to?: number | null;
+            /**
+             * Format: int64
+             * @description The message whose thread it belongs to.
+             */
+            thread_root_id?: number | null;
         };
         /** @description An invite to the server. */
         ServerInvite: {
@@ -2219,11 +2233,6 @@ export interface components {
             after_rev?: number;
             /** Format: int64 */
             conversation_id: number;
-        };
-        /** @description At most 160 characters of the message around its first match. */
-        Snippet: {
-            ranges: components["schemas"]["Range"][];
-            text: string;
         };
         Stats: {
             apps: components["schemas"]["AppStats"][];
@@ -2273,8 +2282,30 @@ export interface components {
             data: Record<string, never>;
             event: string;
         };
-        /** @description A number, or `1000+`. */
-        TotalHits: number | string;
+        /** @description A thread as the caller sees it. */
+        Thread: {
+            following: boolean;
+            root: components["schemas"]["Message"];
+            /** Format: int64 */
+            seen_seq: number;
+            /** Format: int32 */
+            unread_count: number;
+        };
+        /** @description Whether the caller follows a thread, and where it stands in it. */
+        ThreadFollowed: components["schemas"]["ThreadWatermark"] & {
+            /** Format: int64 */
+            conversation_id: number;
+            following: boolean;
+        };
+        /** @description How far the caller has seen a thread. */
+        ThreadWatermark: {
+            /** Format: int64 */
+            seen_seq: number;
+            /** Format: int64 */
+            thread_root_id: number;
+            /** Format: int32 */
+            unread_count: number;
+        };
         Transfer: {
             /** Format: int64 */
             user_id: number;
@@ -2298,8 +2329,18 @@ export interface components {
          * @enum {string}
          */
         UserKind: "human" | "bot";
+        Watermarks: {
+            /** Format: int64 */
+            delivered_seq: number;
+            /** Format: int64 */
+            seen_seq: number;
+            /** Format: int32 */
+            unread_count: number;
+            /** Format: int32 */
+            unread_mentions: number;
+        };
         /** @description Where the caller stands in one conversation, or why not. */
-        WatermarksOf: components["schemas"]["Outcome_Watermarks"] & {
+        WatermarksOf: components["schemas"]["Outcome_MovedTo"] & {
             /** Format: int64 */
             conversation_id: number;
         };
@@ -3726,45 +3767,6 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    get_conversations_id_search: {
-        parameters: {
-            query: {
-                /** @description Words, "phrases", -exclusions and filters: from: before: after: has: in: */
-                q: string;
-                /** @description `newest` (the default) or `relevance`. */
-                sort?: string;
-                /** @description Hits in a page; 20 at most. */
-                limit?: number;
-                /** @description Where the page before ended. */
-                cursor?: string;
-            };
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Messages found in the conversation */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Hits_SearchHit"];
-                };
-            };
-            /** @description The client has it, by its If-None-Match */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
     post_conversations_id_transfer: {
         parameters: {
             query?: never;
@@ -4332,6 +4334,71 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_messages_id_thread: {
+        parameters: {
+            query?: {
+                /** @description Only messages with a lower seq. */
+                before?: number;
+                /** @description Only messages with a higher seq. */
+                after?: number;
+                /** @description The page around this seq. */
+                around?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the replies, ascending by seq */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replies"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_messages_id_thread_follow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Following"];
+            };
+        };
+        responses: {
+            /** @description Whether the caller follows it now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadFollowed"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_messages_id_versions: {
         parameters: {
             query?: never;
@@ -4536,45 +4603,6 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    get_search: {
-        parameters: {
-            query: {
-                /** @description As in one conversation; for people and conversations the beginnings of words. */
-                q: string;
-                /** @description `messages` (the default), `people` or `conversations`. */
-                type?: string;
-                /** @description Of messages: `newest` (the default) or `relevance`. */
-                sort?: string;
-                /** @description Hits in a page; 20 at most. */
-                limit?: number;
-                /** @description Where the page before ended. */
-                cursor?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What was found; `total` counts messages only */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Hits_Found"];
-                };
-            };
-            /** @description The client has it, by its If-None-Match */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
     get_sync: {
         parameters: {
             query?: {
@@ -4628,6 +4656,40 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Items_ChangesOf"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_threads: {
+        parameters: {
+            query?: {
+                /** @description Only those with something to read. */
+                unread?: boolean;
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The threads the caller follows, last reply first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Thread"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

@@ -43,6 +43,10 @@ impl MigratorTrait for Migrator {
                 sql: include_str!("migrations/0025_people.sql"),
             }),
             Box::new(Step {
+                name: "0030_mentions",
+                sql: include_str!("migrations/0030_mentions.sql"),
+            }),
+            Box::new(Step {
                 name: "0033_search",
                 sql: include_str!("migrations/0033_search.sql"),
             }),

@@ -358,6 +358,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Most administrators of a group beside its owner.",
     },
     Setting {
+        key: "limits.mention_all_members",
+        reverb: "",
+        default: "32",
+        help: "In groups with more members only the owner and administrators can name all of them with @all.",
+    },
+    Setting {
         key: "limits.groups_per_day",
         reverb: "",
         default: "20",

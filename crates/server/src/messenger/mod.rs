@@ -30,6 +30,7 @@ mod search;
 mod second_factor;
 mod settings;
 mod sync;
+mod threads;
 pub(crate) mod view;
 
 pub use limits::RateLimits;
@@ -212,6 +213,9 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(changes::versions))
         .routes(routes!(changes::delete_many))
         .routes(routes!(changes::react, changes::unreact))
+        .routes(routes!(threads::show))
+        .routes(routes!(threads::follow))
+        .routes(routes!(threads::list))
         .routes(routes!(receipts::advance))
         .routes(routes!(search::within))
         .routes(routes!(search::everywhere))

@@ -5,6 +5,7 @@ mod groups;
 mod moderation;
 mod people;
 mod search;
+mod threads;
 mod words;
 
 pub(super) use event::Event;
@@ -15,6 +16,7 @@ pub(super) use groups::{
 pub(super) use moderation::{AdminUser, AuditEntry, Counts, OwnReport, Report, ReportWord, ServerInvite};
 pub(super) use people::{Blocked, Contact, Device, Me, OfferedSecret, Person, RecoveryCodes, Renewed};
 pub(super) use search::{Found, Hit, Hits};
+pub(super) use threads::{Followed, Replies, Thread, ThreadWatermark};
 pub(super) use words::{OpennessWord, PresenceState};
 
 use chinwag_messenger as domain;
@@ -224,7 +226,7 @@ fn status(status: MessageStatus) -> &'static str {
 
 /// Somebody named in a message; everybody without `user_id`.
 #[derive(Debug, Serialize, ToSchema)]
-struct Mention {
+pub(super) struct Mention {
     user_id: Option<i64>,
     offset: u32,
     length: u32,
@@ -651,7 +653,15 @@ impl<'a> SyncPage<'a> {
 pub(super) struct WatermarksOf {
     pub(super) conversation_id: i64,
     #[serde(flatten)]
-    pub(super) outcome: Outcome<Watermarks>,
+    pub(super) outcome: Outcome<MovedTo>,
+}
+
+/// In the conversation, or in a thread of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum MovedTo {
+    Conversation(Watermarks),
+    Thread(ThreadWatermark),
 }
 
 #[derive(Debug, Serialize, ToSchema)]
