@@ -224,7 +224,7 @@ pub async fn only_what_may_be_seen_is_found(store: Arc<dyn Store>) {
         .create_group(&ann, since_join)
         .await
         .expect("created");
-    let id = id.conversation.id;
+    let id = id.item.conversation.id;
     world.say(&ann, id, "secret one").await;
     world
         .messenger
@@ -322,7 +322,7 @@ pub async fn searches_that_are_none_are_refused(store: Arc<dyn Store>) {
         .messenger
         .create_group(&ann, wish("Große Fahrt: Тёплый Юг", &[]))
         .await;
-    let group = group.expect("created").conversation.id;
+    let group = group.expect("created").item.conversation.id;
     let titled = async |who: &Caller, query: &str| -> Vec<ConversationId> {
         let items = world
             .messenger
