@@ -8,6 +8,7 @@
 //! after the commit, in commit order of each conversation, even when the one who asked has gone. It is not called
 //! when nothing was committed, except that [`Messages::append`] also calls it for a message sent again.
 
+mod attachments;
 mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
@@ -20,6 +21,9 @@ mod proofs;
 mod search;
 mod threads;
 
+pub use attachments::{
+    Attachments, FinishedUpload, MediaPlace, NewAttachment, NewPart, QuotaExceeded, StoredAttachment,
+};
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
@@ -67,6 +71,7 @@ pub trait Store:
     + Contacts
     + MessageChanges
     + Search
+    + Attachments
     + Threads
     + Tickets
     + SecondFactors
@@ -93,6 +98,7 @@ impl<T> Store for T where
         + Contacts
         + MessageChanges
         + Search
+        + Attachments
         + Threads
         + Tickets
         + SecondFactors

@@ -245,6 +245,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_attachments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/attachments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_attachments_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/attachments/{id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_attachments_id_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/attachments/{id}/thumb/{size}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_attachments_id_thumb_size"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/auth/login": {
         parameters: {
             query?: never;
@@ -551,6 +615,22 @@ export interface paths {
         patch: operations["patch_conversations_id_me"];
         trace?: never;
     };
+    "/conversations/{id}/media": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_conversations_id_media"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/conversations/{id}/members": {
         parameters: {
             query?: never;
@@ -609,22 +689,6 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["post_conversations_id_read"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/conversations/{id}/search": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_conversations_id_search"];
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1033,22 +1097,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/search": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_search"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/sync": {
         parameters: {
             query?: never;
@@ -1091,6 +1139,54 @@ export interface paths {
         get: operations["get_threads"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_uploads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_uploads_id"];
+        put: operations["put_uploads_id"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_uploads_id_complete"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1158,6 +1254,24 @@ export interface components {
             server_role: components["schemas"]["ServerRole"];
             status: components["schemas"]["AccountStatus"];
         };
+        Announcement: {
+            /**
+             * Format: int64
+             * @description How long a voice note is.
+             */
+            duration_ms?: number | null;
+            /** @description `voice`, or nothing: other kinds are for the content to say. */
+            kind?: string | null;
+            /** @description What the file is called. */
+            name?: string;
+            /**
+             * Format: int64
+             * @description Its length in bytes.
+             */
+            size: number;
+            /** @description Peaks of 64 slices of a voice note, 0 to 31. */
+            waveform?: number[] | null;
+        };
         App: {
             created_at: components["schemas"]["Moment"];
             id: string;
@@ -1215,6 +1329,51 @@ export interface components {
         Apps: {
             items: components["schemas"]["App"][];
         };
+        /** @description A file that somebody brought. */
+        Attachment: {
+            created_at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            duration_ms: number | null;
+            /** Format: int32 */
+            height: number | null;
+            /** Format: uuid */
+            id: string;
+            kind: components["schemas"]["AttachmentKind"];
+            /** @description What it is by its content. */
+            mime: string;
+            name: string;
+            /** @description A ThumbHash in Base64, to be shown until there is more. */
+            placeholder: string | null;
+            /** @description Of what is stored, in hexadecimal. */
+            sha256: string | null;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            size: number;
+            state: components["schemas"]["AttachmentState"];
+            /** @description Small pictures of it, smallest first. */
+            thumbs: components["schemas"]["Thumb"][];
+            /** Format: int64 */
+            uploader_id: number;
+            /** @description Peaks of 64 slices of a voice note, 0 to 31. */
+            waveform: number[] | null;
+            /**
+             * Format: int32
+             * @description Pixels, upright.
+             */
+            width: number | null;
+        };
+        /**
+         * @description How an attachment is shown.
+         * @enum {string}
+         */
+        AttachmentKind: "image" | "video" | "audio" | "voice" | "file";
+        /**
+         * @description How far an attachment has come.
+         * @enum {string}
+         */
+        AttachmentState: "uploading" | "ready" | "failed";
         /** @description Something an administrator did. */
         AuditEntry: {
             /** @description `user.suspended`, `report.handled` … */
@@ -1243,6 +1402,20 @@ export interface components {
             /** @description Of the device, or a recovery code. */
             code: string;
             password: string;
+        };
+        /** @description A file, and what there is to say of it. */
+        Bringing: {
+            /**
+             * Format: int64
+             * @description How long a voice note is.
+             */
+            duration_ms?: number | null;
+            /** Format: binary */
+            file: string;
+            /** @description What kind of attachment it shall be when that is not for the content to say: `voice`. */
+            kind?: string | null;
+            /** @description Of a voice note: a JSON array of 64 whole numbers from 0 to 31. */
+            waveform?: string | null;
         };
         Changes: {
             conversation: components["schemas"]["Conversation"] | null;
@@ -1412,8 +1585,6 @@ export interface components {
         ForwardedFrom: {
             author_name: string;
         };
-        /** @description Something that was found, by the type that was looked for. */
-        Found: components["schemas"]["SearchHit"] | components["schemas"]["User"] | components["schemas"]["ListItem"];
         /** @description What lets a socket onto a channel. */
         Grant: {
             auth: string;
@@ -1438,23 +1609,6 @@ export interface components {
          * @enum {string}
          */
         HistoryForNewMembers: "all" | "since_join";
-        /** @description A page of what was found, and how many there are in all. */
-        Hits_Found: {
-            items: (components["schemas"]["SearchHit"] | components["schemas"]["User"] | components["schemas"]["ListItem"])[];
-            next_cursor: string | null;
-            /** @description A number up to 1,000, else `1000+`; absent where nothing is counted. */
-            total?: components["schemas"]["TotalHits"];
-        };
-        /** @description A page of what was found, and how many there are in all. */
-        Hits_SearchHit: {
-            items: {
-                message: components["schemas"]["Message"];
-                snippet: components["schemas"]["Snippet"];
-            }[];
-            next_cursor: string | null;
-            /** @description A number up to 1,000, else `1000+`; absent where nothing is counted. */
-            total?: components["schemas"]["TotalHits"];
-        };
         /** @description An invite; its token only in the answer that creates it. */
         Invite: {
             /** Format: int64 */
@@ -1516,6 +1670,8 @@ export interface components {
         };
         /** @description Limits in force. Lengths count characters unless named otherwise. */
         Limits: {
+            /** @description Attachments of one message. */
+            attachments: number;
             bio_chars: number;
             body_bytes: number;
             body_chars: number;
@@ -1523,9 +1679,13 @@ export interface components {
             description_chars: number;
             devices: number;
             display_name_chars: number;
+            /** Format: int64 */
+            file_bytes: number;
             group_admins: number;
             group_members: number;
             groups_per_day: number;
+            /** Format: int64 */
+            image_pixels: number;
             /** Format: int64 */
             invite_life_s: number;
             invites: number;
@@ -1536,6 +1696,17 @@ export interface components {
             receipts_members: number;
             settings_bytes: number;
             title_chars: number;
+            /**
+             * Format: int64
+             * @description Bytes that one user may have uploaded.
+             */
+            upload_quota_bytes: number;
+            /** Format: int32 */
+            uploads_per_hour: number;
+            /** Format: int64 */
+            voice_bytes: number;
+            /** Format: int64 */
+            voice_ms: number;
         };
         ListItem: {
             conversation: components["schemas"]["Conversation"];
@@ -1688,6 +1859,19 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A list that ends here, or goes on at the cursor. */
+        List_MediaItem: {
+            items: {
+                attachment: components["schemas"]["Attachment"];
+                /** Format: int64 */
+                author_id: number;
+                /** Format: int64 */
+                message_id: number;
+                /** Format: int64 */
+                seq: number;
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
         List_MessageVersion: {
             items: {
                 body: string;
@@ -1802,6 +1986,16 @@ export interface components {
             timezone: string;
             /** Format: int64 */
             user_rev: number;
+        };
+        /** @description An attachment in the gallery of a conversation. */
+        MediaItem: {
+            attachment: components["schemas"]["Attachment"];
+            /** Format: int64 */
+            author_id: number;
+            /** Format: int64 */
+            message_id: number;
+            /** Format: int64 */
+            seq: number;
         };
         /** @description A member in a list item, in changes and in events: what ticks are drawn from. */
         Member: {
@@ -2113,13 +2307,6 @@ export interface components {
             /** Format: int64 */
             seq: number;
         };
-        /** @description Where something matched, in UTF-16 units. */
-        Range: {
-            /** Format: int32 */
-            length: number;
-            /** Format: int32 */
-            offset: number;
-        };
         /** @description One emoji under a message; `me` only where there is one viewer. */
         Reaction: {
             /** Format: int32 */
@@ -2237,11 +2424,6 @@ export interface components {
             /** Format: int64 */
             keep_s?: number | null;
         };
-        /** @description A found message. */
-        SearchHit: {
-            message: components["schemas"]["Message"];
-            snippet: components["schemas"]["Snippet"];
-        };
         SecondStep: {
             /** @description Of the device, or a recovery code. */
             code: string;
@@ -2296,11 +2478,6 @@ export interface components {
             after_rev?: number;
             /** Format: int64 */
             conversation_id: number;
-        };
-        /** @description At most 160 characters of the message around its first match. */
-        Snippet: {
-            ranges: components["schemas"]["Range"][];
-            text: string;
         };
         Stats: {
             apps: components["schemas"]["AppStats"][];
@@ -2374,11 +2551,40 @@ export interface components {
             /** Format: int32 */
             unread_count: number;
         };
-        /** @description A number, or `1000+`. */
-        TotalHits: number | string;
+        /** @description A small picture, at `/attachments/{id}/thumb/{size}`. */
+        Thumb: {
+            /** Format: int32 */
+            height: number;
+            mime: string;
+            /**
+             * Format: int32
+             * @description The longer side it may have.
+             */
+            size: number;
+            /** Format: int32 */
+            width: number;
+        };
         Transfer: {
             /** Format: int64 */
             user_id: number;
+        };
+        /** @description How far an upload has come. */
+        Upload: {
+            /**
+             * Format: uuid
+             * @description The attachment will have the same.
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description Bytes that are there.
+             */
+            offset: number;
+            /**
+             * Format: int64
+             * @description Bytes in all.
+             */
+            size: number;
         };
         User: {
             deleted: boolean;
@@ -2963,6 +3169,141 @@ export interface operations {
         responses: {
             /** @description All logins of the user have ended */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_attachments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Bringing"];
+            };
+        };
+        responses: {
+            /** @description Taken, looked at and ready */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_attachments_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What there is to know of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_attachments_id_content: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file, under its own type */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": number[];
+                };
+            };
+            /** @description The range of it that was asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": number[];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_attachments_id_thumb_size: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                /** @description One of the attachment's `thumbs` */
+                size: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A small picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": number[];
+                };
+            };
+            /** @description The range of it that was asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": number[];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3627,6 +3968,41 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_conversations_id_media: {
+        parameters: {
+            query?: {
+                /** @description `media` (images and films), `image`, `video`, `audio`, `voice`, or `file` (with sounds); all without. */
+                kind?: string;
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came with messages, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_MediaItem"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_conversations_id_members: {
         parameters: {
             query?: {
@@ -3833,45 +4209,6 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ListItem"];
                 };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    get_conversations_id_search: {
-        parameters: {
-            query: {
-                /** @description Words, "phrases", -exclusions and filters: from: before: after: has: in: */
-                q: string;
-                /** @description `newest` (the default) or `relevance`. */
-                sort?: string;
-                /** @description Hits in a page; 20 at most. */
-                limit?: number;
-                /** @description Where the page before ended. */
-                cursor?: string;
-            };
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Messages found in the conversation */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Hits_SearchHit"];
-                };
-            };
-            /** @description The client has it, by its If-None-Match */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -4712,45 +5049,6 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    get_search: {
-        parameters: {
-            query: {
-                /** @description As in one conversation; for people and conversations the beginnings of words. */
-                q: string;
-                /** @description `messages` (the default), `people` or `conversations`. */
-                type?: string;
-                /** @description Of messages: `newest` (the default) or `relevance`. */
-                sort?: string;
-                /** @description Hits in a page; 20 at most. */
-                limit?: number;
-                /** @description Where the page before ended. */
-                cursor?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What was found; `total` counts messages only */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Hits_Found"];
-                };
-            };
-            /** @description The client has it, by its If-None-Match */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
     get_sync: {
         parameters: {
             query?: {
@@ -4838,6 +5136,114 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_uploads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Announcement"];
+            };
+        };
+        responses: {
+            /** @description Announced */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_uploads_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How far it has come; Upload-Offset says it, too */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_uploads_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Where the body begins: the upload's end */
+                "Upload-Offset": number;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description Taken; Upload-Offset says where to go on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_uploads_id_complete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Looked at and ready */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
+                };
             };
             default: components["responses"]["Problem"];
         };

@@ -33,6 +33,8 @@ pub struct RateLimits {
     pub reads_per_minute: u32,
     /// Searches one user may make within a minute.
     pub searches_per_minute: u32,
+    /// Files one user may bring within an hour.
+    pub uploads_per_hour: u32,
 }
 
 impl RateLimits {
@@ -44,6 +46,7 @@ impl RateLimits {
             writes_per_minute: 0,
             reads_per_minute: 0,
             searches_per_minute: 0,
+            uploads_per_hour: 0,
         }
     }
 }
@@ -56,6 +59,7 @@ impl Default for RateLimits {
             writes_per_minute: 120,
             reads_per_minute: 600,
             searches_per_minute: 30,
+            uploads_per_hour: 60,
         }
     }
 }
@@ -67,6 +71,7 @@ enum Key {
     Writes(UserId),
     Searches(UserId),
     Sends(UserId),
+    Uploads(UserId),
     SendsInto(UserId, ConversationId),
     Address(Option<IpAddr>),
 }
@@ -78,6 +83,7 @@ impl Key {
             Self::Writes(_) => "writes",
             Self::Searches(_) => "searches",
             Self::Sends(_) => "sends",
+            Self::Uploads(_) => "uploads",
             Self::SendsInto(..) => "conversation_sends",
             Self::Address(_) => "address",
         }
@@ -154,6 +160,14 @@ impl Limiter {
             &[(Key::Searches(user), per_minute(self.limits.searches_per_minute))],
             meter,
         )
+    }
+
+    pub(crate) fn upload(&self, user: UserId, meter: &Meter) -> Result<(), Problem> {
+        let rate = Rate {
+            capacity: self.limits.uploads_per_hour,
+            period: Duration::from_secs(60 * 60),
+        };
+        self.charge(&[(Key::Uploads(user), rate)], meter)
     }
 
     pub(crate) fn send(&self, user: UserId, into: ConversationId, meter: &Meter) -> Result<(), Problem> {

@@ -7,6 +7,7 @@ mod changes;
 mod contract;
 mod conventions;
 mod groups;
+mod media;
 mod mentions;
 mod moderation;
 mod people;
