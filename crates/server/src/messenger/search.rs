@@ -95,7 +95,7 @@ pub(super) async fn everywhere(
                 limit: extract::limit(given.limit.as_deref())?,
             };
             let hits = api.messenger.search(&caller, None, wish).await?;
-            ok(&Hits::new(&hits, |hit| Found::Message(hit.into())))
+            ok(&Hits::new(&hits, |hit| Found::Message(Box::new(hit.into()))))
         }
         "people" => {
             let found = api.messenger.search_people(&caller, query, PEOPLE_MAX).await?;

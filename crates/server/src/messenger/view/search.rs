@@ -43,7 +43,7 @@ enum TotalHits {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(in crate::messenger) enum Found<'a> {
-    Message(Hit<'a>),
+    Message(Box<Hit<'a>>),
     Person(User<'a>),
     Conversation(Box<ListItem<'a>>),
 }
