@@ -45,9 +45,9 @@ pub use changes::{
 };
 
 use crate::{
-    Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
-    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message, MessageId, Policies,
-    ServerRole, ThreadChange, ThreadPlace, Timestamp, UserId, Username,
+    Account, AccountKind, AccountStatus, Advance, AttachmentId, Changes, ClientId, Conversation,
+    ConversationId, History, HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message,
+    MessageId, Policies, ServerRole, ThreadChange, ThreadPlace, Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -402,6 +402,8 @@ pub struct NewMessage {
     pub body: String,
     /// Whom the words name.
     pub mentions: Vec<Mention>,
+    /// The files it brings, in their order.
+    pub attachments: Vec<AttachmentId>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
     /// The thread it belongs to.
@@ -440,6 +442,12 @@ pub enum AppendRefusal {
     ReplyTargetInvalid,
     /// Not a message of this conversation that the author sees and that may have a thread.
     ThreadRootInvalid,
+    /// One of the files has not arrived, or was not what it had to be.
+    AttachmentNotReady,
+    /// One of the files was not brought by the author, or is none.
+    AttachmentNotYours,
+    /// One of the files came with another message, is somebody's picture, or is named twice.
+    AttachmentInUse,
     /// The author used the key for something else.
     ClientIdConflict,
 }

@@ -814,6 +814,26 @@ impl From<SendError> for Problem {
                 "reply_target_invalid",
                 "This message cannot be answered here.",
             ),
+            SendError::TooManyAttachments => Self::field(
+                "attachments",
+                "too_many_attachments",
+                "The message has too many attachments.",
+            ),
+            SendError::AttachmentNotReady => Self::field(
+                "attachments",
+                "attachment_not_ready",
+                "One of the attachments is not ready.",
+            ),
+            SendError::AttachmentNotYours => Self::field(
+                "attachments",
+                "attachment_not_yours",
+                "One of the attachments was not brought by you.",
+            ),
+            SendError::AttachmentInUse => Self::field(
+                "attachments",
+                "attachment_in_use",
+                "One of the attachments is in use already.",
+            ),
             SendError::ThreadRootInvalid => thread_root_invalid(),
             SendError::ClientIdConflict => {
                 conflict("client_id_conflict", "The client_id belongs to another message.")

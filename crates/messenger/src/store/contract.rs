@@ -207,6 +207,7 @@ pub(super) fn draft(words: &str) -> Draft {
     Draft {
         client_id: ClientId(uuid::Uuid::new_v4()),
         body: words.to_owned(),
+        attachments: Vec::new(),
         reply_to: None,
         thread: None,
         advance_seen: true,
