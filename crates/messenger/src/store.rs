@@ -18,6 +18,7 @@ mod moderation;
 mod my_states;
 mod people;
 mod proofs;
+mod search;
 mod threads;
 
 pub use attachments::{
@@ -35,6 +36,7 @@ pub use moderation::{
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
+pub use search::{Search, SearchFound, SearchPage, SearchPlace, SearchQuery};
 pub use threads::{Followed, Replies, ThreadAdvance, ThreadAdvanced, ThreadRefusal, Threads};
 
 pub use changes::{
@@ -68,6 +70,7 @@ pub trait Store:
     + Profiles
     + Contacts
     + MessageChanges
+    + Search
     + Attachments
     + Threads
     + Tickets
@@ -94,6 +97,7 @@ impl<T> Store for T where
         + Profiles
         + Contacts
         + MessageChanges
+        + Search
         + Attachments
         + Threads
         + Tickets

@@ -19,8 +19,9 @@ use chinwag_messenger::{
     ChangeAccountError, ChangeMeError, ChangePasswordError, ContactError, ConversationId, CreateGroupError,
     DeleteConversationError, DeleteError, EditError, FollowError, HistoryError, InviteError, JoinError,
     ListError, ListMembersError, LogInError, MediaError, MemberError, MyStateError, OpenDirectError,
-    ReactError, RegisterError, ReportError, SearchPeopleError, SendError, ServerInviteError, SyncError,
-    ThreadError, ThreadsError, Token, UpdateError, UploadError, UserId, UsernameError, VersionsError,
+    ReactError, RegisterError, ReportError, SearchError, SearchPeopleError, SendError, ServerInviteError,
+    SyncError, ThreadError, ThreadsError, Token, UpdateError, UploadError, UserId, UsernameError,
+    VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -567,6 +568,24 @@ impl From<SearchPeopleError> for Problem {
             SearchPeopleError::EmptyQuery => Self::field("q", "empty_query", "There is nothing to look for."),
             SearchPeopleError::QueryTooLong => Self::field("q", "query_too_long", "The query is too long."),
             SearchPeopleError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::EmptyQuery => Self::field("q", "empty_query", "There is nothing to look for."),
+            SearchError::QueryTooLong => Self::field("q", "query_too_long", "The query is too long."),
+            SearchError::FilterInvalid => Self::field(
+                "q",
+                "filter_invalid",
+                "A filter is unknown or its value is not valid.",
+            ),
+            SearchError::CursorInvalid => cursor_invalid(),
+            SearchError::LimitInvalid => limit_invalid(),
+            SearchError::NotFound => Self::not_found(),
+            SearchError::Store(error) => error.into(),
         }
     }
 }

@@ -5,6 +5,7 @@ use super::attachments::{AvatarOf, avatar_value, change_avatar, check_avatar, fo
 use super::conversations::{insert_note, raise_user_revs, standing};
 use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{self, ACCOUNT, Columns, policy_values, role_number};
+use super::search_index;
 use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
@@ -779,6 +780,10 @@ async fn purge_deleted(group: &mut Group, limit: usize, at: Timestamp) -> Result
          WHERE conversation_id = ? AND seq >= ? AND seq < ?";
     let values = std::iter::once(at.0.into()).chain(range()).collect();
     execute(&group.tx, sql, values).await?;
+    let sql = "SELECT id FROM message WHERE conversation_id = ? AND seq >= ? AND seq < ?";
+    let gone = query(&group.tx, sql, range()).await?;
+    let gone: Result<Vec<i64>, DbErr> = gone.iter().map(|row| row.try_get_by_index(0)).collect();
+    search_index::renew(group, &gone?).await?;
     let sql = "UPDATE conversation SET purged_before_seq = ? WHERE id = ?";
     execute(&group.tx, sql, vec![end.into(), id.into()]).await?;
     Ok(true)

@@ -5,6 +5,7 @@ mod event;
 mod groups;
 mod moderation;
 mod people;
+mod search;
 mod threads;
 mod words;
 
@@ -16,6 +17,7 @@ pub(super) use groups::{
 };
 pub(super) use moderation::{AdminUser, AuditEntry, Counts, OwnReport, Report, ReportWord, ServerInvite};
 pub(super) use people::{Blocked, Contact, Device, Me, OfferedSecret, Person, RecoveryCodes, Renewed};
+pub(super) use search::{Found, Hit, Hits};
 pub(super) use threads::{Followed, Replies, Thread, ThreadWatermark};
 pub(super) use words::{OpennessWord, PresenceState};
 
