@@ -2,8 +2,8 @@
 
 use crate::store::{GroupCreated, GroupRecord, GroupRefusal, ListPlace, ListQuery, StoreError};
 use crate::{
-    AccessError, Account, Audience, Caller, ConversationId, Event, Feed, Member, MemberState, Message,
-    Messenger, Openness, Policies, PolicyChange, StoreResult, Timestamp, UserId, text,
+    AccessError, Account, AttachmentId, Audience, Caller, ConversationId, Event, Feed, Member, MemberState,
+    Message, Messenger, Openness, Policies, PolicyChange, StoreResult, Timestamp, UserId, text,
 };
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ pub struct Conversation {
     pub title: Option<String>,
     /// What the group says of itself.
     pub description: Option<String>,
+    /// The picture a group is shown by.
+    pub avatar: Option<AttachmentId>,
     /// The owner of a group.
     pub owner: Option<UserId>,
     /// Who opened it.
@@ -90,6 +92,15 @@ pub struct Opened {
     pub item: ListItem,
     /// Whether it is new.
     pub created: bool,
+}
+
+/// A group that was created.
+#[derive(Debug, Clone)]
+pub struct CreatedGroup {
+    /// It.
+    pub item: ListItem,
+    /// Who does not let the caller add them, and is not in it.
+    pub refused: Vec<UserId>,
 }
 
 /// A group to be created.
@@ -198,8 +209,13 @@ impl Messenger {
         Ok(rule.admits(is_contact))
     }
 
-    /// A new group with the caller as owner. The others are members at once, and a system message says so.
-    pub async fn create_group(&self, caller: &Caller, wish: GroupWish) -> Result<ListItem, CreateGroupError> {
+    /// A new group with the caller as owner. The others are members at once, and a system message says so; those who
+    /// do not let the caller add them are left out.
+    pub async fn create_group(
+        &self,
+        caller: &Caller,
+        wish: GroupWish,
+    ) -> Result<CreatedGroup, CreateGroupError> {
         let title = text::name(&wish.title);
         if title.is_empty() {
             return Err(CreateGroupError::TitleRequired);
@@ -223,6 +239,10 @@ impl Messenger {
         {
             return Err(CreateGroupError::UnknownUser);
         }
+        let admitting = self
+            .who_admit(caller.user, &others, |privacy| privacy.who_can_add_me)
+            .await?;
+        let (others, refused) = others.into_iter().partition(|user| admitting.contains(user));
         let (feed, at) = (Arc::clone(&self.feed), Timestamp::now());
         let announce = move |group: &GroupCreated| announce_group(&*feed, group, at);
         let record = GroupRecord {
@@ -242,7 +262,8 @@ impl Messenger {
             Err(GroupRefusal::TooManyConversations) => return Err(CreateGroupError::TooManyConversations),
         };
         let item = self.item(caller, group.conversation).await?;
-        Ok(item.ok_or_else(|| StoreError::Broken("a created group is missing".into()))?)
+        let item = item.ok_or_else(|| StoreError::Broken("a created group is missing".into()))?;
+        Ok(CreatedGroup { item, refused })
     }
 
     /// The caller's conversations: pinned ones, then by newest activity. With `archived` only those in the
@@ -319,6 +340,7 @@ fn announce_group(feed: &dyn Feed, group: &GroupCreated, at: Timestamp) {
         &audience,
         &Event::MessageCreated {
             message: group.created.clone(),
+            thread: None,
         },
     );
     if let Some((note, added)) = &group.added {

@@ -47,6 +47,7 @@ impl Messenger {
             }
         };
         self.store.delete(record, Box::new(announce)).await??;
+        self.release_files();
         Ok(())
     }
 }
@@ -65,6 +66,7 @@ fn announce_deleted(feed: &dyn Feed, deleted: &DeletedIn, by: UserId, at: Timest
         at,
         items: deleted.items.clone(),
         by,
+        threads: deleted.threads.clone(),
     };
     feed.deliver(&Audience::Users(deleted.audience.clone()), &event);
 }

@@ -6,7 +6,9 @@
 
 mod account;
 mod administration;
+mod attachment;
 mod attempts;
+pub mod blob;
 mod contact;
 mod conversation;
 mod delete;
@@ -18,7 +20,9 @@ mod invite;
 mod login;
 mod login_cache;
 mod mail;
+mod media;
 mod member;
+mod mention;
 mod message;
 mod my_state;
 mod password;
@@ -27,11 +31,13 @@ mod policy;
 mod reaction;
 mod receipt;
 mod report;
+pub mod search;
 mod second_factor;
 mod settings;
 pub mod store;
 mod sync;
 pub mod text;
+mod thread;
 mod token;
 
 pub use account::{
@@ -42,10 +48,14 @@ pub use administration::{
     AdminAccount, AuditEntry, ChangeAccountError, Counts, CreatedServerInvite, NewServerInvite, ServerInvite,
     ServerInviteError,
 };
+pub use attachment::{
+    Attachment, AttachmentError, AttachmentId, AttachmentKind, AttachmentLimits, AttachmentState,
+    AvatarError, Content, Incoming, MediaError, MediaItem, NewUpload, Thumb, Upload, UploadError,
+};
 pub use contact::{Blocked, Contact, ContactError};
 pub use conversation::{
-    Conversation, ConversationKind, CreateGroupError, GroupWish, ListError, ListItem, OpenDirectError,
-    Opened, Page,
+    Conversation, ConversationKind, CreateGroupError, CreatedGroup, GroupWish, ListError, ListItem,
+    OpenDirectError, Opened, Page,
 };
 pub use delete::DeleteError;
 pub use edit::{EditError, VersionsError};
@@ -55,6 +65,7 @@ pub use ids::{ClientId, ConversationId, InviteId, LoginId, MessageId, Timestamp,
 pub use invite::{CreatedInvite, Invite, InviteError, InviteWish, JoinError, Joined, NewInvite};
 pub use login::{AuthenticateError, Caller, Device, LogInError, LoggedIn, Login};
 pub use mail::{Email, EmailError, Mail, MailError, MailKind, MailTokenError, Mailer};
+pub use media::VoiceNote;
 pub use member::{
     AccessError, AddMembersError, Added, Ban, ListMembersError, Member, MemberError, MemberState, Role,
 };
@@ -71,12 +82,17 @@ pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove
 pub use reaction::ReactError;
 pub use receipt::{Advance, AdvanceError, Watermarks};
 pub use report::{AdminListError, Report, ReportError, ReportStatus, ReportWish, ReportedMessage};
+pub use search::{Hit, Hits, SearchError, SearchOrder, SearchWish, Snippet, Total};
 pub use second_factor::{Offered, SecondFactorError, SecondStepError};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
+pub use thread::{
+    FollowError, Thread, ThreadChange, ThreadError, ThreadPage, ThreadPlace, ThreadWatermark, ThreadsError,
+};
 pub use token::Token;
 
+use attachment::Files;
 use attempts::Attempts;
 use login_cache::LoginCache;
 use parking_lot::Mutex;
@@ -117,6 +133,8 @@ pub struct Options {
     pub invites_max: usize,
     /// Seconds an invite lasts when its creator does not say.
     pub invite_life_s: u64,
+    /// Groups with more members than this have `@all` only for their owner and administrators.
+    pub mention_all_members_max: usize,
     /// Most different emojis under a message.
     pub reactions_distinct_max: usize,
     /// Messages or list items in a page when the caller does not say.
@@ -135,6 +153,8 @@ pub struct Options {
     pub mail_links: Option<String>,
     /// Pending changes of one conversation beyond which a client is told to start it afresh.
     pub changes_max: u64,
+    /// Bounds of attachments.
+    pub attachments: AttachmentLimits,
 }
 
 impl Default for Options {
@@ -155,6 +175,7 @@ impl Default for Options {
             reports_per_day_max: 50,
             invites_max: 100,
             invite_life_s: 7 * 24 * 60 * 60,
+            mention_all_members_max: 32,
             reactions_distinct_max: 20,
             page_size: 50,
             page_size_max: 100,
@@ -164,6 +185,7 @@ impl Default for Options {
             login_window_s: 15 * 60,
             mail_links: None,
             changes_max: 2_000,
+            attachments: AttachmentLimits::default(),
         }
     }
 }
@@ -181,6 +203,7 @@ pub struct Messenger {
     forgotten: Mutex<VecDeque<Email>>,
     mail_wanted: tokio::sync::Notify,
     logins: Arc<LoginCache>,
+    files: Option<Files>,
 }
 
 impl Messenger {
@@ -199,6 +222,7 @@ impl Messenger {
             forgotten: Mutex::default(),
             mail_wanted: tokio::sync::Notify::new(),
             logins: Arc::new(LoginCache::default()),
+            files: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Receipts: watermarks that say how far messages have reached a member and how far it has read.
 
-use crate::store::{AdvanceOutcomes, AdvanceRefusal, Advanced, StoreError};
+use crate::store::{AdvanceOutcomes, AdvanceRefusal, Advanced, StoreError, Unread};
 use crate::{
     AccessError, Audience, Caller, ConversationId, Event, Feed, ListItem, Messenger, MyStateError,
     MyStateWish, UserId,
@@ -48,6 +48,15 @@ pub enum AdvanceError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<AdvanceRefusal> for AdvanceError {
+    fn from(refusal: AdvanceRefusal) -> Self {
+        match refusal {
+            AdvanceRefusal::NotAMember => Self::NotAMember,
+            AdvanceRefusal::SeqOutOfRange => Self::SeqOutOfRange,
+        }
+    }
 }
 
 impl Messenger {
@@ -100,28 +109,26 @@ impl Messenger {
             counted
                 .iter()
                 .find(|(counted, _)| *counted == id)
-                .map_or(0, |(_, count)| *count)
+                .map_or(Unread::default(), |(_, unread)| *unread)
         };
 
         Ok(outcomes
             .into_iter()
             .map(|outcome| {
-                let advanced = outcome.map_err(|refusal| match refusal {
-                    AdvanceRefusal::NotAMember => AdvanceError::NotAMember,
-                    AdvanceRefusal::SeqOutOfRange => AdvanceError::SeqOutOfRange,
-                })?;
-                let unread = unread(advanced.conversation).min(UNREAD_MAX);
+                let advanced = outcome.map_err(AdvanceError::from)?;
+                let unread = unread(advanced.conversation);
+                let (count, mentions) = (unread.messages.min(UNREAD_MAX), unread.mentions.min(UNREAD_MAX));
                 if advanced.moved {
                     let own_devices = Audience::Users(vec![user]);
-                    self.feed
-                        .deliver(&own_devices, &updated(user, &advanced, Some((unread, 0))));
+                    let counts = Some((count, mentions));
+                    self.feed.deliver(&own_devices, &updated(user, &advanced, counts));
                 }
                 Ok(Watermarks {
                     conversation: advanced.conversation,
                     delivered_seq: advanced.delivered_seq,
                     seen_seq: advanced.seen_seq,
-                    unread_count: unread,
-                    unread_mentions: 0,
+                    unread_count: count,
+                    unread_mentions: mentions,
                 })
             })
             .collect())
@@ -186,6 +193,7 @@ fn updated(user: UserId, advanced: &Advanced, unread: Option<(u32, u32)>) -> Eve
         user,
         delivered_seq: advanced.delivered_seq,
         seen_seq: advanced.seen_seq,
+        thread_root: None,
         unread,
     }
 }

@@ -8,21 +8,29 @@
 //! after the commit, in commit order of each conversation, even when the one who asked has gone. It is not called
 //! when nothing was committed, except that [`Messages::append`] also calls it for a message sent again.
 
+mod attachments;
 mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
 mod groups;
 mod mails;
+mod mentions;
 mod moderation;
 mod my_states;
 mod people;
 mod proofs;
+mod search;
+mod threads;
 
+pub use attachments::{
+    Attachments, FinishedUpload, MediaPlace, NewAttachment, NewPart, QuotaExceeded, StoredAttachment,
+};
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
 };
 pub use mails::{EmailRefusal, Emails, Mails, QueuedMail, ResetRecord, WantedEmail};
+pub use mentions::Mentions;
 pub use moderation::{
     AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
     ServerInvites,
@@ -30,6 +38,8 @@ pub use moderation::{
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
+pub use search::{Search, SearchFound, SearchPage, SearchPlace, SearchQuery};
+pub use threads::{Followed, Replies, ThreadAdvance, ThreadAdvanced, ThreadRefusal, Threads};
 
 pub use changes::{
     DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
@@ -37,9 +47,9 @@ pub use changes::{
 };
 
 use crate::{
-    Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
-    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Message, MessageId, Policies, ServerRole,
-    Timestamp, UserId, Username,
+    Account, AccountKind, AccountStatus, Advance, AttachmentId, Changes, ClientId, Conversation,
+    ConversationId, History, HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message,
+    MessageId, Policies, ServerRole, ThreadChange, ThreadPlace, Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -55,12 +65,16 @@ pub trait Store:
     + Groups
     + Invites
     + MyStates
+    + Mentions
     + Messages
     + Receipts
     + CatchUp
     + Profiles
     + Contacts
     + MessageChanges
+    + Search
+    + Attachments
+    + Threads
     + Tickets
     + SecondFactors
     + Emails
@@ -80,12 +94,16 @@ impl<T> Store for T where
         + Groups
         + Invites
         + MyStates
+        + Mentions
         + Messages
         + Receipts
         + CatchUp
         + Profiles
         + Contacts
         + MessageChanges
+        + Search
+        + Attachments
+        + Threads
         + Tickets
         + SecondFactors
         + Emails
@@ -388,8 +406,14 @@ pub struct NewMessage {
     pub content_hash: [u8; 16],
     /// The words, checked.
     pub body: String,
+    /// Whom the words name.
+    pub mentions: Vec<Mention>,
+    /// The files it brings, in their order.
+    pub attachments: Vec<AttachmentId>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
+    /// The thread it belongs to.
+    pub thread: Option<ThreadPlace>,
     /// Whether the author's own watermarks move to it.
     pub advance_seen: bool,
     /// When.
@@ -407,6 +431,8 @@ pub struct Appended {
     pub audience: Arc<[UserId]>,
     /// Sending moved the author's seen watermark over older messages that it had not reached.
     pub caught_up: bool,
+    /// What its thread comes to now, if it belongs to one.
+    pub thread: Option<ThreadChange>,
 }
 
 /// Why a message was not stored.
@@ -420,6 +446,14 @@ pub enum AppendRefusal {
     PostingRestricted,
     /// Not a message of this conversation that the author sees and may answer.
     ReplyTargetInvalid,
+    /// Not a message of this conversation that the author sees and that may have a thread.
+    ThreadRootInvalid,
+    /// One of the files has not arrived, or was not what it had to be.
+    AttachmentNotReady,
+    /// One of the files was not brought by the author, or is none.
+    AttachmentNotYours,
+    /// One of the files came with another message, is somebody's picture, or is named twice.
+    AttachmentInUse,
     /// The author used the key for something else.
     ClientIdConflict,
 }
@@ -465,6 +499,15 @@ pub struct Advanced {
     pub audience: Arc<[UserId]>,
 }
 
+/// What a member has still to read in a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Messages by others that show in the conversation, are not deleted, not hidden and not of somebody blocked.
+    pub messages: u32,
+    /// Of them, those that name the member or everybody.
+    pub mentions: u32,
+}
+
 /// Why a watermark was not moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdvanceRefusal {
@@ -489,12 +532,13 @@ pub trait Receipts {
         receipts_members_max: usize,
         announce: Announce<AdvanceOutcomes>,
     ) -> Result<AdvanceOutcomes, StoreError>;
-    /// Unread messages, counted up to 1,000, in those of the conversations the user is a member of.
+    /// Unread messages and those of them that name the user, each counted up to 1,000, in those of the
+    /// conversations the user is a member of.
     async fn unread(
         &self,
         user: UserId,
         conversations: &[ConversationId],
-    ) -> Result<Vec<(ConversationId, u32)>, StoreError>;
+    ) -> Result<Vec<(ConversationId, Unread)>, StoreError>;
 }
 
 /// How far a client has come in synchronising.

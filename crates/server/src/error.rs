@@ -15,11 +15,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
-    AccessError, AddMembersError, AdminListError, AuthenticateError, ChangeAccountError, ChangeMeError,
-    ChangePasswordError, ContactError, ConversationId, CreateGroupError, DeleteConversationError,
-    DeleteError, EditError, HistoryError, InviteError, JoinError, ListError, ListMembersError, LogInError,
-    MemberError, MyStateError, OpenDirectError, ReactError, RegisterError, ReportError, SearchPeopleError,
-    SendError, ServerInviteError, SyncError, Token, UpdateError, UserId, UsernameError, VersionsError,
+    AccessError, AddMembersError, AdminListError, AttachmentError, AuthenticateError, AvatarError,
+    ChangeAccountError, ChangeMeError, ChangePasswordError, ContactError, ConversationId, CreateGroupError,
+    DeleteConversationError, DeleteError, EditError, FollowError, HistoryError, InviteError, JoinError,
+    ListError, ListMembersError, LogInError, MediaError, MemberError, MyStateError, OpenDirectError,
+    ReactError, RegisterError, ReportError, SearchError, SearchPeopleError, SendError, ServerInviteError,
+    SyncError, ThreadError, ThreadsError, Token, UpdateError, UploadError, UserId, UsernameError,
+    VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -62,6 +64,7 @@ impl Eq for Ticket {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct NotAdded {
     user_ids: Vec<i64>,
+    invited_ids: Vec<i64>,
     conversation_id: Option<i64>,
 }
 
@@ -214,11 +217,14 @@ impl Problem {
         )
     }
 
-    /// These people cannot be added by the caller; the others were, to the group that may be new.
-    pub fn cannot_add(users: &[UserId], group: Option<ConversationId>) -> Self {
+    /// These people cannot be added by the caller, and these of them got an invite; the others were added, to the
+    /// group that may be new.
+    pub fn cannot_add(users: &[UserId], invited: &[UserId], group: Option<ConversationId>) -> Self {
+        let ids = |users: &[UserId]| users.iter().map(|user| user.0).collect();
         Self {
             not_added: Some(Box::new(NotAdded {
-                user_ids: users.iter().map(|user| user.0).collect(),
+                user_ids: ids(users),
+                invited_ids: ids(invited),
                 conversation_id: group.map(|group| group.0),
             })),
             ..refused("cannot_add_user", "Some people cannot be added; the others were.")
@@ -251,6 +257,7 @@ impl Problem {
             409 => "This conflicts with what is stored",
             410 => "This is over",
             412 => "It has changed",
+            416 => "There is no such part",
             413 => "The request is too large",
             415 => "The body has the wrong type",
             422 => "Some fields are not valid",
@@ -270,6 +277,7 @@ impl Problem {
             detail: &self.detail,
             request_id,
             user_ids: self.not_added.as_ref().map(|not| not.user_ids.as_slice()),
+            invited_user_ids: self.not_added.as_ref().map(|not| not.invited_ids.as_slice()),
             conversation_id: self.not_added.as_ref().and_then(|not| not.conversation_id),
             ticket: self.ticket.as_ref().map(|ticket| ticket.0.reveal()),
             errors: &self.errors,
@@ -297,6 +305,10 @@ pub(crate) struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     user_ids: Option<&'a [i64]>,
+    /// Those of them who got an invite in a direct message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    invited_user_ids: Option<&'a [i64]>,
     /// The new group to which the others were added.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -522,6 +534,7 @@ impl From<ChangeMeError> for Problem {
             ChangeMeError::BioTooLong => Self::field("bio", "bio_too_long", detail),
             ChangeMeError::LocaleInvalid => Self::field("locale", "locale_invalid", detail),
             ChangeMeError::TimezoneInvalid => Self::field("timezone", "timezone_invalid", detail),
+            ChangeMeError::Avatar(error) => error.into(),
             ChangeMeError::SettingsTooLarge => Self::field("settings", "settings_too_large", detail),
             ChangeMeError::SettingsChanged => conflict("settings_changed", "Other devices change them, too."),
             ChangeMeError::Store(error) => error.into(),
@@ -555,6 +568,24 @@ impl From<SearchPeopleError> for Problem {
             SearchPeopleError::EmptyQuery => Self::field("q", "empty_query", "There is nothing to look for."),
             SearchPeopleError::QueryTooLong => Self::field("q", "query_too_long", "The query is too long."),
             SearchPeopleError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::EmptyQuery => Self::field("q", "empty_query", "There is nothing to look for."),
+            SearchError::QueryTooLong => Self::field("q", "query_too_long", "The query is too long."),
+            SearchError::FilterInvalid => Self::field(
+                "q",
+                "filter_invalid",
+                "A filter is unknown or its value is not valid.",
+            ),
+            SearchError::CursorInvalid => cursor_invalid(),
+            SearchError::LimitInvalid => limit_invalid(),
+            SearchError::NotFound => Self::not_found(),
+            SearchError::Store(error) => error.into(),
         }
     }
 }
@@ -634,6 +665,7 @@ impl From<UpdateError> for Problem {
                 "description_too_long",
                 "The description is too long.",
             ),
+            UpdateError::Avatar(error) => error.into(),
             UpdateError::PurgeExistingRequired => Self::field(
                 "purge_existing",
                 "purge_existing_required",
@@ -784,12 +816,73 @@ impl From<SendError> for Problem {
                 "reply_target_invalid",
                 "This message cannot be answered here.",
             ),
+            SendError::TooManyAttachments => Self::field(
+                "attachments",
+                "too_many_attachments",
+                "The message has too many attachments.",
+            ),
+            SendError::AttachmentNotReady => Self::field(
+                "attachments",
+                "attachment_not_ready",
+                "One of the attachments is not ready.",
+            ),
+            SendError::AttachmentNotYours => Self::field(
+                "attachments",
+                "attachment_not_yours",
+                "One of the attachments was not brought by you.",
+            ),
+            SendError::AttachmentInUse => Self::field(
+                "attachments",
+                "attachment_in_use",
+                "One of the attachments is in use already.",
+            ),
+            SendError::ThreadRootInvalid => thread_root_invalid(),
             SendError::ClientIdConflict => {
                 conflict("client_id_conflict", "The client_id belongs to another message.")
             }
             SendError::Store(error) => error.into(),
         }
     }
+}
+
+impl From<ThreadError> for Problem {
+    fn from(error: ThreadError) -> Self {
+        match error {
+            ThreadError::NotFound => Self::not_found(),
+            ThreadError::NoRoot => thread_root_invalid(),
+            ThreadError::LimitInvalid => limit_invalid(),
+            ThreadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FollowError> for Problem {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::NotFound => Self::not_found(),
+            FollowError::NotAMember => refused("not_a_member", "You are no longer a member."),
+            FollowError::NoRoot => thread_root_invalid(),
+            FollowError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ThreadsError> for Problem {
+    fn from(error: ThreadsError) -> Self {
+        match error {
+            ThreadsError::CursorInvalid => cursor_invalid(),
+            ThreadsError::LimitInvalid => limit_invalid(),
+            ThreadsError::Store(error) => error.into(),
+        }
+    }
+}
+
+fn thread_root_invalid() -> Problem {
+    Problem::field(
+        "thread_root_id",
+        "thread_root_invalid",
+        "This message cannot have a thread here.",
+    )
 }
 
 impl From<EditError> for Problem {
@@ -871,6 +964,77 @@ impl From<SyncError> for Problem {
             SyncError::CursorInvalid => cursor_invalid(),
             SyncError::LimitInvalid => limit_invalid(),
             SyncError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AttachmentError> for Problem {
+    fn from(error: AttachmentError) -> Self {
+        match error {
+            AttachmentError::NotFound => Self::not_found(),
+            AttachmentError::Gone => Self::new(StatusCode::GONE, "attachment_deleted", "It was deleted."),
+            AttachmentError::NotReady => conflict("attachment_not_ready", "Its bytes are not there."),
+            AttachmentError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AvatarError> for Problem {
+    fn from(error: AvatarError) -> Self {
+        let (code, detail) = match error {
+            AvatarError::NotYours => ("attachment_not_yours", "The picture was not brought by you."),
+            AvatarError::NotReady => ("attachment_not_ready", "The picture is not ready."),
+            AvatarError::InUse => ("attachment_in_use", "The picture is in use already."),
+            AvatarError::NoImage => ("avatar_invalid", "The picture has to be an image."),
+        };
+        Self::field("avatar_id", code, detail)
+    }
+}
+
+impl From<MediaError> for Problem {
+    fn from(error: MediaError) -> Self {
+        match error {
+            MediaError::NotFound => Self::not_found(),
+            MediaError::CursorInvalid => cursor_invalid(),
+            MediaError::LimitInvalid => limit_invalid(),
+            MediaError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<UploadError> for Problem {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::NotFound => Self::not_found(),
+            UploadError::FileTooLarge => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "file_too_large",
+                "The file is larger or longer than such a file may be, or than was announced.",
+            ),
+            UploadError::TypeNotAllowed => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "type_not_allowed",
+                "The file is not of a type that is taken here.",
+            ),
+            UploadError::ImageTooLarge => {
+                Self::field("file", "image_too_large", "The image has too many pixels.")
+            }
+            UploadError::ImageInvalid => Self::field("file", "image_invalid", "The image is damaged."),
+            UploadError::WaveformInvalid => Self::field(
+                "waveform",
+                "waveform_invalid",
+                "A waveform is 64 whole numbers from 0 to 31.",
+            ),
+            UploadError::OffsetMismatch { .. } => conflict(
+                "offset_mismatch",
+                "The upload goes on at the offset in the header Upload-Offset, once nobody else is sending.",
+            ),
+            UploadError::QuotaExceeded => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "quota_exceeded",
+                "There is no room left for your files.",
+            ),
+            UploadError::Store(error) => error.into(),
         }
     }
 }

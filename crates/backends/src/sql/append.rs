@@ -1,12 +1,17 @@
 //! Storing messages, many at once: what was sent before, what is answered and who may write are checked for all
 //! of them together, then rows, counters and watermarks follow in one statement each.
 
+use super::attachments::{Brought, attach, write_attachments};
 use super::heads::{Head, Heads};
+use super::mentions::insert_mentions;
 use super::query::{execute, larger, places, query, row_places};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
+use super::threads::Roots;
 use super::writer::Group;
 use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage};
-use chinwag_messenger::{ClientId, Message, MessageId, MessageKind, Quote, Timestamp, UserId};
+use chinwag_messenger::{
+    Attachment, AttachmentKind, ClientId, Message, MessageId, MessageKind, Quote, Timestamp, UserId,
+};
 use sea_orm::{DatabaseTransaction, DbErr, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,6 +21,7 @@ type Outcome = Result<Appended, AppendRefusal>;
 /// A message that may be answered, if its kind and place allow.
 struct Target {
     conversation: i64,
+    thread_root: Option<MessageId>,
     quote: Quote,
     answerable: bool,
 }
@@ -38,6 +44,8 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
     group.heads.load(&group.tx, &conversations).await?;
     let sent = sent_before(&group.tx, news).await?;
     let targets = targets(&group.tx, news).await?;
+    let mut roots = Roots::load(&group.tx, news).await?;
+    let mut brought = Brought::load(&group.tx, news).await?;
 
     let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(news.len());
     let mut accepted: Vec<usize> = Vec::with_capacity(news.len());
@@ -58,11 +66,18 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
             continue;
         }
         if let Some(sent) = sent.get(&key) {
-            outcomes.push(Some(replay(&mut group.heads, sent, new)));
+            outcomes.push(Some(replay(&mut group.heads, sent, new, &roots)));
             continue;
         }
-        let quote = match check(&mut group.heads, new, &targets) {
+        let quote = match check(&mut group.heads, new, &targets, &roots) {
             Ok(quote) => quote,
+            Err(refusal) => {
+                outcomes.push(Some(Err(refusal)));
+                continue;
+            }
+        };
+        let attachments = match brought.take(new) {
+            Ok(attachments) => attachments,
             Err(refusal) => {
                 outcomes.push(Some(Err(refusal)));
                 continue;
@@ -73,7 +88,11 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
         };
         first_of.insert(key, index);
         accepted.push(index);
-        outcomes.push(Some(Ok(accept(head, new, quote, &mut watermarks))));
+        let mut appended = accept(head, new, quote, &mut watermarks);
+        appended.message.kind = kind(&attachments);
+        appended.message.attachments = attachments;
+        appended.thread = roots.add(&appended.message);
+        outcomes.push(Some(Ok(appended)));
     }
 
     mark_past_members(&group.tx, news, &mut outcomes).await?;
@@ -90,8 +109,13 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
                 appended.message.id = *id;
             }
         }
+        insert_mentions(&group.tx, stored(&outcomes, &accepted)).await?;
+        attach(&group.tx, stored(&outcomes, &accepted)).await?;
         raise_counters(group, news, &outcomes, &accepted).await?;
         move_watermarks(group, &watermarks).await?;
+        let advance: Vec<bool> = accepted.iter().map(|&index| news[index].advance_seen).collect();
+        let replies: Vec<_> = stored(&outcomes, &accepted).zip(advance).collect();
+        roots.save(&group.tx, &mut group.heads, &replies).await?;
     }
     for (repeat, first) in repeats {
         let again = outcomes[first].clone().map(|outcome| {
@@ -115,11 +139,15 @@ fn check(
     heads: &mut Heads,
     new: &NewMessage,
     targets: &HashMap<i64, Target>,
+    roots: &Roots,
 ) -> Result<Option<Quote>, AppendRefusal> {
     let head = heads.find(new.conversation.0).ok_or(AppendRefusal::NotFound)?;
     let member = head.members.get(&new.author).ok_or(AppendRefusal::NotFound)?;
     if !head.post.includes(member.role) {
         return Err(AppendRefusal::PostingRestricted);
+    }
+    if let Some(place) = new.thread {
+        roots.check(place, new.conversation, member.visible_from)?;
     }
     let Some(answered) = new.reply_to else {
         return Ok(None);
@@ -128,10 +156,23 @@ fn check(
         .get(&answered.0)
         .ok_or(AppendRefusal::ReplyTargetInvalid)?;
     let visible = target.conversation == new.conversation.0 && target.quote.seq >= member.visible_from;
-    if visible && target.answerable {
+    // Within a thread its own messages are quoted.
+    let fits = new
+        .thread
+        .is_none_or(|place| place.root == answered || target.thread_root == Some(place.root));
+    if visible && fits && target.answerable {
         Ok(Some(target.quote.clone()))
     } else {
         Err(AppendRefusal::ReplyTargetInvalid)
+    }
+}
+
+/// What the message is by what it brings: one voice note alone is spoken.
+fn kind(attachments: &[Attachment]) -> MessageKind {
+    match attachments {
+        [] => MessageKind::Text,
+        [one] if one.kind == AttachmentKind::Voice => MessageKind::Voice,
+        _ => MessageKind::Media,
     }
 }
 
@@ -165,8 +206,12 @@ fn accept(
     head.last_seq += 1;
     head.last_rev += 1;
     let mut caught_up = false;
+    let in_timeline = new.thread.is_none_or(|place| place.also_in_timeline);
+    // Who writes in a thread has not thereby seen what is new in the conversation.
+    let advances = |seen_seq: u64| in_timeline || seen_seq + 1 == head.last_seq;
     if new.advance_seen
         && let Some(member) = head.members.get_mut(&new.author)
+        && advances(member.seen_seq)
     {
         caught_up = member.seen_seq + 1 < head.last_seq;
         member.seen_seq = head.last_seq;
@@ -181,16 +226,20 @@ fn accept(
     (message.seq, message.rev) = (head.last_seq, head.last_rev);
     message.client_id = Some(new.client_id);
     message.body = new.body.clone();
+    message.mentions = new.mentions.clone();
     message.reply_to = reply_to;
+    message.thread_root = new.thread.map(|place| place.root);
+    message.in_timeline = in_timeline;
     Appended {
         message,
         replay: false,
         audience: Arc::clone(&head.audience),
         caught_up,
+        thread: None,
     }
 }
 
-fn replay(heads: &mut Heads, sent: &Sent, new: &NewMessage) -> Outcome {
+fn replay(heads: &mut Heads, sent: &Sent, new: &NewMessage, roots: &Roots) -> Outcome {
     if sent.message.conversation != new.conversation || sent.content_hash != new.content_hash {
         return Err(AppendRefusal::ClientIdConflict);
     }
@@ -203,6 +252,7 @@ fn replay(heads: &mut Heads, sent: &Sent, new: &NewMessage) -> Outcome {
         replay: true,
         audience,
         caught_up: false,
+        thread: roots.now(&sent.message),
     })
 }
 
@@ -252,8 +302,8 @@ async fn targets(tx: &DatabaseTransaction, news: &[&NewMessage]) -> Result<HashM
         return Ok(HashMap::new());
     }
     let sql = format!(
-        "SELECT id, conversation_id, seq, author_id, kind, substr(body, 1, 160), note IS NOT NULL, deleted_at \
-         FROM message WHERE id IN ({})",
+        "SELECT id, conversation_id, seq, author_id, kind, substr(body, 1, 160), note IS NOT NULL, deleted_at, \
+         thread_root_id FROM message WHERE id IN ({})",
         places(ids.len())
     );
     let mut targets = HashMap::new();
@@ -265,11 +315,13 @@ async fn targets(tx: &DatabaseTransaction, news: &[&NewMessage]) -> Result<HashM
         let (kind, excerpt) = (rows::message_kind(columns.take()?), columns.take()?);
         let system: bool = columns.take()?;
         let deleted = columns.time()?.is_some();
+        let thread_root = columns.take::<Option<i64>>()?.map(MessageId);
         let quote = rows::quote(MessageId(id), seq, author, kind, excerpt, deleted);
         targets.insert(
             id,
             Target {
                 conversation,
+                thread_root,
                 quote,
                 answerable: !system && !deleted,
             },
@@ -287,10 +339,10 @@ async fn insert(
 ) -> Result<HashMap<(i64, u64), MessageId>, DbErr> {
     let sql = format!(
         "INSERT INTO message (conversation_id, seq, rev, author_id, client_id, content_hash, body, reply_to_id, \
-         created_at) VALUES {} RETURNING id, conversation_id, seq",
-        row_places(accepted.len(), 9)
+         created_at, thread_root_id, in_timeline, mentions, kind, attachments) VALUES {} RETURNING id, conversation_id, seq",
+        row_places(accepted.len(), 14)
     );
-    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 9);
+    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 14);
     for &index in accepted {
         let (new, Some(Ok(appended))) = (news[index], &outcomes[index]) else {
             continue;
@@ -305,6 +357,11 @@ async fn insert(
             new.body.clone().into(),
             new.reply_to.map(|id| id.0).into(),
             new.at.0.into(),
+            appended.message.thread_root.map(|id| id.0).into(),
+            appended.message.in_timeline.into(),
+            rows::write_mentions(&new.mentions).into(),
+            rows::message_kind_number(&appended.message.kind).into(),
+            write_attachments(&appended.message.attachments).into(),
         ]);
     }
     let mut ids = HashMap::with_capacity(accepted.len());
@@ -314,6 +371,15 @@ async fn insert(
         ids.insert((columns.take()?, columns.count()?), id);
     }
     Ok(ids)
+}
+
+/// The messages just stored.
+fn stored<'a>(
+    outcomes: &'a [Option<Outcome>],
+    accepted: &'a [usize],
+) -> impl Iterator<Item = &'a Message> + Clone {
+    let stored = accepted.iter().filter_map(|&index| outcomes[index].as_ref());
+    stored.filter_map(|outcome| outcome.as_ref().ok().map(|appended| &appended.message))
 }
 
 /// Writes the counters of every conversation that got messages.
@@ -327,7 +393,11 @@ async fn raise_counters(
     let mut last: BTreeMap<i64, (u64, u64, Timestamp)> = BTreeMap::new();
     for &index in accepted {
         if let Some(Ok(Appended { message, .. })) = &outcomes[index] {
-            last.insert(message.conversation.0, (message.seq, message.rev, news[index].at));
+            let (id, at) = (message.conversation.0, news[index].at);
+            let before = last.get(&id).map_or(Timestamp(0), |(_, _, at)| *at);
+            // What is only in a thread is no activity of the conversation.
+            let at = if message.in_timeline { at } else { before };
+            last.insert(id, (message.seq, message.rev, at));
         }
     }
     let sql = format!(

@@ -1,12 +1,16 @@
 //! Changes of stored messages: edits, deletions, reactions. Each is a job of its own under the conversation's next
 //! rev, which it stamps on every row it touches.
 
+use super::attachments::forget_attachments;
 use super::conversations::standing;
 use super::heads::HeadMember;
+use super::mentions::{delete_mentions, insert_mentions};
 use super::messages::visible_from;
 use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
+use super::search_index;
 use super::store::SqlStore;
+use super::threads;
 use super::writer::Group;
 use chinwag_messenger::store::{
     Announce, DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges,
@@ -17,7 +21,7 @@ use chinwag_messenger::{
     Timestamp, UserId,
 };
 use sea_orm::{ConnectionTrait, DbErr, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// People named in the summary of a reaction.
 const NAMED_MAX: usize = 3;
@@ -183,6 +187,8 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
         Some(EditRefusal::WindowClosed)
     } else if edit.if_rev.is_some_and(|rev| rev != message.rev) {
         Some(EditRefusal::Stale)
+    } else if edit.body.is_empty() && message.attachments.is_empty() {
+        Some(EditRefusal::Empty)
     } else {
         None
     };
@@ -202,16 +208,22 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
         keep_version(group, &message, edit.at).await?;
     }
     message.body = edit.body;
+    message.mentions = edit.mentions;
     message.edited_at = Some(edit.at);
     message.edit_count += 1;
-    let sql = "UPDATE message SET body = ?, edited_at = ?, edit_count = edit_count + 1, rev = ? WHERE id = ?";
+    let sql = "UPDATE message SET body = ?, mentions = ?, edited_at = ?, edit_count = edit_count + 1, rev = ? \
+         WHERE id = ?";
     let values = vec![
         message.body.clone().into(),
+        rows::write_mentions(&message.mentions).into(),
         edit.at.0.into(),
         (message.rev as i64).into(),
         message.id.0.into(),
     ];
     execute(&group.tx, sql, values).await?;
+    search_index::renew(group, &[message.id.0]).await?;
+    delete_mentions(&group.tx, conversation, &[message.seq]).await?;
+    insert_mentions(&group.tx, std::iter::once(&message)).await?;
     without_unseen_quote(group, &mut message);
     let told = told(group, conversation, message.seq);
     Ok(Ok(Edited {
@@ -236,13 +248,14 @@ async fn keep_version(group: &Group, message: &Message, at: Timestamp) -> Result
         execute(&group.tx, sql, values).await?;
     }
     let sql = format!(
-        "INSERT INTO message_version (message_id, version, body, replaced_at) VALUES {}",
-        row_places(1, 4)
+        "INSERT INTO message_version (message_id, version, body, mentions, replaced_at) VALUES {}",
+        row_places(1, 5)
     );
     let values = vec![
         message.id.0.into(),
         (last + 1).into(),
         message.body.clone().into(),
+        rows::write_mentions(&message.mentions).into(),
         at.0.into(),
     ];
     execute(&group.tx, sql, values).await.map(drop)
@@ -273,13 +286,15 @@ async fn versions(
         EditHistory::Restricted if !privileged => return Ok(Err(VersionsRefusal::NotAllowed)),
         EditHistory::Restricted | EditHistory::Members => {}
     }
-    let sql = "SELECT version, body, replaced_at FROM message_version WHERE message_id = ? ORDER BY version";
+    let sql = "SELECT version, body, mentions, replaced_at FROM message_version WHERE message_id = ? \
+         ORDER BY version";
     let mut kept = Vec::new();
     for row in query(connection, sql, vec![id.0.into()]).await? {
         let mut columns = Columns::of(&row);
         kept.push(Version {
             number: columns.take::<i64>()? as u64,
             body: columns.take()?,
+            mentions: rows::read_mentions(columns.take()?)?,
             replaced_at: Timestamp(columns.take()?),
         });
     }
@@ -291,6 +306,7 @@ async fn delete_all(
     record: DeleteRecord,
 ) -> Result<Result<Vec<DeletedIn>, DeleteRefusal>, DbErr> {
     let mut living: BTreeMap<i64, Vec<(MessageId, u64)>> = BTreeMap::new();
+    let mut roots: BTreeMap<i64, BTreeSet<MessageId>> = BTreeMap::new();
     for &id in &record.messages {
         let Some((message, member)) = subject(group, record.by, id).await? else {
             return Ok(Err(DeleteRefusal::NotFound));
@@ -311,6 +327,8 @@ async fn delete_all(
         if message.deleted_at.is_none() {
             let items = living.entry(message.conversation.0).or_default();
             items.push((message.id, message.seq));
+            let roots = roots.entry(message.conversation.0).or_default();
+            roots.extend(message.thread_root);
         }
     }
     let mut deleted = Vec::with_capacity(living.len());
@@ -319,7 +337,7 @@ async fn delete_all(
         let ids = || items.iter().map(|(id, _)| Value::from(id.0));
         let in_list = places(items.len());
         let sql = format!(
-            "UPDATE message SET body = '', mentions = NULL, reply_to_id = NULL, forwarded_from = NULL, \
+            "UPDATE message SET body = '', mentions = NULL, attachments = NULL, reply_to_id = NULL, forwarded_from = NULL, \
              reactions = NULL, pinned_at = NULL, kind = 0, edited_at = NULL, edit_count = 0, deleted_at = ?, \
              deleted_by = ?, rev = ? WHERE id IN ({in_list})"
         );
@@ -330,11 +348,20 @@ async fn delete_all(
             let sql = format!("DELETE FROM {table} WHERE message_id IN ({in_list})");
             execute(&group.tx, sql, ids().collect()).await?;
         }
+        let deleted_ids: Vec<i64> = items.iter().map(|(id, _)| id.0).collect();
+        search_index::renew(group, &deleted_ids).await?;
+        let roots = roots.remove(&conversation).unwrap_or_default();
+        let threads = threads::recount(group, &roots, rev).await?;
+        let seqs: Vec<u64> = items.iter().map(|(_, seq)| *seq).collect();
+        delete_mentions(&group.tx, conversation, &seqs).await?;
+        let of_messages = format!("message_id IN ({in_list})");
+        forget_attachments(group, &of_messages, ids().collect(), record.at).await?;
         let head = group.heads.find(conversation);
         deleted.push(DeletedIn {
             conversation: ConversationId(conversation),
             rev,
             items,
+            threads,
             audience: head.map(|head| head.audience.to_vec()).unwrap_or_default(),
         });
     }

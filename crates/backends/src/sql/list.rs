@@ -2,8 +2,9 @@
 //! with a fixed number of queries for a whole page.
 
 use super::query::{places, query, row_places};
-use super::receipts::unread_sql;
+use super::receipts::{unread, unread_sql};
 use super::rows::{self, ACCOUNT, CONVERSATION, Columns, MEMBER, MESSAGE, QUOTED};
+use chinwag_messenger::store::Unread;
 use chinwag_messenger::{
     Account, ConversationId, ConversationKind, ListItem, Member, Message, Timestamp, UserId,
 };
@@ -11,7 +12,7 @@ use sea_orm::{DatabaseTransaction, DbErr, Value};
 use std::collections::HashMap;
 
 /// What is shown of the unread count.
-const UNREAD_SHOWN_MAX: u64 = 999;
+const UNREAD_SHOWN_MAX: u32 = 999;
 
 /// The items of these conversations in the given order; those the viewer is not an active member of are left out.
 pub(super) async fn items(
@@ -57,16 +58,20 @@ async fn read(
         let mut columns = Columns::of(&row);
         let mut conversation = rows::conversation(&mut columns)?;
         let my = rows::member_state(&mut columns)?;
-        let counted = columns.count()?;
-        let unread = if my.left_at.is_some() { 0 } else { counted };
+        let counted = unread(&mut columns)?;
+        let unread = if my.left_at.is_some() {
+            Unread::default()
+        } else {
+            counted
+        };
         conversation.last_seq = my.left_seq.unwrap_or(conversation.last_seq);
         conversation.last_rev = my.left_rev.unwrap_or(conversation.last_rev);
         let item = ListItem {
             conversation,
             my,
-            unread_count: unread.min(UNREAD_SHOWN_MAX) as u32,
-            unread_mentions: 0,
-            unread_capped: unread > UNREAD_SHOWN_MAX,
+            unread_count: unread.messages.min(UNREAD_SHOWN_MAX),
+            unread_mentions: unread.mentions.min(UNREAD_SHOWN_MAX),
+            unread_capped: unread.messages > UNREAD_SHOWN_MAX,
             last_message: None,
             peer: None,
             others: None,
@@ -91,6 +96,7 @@ async fn add_last_messages(
     for item in items.values().filter(visible) {
         values.extend([
             item.conversation.id.0.into(),
+            (item.my.history_from_seq.max(item.my.cleared_seq + 1) as i64).into(),
             (item.conversation.last_seq as i64).into(),
         ]);
     }
@@ -98,9 +104,11 @@ async fn add_last_messages(
         return Ok(());
     }
     let sql = format!(
-        "WITH wanted (conversation, seq) AS (VALUES {}) SELECT {MESSAGE} FROM wanted JOIN message m \
-         ON m.conversation_id = wanted.conversation AND m.seq = wanted.seq {QUOTED}",
-        row_places(values.len() / 2, 2)
+        "WITH wanted (conversation, first, last) AS (VALUES {}) SELECT {MESSAGE} FROM wanted JOIN message m \
+         ON m.conversation_id = wanted.conversation AND m.seq = (SELECT t.seq FROM message t \
+         WHERE t.conversation_id = wanted.conversation AND t.seq BETWEEN wanted.first AND wanted.last \
+         AND t.in_timeline ORDER BY t.seq DESC LIMIT 1) {QUOTED}",
+        row_places(values.len() / 3, 3)
     );
     for row in query(tx, sql, values).await? {
         let message: Message = rows::message(&mut Columns::of(&row))?;

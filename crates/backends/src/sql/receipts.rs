@@ -5,7 +5,9 @@ use super::query::{execute, larger, places, query, store_error};
 use super::rows::Columns;
 use super::store::SqlStore;
 use super::writer::{Group, Wishes};
-use chinwag_messenger::store::{AdvanceOutcomes, AdvanceRefusal, Advanced, Announce, Receipts, StoreError};
+use chinwag_messenger::store::{
+    AdvanceOutcomes, AdvanceRefusal, Advanced, Announce, Receipts, StoreError, Unread,
+};
 use chinwag_messenger::{Advance, ConversationId, UserId};
 use sea_orm::{DbErr, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,15 +16,32 @@ use std::sync::Arc;
 /// Counting stops here, one above what is shown.
 const UNREAD_MAX: u32 = 1_000;
 
-/// How many messages of `c` the member `m` has still to read: not its own, no notes, none deleted. The scan goes
-/// up from its watermark and ends at [`UNREAD_MAX`].
+/// How many messages of `c` the member `m` has still to read, and then how many of them name it or everybody (§6):
+/// not its own, no notes, none that is deleted, hidden, only in a thread, or of somebody it blocks. The scans go up
+/// from its watermark and end at [`UNREAD_MAX`].
 pub(super) fn unread_sql() -> String {
+    let read = larger("m.seen_seq", "m.cleared_seq");
+    let counts = "u.author_id <> m.user_id AND u.note IS NULL AND u.deleted_at IS NULL AND u.in_timeline \
+         AND NOT EXISTS (SELECT 1 FROM hidden_message h WHERE h.user_id = m.user_id \
+         AND h.conversation_id = u.conversation_id AND h.seq = u.seq) \
+         AND NOT EXISTS (SELECT 1 FROM block b WHERE b.owner_id = m.user_id AND b.user_id = u.author_id)";
     format!(
         "CASE WHEN c.last_seq <= m.seen_seq THEN 0 ELSE (SELECT count(*) FROM (SELECT 1 FROM message u \
-         WHERE u.conversation_id = c.id AND u.seq > {read} AND u.seq >= m.history_from_seq \
-         AND u.author_id <> m.user_id AND u.note IS NULL AND u.deleted_at IS NULL LIMIT {UNREAD_MAX}) counted) END",
-        read = larger("m.seen_seq", "m.cleared_seq")
+         WHERE u.conversation_id = c.id AND u.seq > {read} AND u.seq >= m.history_from_seq AND {counts} \
+         LIMIT {UNREAD_MAX}) counted) END, \
+         CASE WHEN c.last_seq <= m.seen_seq THEN 0 ELSE (SELECT count(*) FROM (SELECT DISTINCT u.seq \
+         FROM mention n JOIN message u ON u.conversation_id = n.conversation_id AND u.seq = n.seq \
+         WHERE n.conversation_id = c.id AND n.user_id IN (0, m.user_id) AND n.seq > {read} \
+         AND n.seq >= m.history_from_seq AND {counts} LIMIT {UNREAD_MAX}) counted) END"
     )
+}
+
+/// Reads what [`unread_sql`] counts.
+pub(super) fn unread(columns: &mut Columns<'_>) -> Result<Unread, DbErr> {
+    Ok(Unread {
+        messages: columns.count()? as u32,
+        mentions: columns.count()? as u32,
+    })
 }
 
 /// Moves the watermarks of all jobs. Most wishes move nothing, and then nothing is written.
@@ -124,7 +143,7 @@ impl Receipts for SqlStore {
         &self,
         user: UserId,
         conversations: &[ConversationId],
-    ) -> Result<Vec<(ConversationId, u32)>, StoreError> {
+    ) -> Result<Vec<(ConversationId, Unread)>, StoreError> {
         let sql = format!(
             "SELECT c.id, {} FROM member m JOIN conversation c ON c.id = m.conversation_id \
              WHERE m.user_id = ? AND m.left_at IS NULL AND m.conversation_id IN ({})",
@@ -137,7 +156,7 @@ impl Receipts for SqlStore {
             let mut counts = Vec::new();
             for row in query(&self.readers, sql, values).await? {
                 let mut columns = Columns::of(&row);
-                counts.push((ConversationId(columns.take()?), columns.count()? as u32));
+                counts.push((ConversationId(columns.take()?), unread(&mut columns)?));
             }
             Ok(counts)
         };

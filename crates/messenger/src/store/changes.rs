@@ -1,7 +1,9 @@
 //! What becomes of stored messages: edits, deletions and reactions.
 
 use super::{Announce, StoreError};
-use crate::{Audience, ConversationId, Event, Feed, Message, MessageId, Timestamp, UserId};
+use crate::{
+    Audience, ConversationId, Event, Feed, Mention, Message, MessageId, ThreadChange, Timestamp, UserId,
+};
 use async_trait::async_trait;
 
 /// Who is told of a change of a message.
@@ -44,6 +46,8 @@ pub struct EditRecord {
     pub message: MessageId,
     /// The words, checked.
     pub body: String,
+    /// Whom they name.
+    pub mentions: Vec<Mention>,
     /// The rev the editor has seen, if it matters.
     pub if_rev: Option<u64>,
     /// When.
@@ -66,6 +70,8 @@ pub struct Edited {
 pub enum EditRefusal {
     /// None that the editor sees.
     NotFound,
+    /// Nothing would be left: no words, and there are no files.
+    Empty,
     /// Somebody else's.
     NotAuthor,
     /// A note, or forwarded.
@@ -87,6 +93,8 @@ pub struct Version {
     pub number: u64,
     /// The words.
     pub body: String,
+    /// Whom they named.
+    pub mentions: Vec<Mention>,
     /// When others took their place.
     pub replaced_at: Timestamp,
 }
@@ -120,6 +128,8 @@ pub struct DeletedIn {
     pub rev: u64,
     /// The tombstones and their places.
     pub items: Vec<(MessageId, u64)>,
+    /// The threads that have fewer replies now.
+    pub threads: Vec<ThreadChange>,
     /// The active members, ascending.
     pub audience: Vec<UserId>,
 }

@@ -4,12 +4,15 @@ pub mod catching_up;
 pub mod changes;
 pub mod conversations;
 pub mod groups;
+pub mod mentions;
 pub mod moderation;
 pub mod people;
 pub mod profiles;
 pub mod proofs;
 pub mod receipts;
+pub mod search;
 pub mod sending;
+pub mod threads;
 
 use super::{AccountRecord, Admission, Store};
 use crate::{
@@ -53,6 +56,16 @@ macro_rules! store_contract {
         $crate::store_contract!($fresh, changes:
             an_edit_replaces_the_words_everywhere, old_words_are_kept_where_the_conversation_says_so, a_deleted_message_leaves_a_tombstone, reactions_add_up,
             concurrent_changes_keep_the_revs_dense);
+        $crate::store_contract!($fresh, search:
+            words_are_found_in_three_languages, every_hit_is_reached_by_paging, edits_and_deletions_are_followed,
+            only_what_may_be_seen_is_found, filters_narrow_the_search, searches_that_are_none_are_refused,
+            the_index_follows_concurrent_changes);
+        $crate::store_contract!($fresh, mentions:
+            names_of_members_are_mentions, everybody_is_named_by_those_who_may, mentions_are_unread_until_seen);
+        $crate::store_contract!($fresh, threads:
+            replies_add_up_at_their_root, only_roots_take_replies, followers_have_something_to_read,
+            deleted_replies_are_not_counted, threads_come_in_pages,
+            concurrent_replies_are_all_counted);
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
             sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
@@ -157,6 +170,7 @@ impl World {
             .create_group(owner, wish("Group", &others))
             .await
             .expect("created")
+            .item
             .conversation
             .id
     }
@@ -193,7 +207,9 @@ pub(super) fn draft(words: &str) -> Draft {
     Draft {
         client_id: ClientId(uuid::Uuid::new_v4()),
         body: words.to_owned(),
+        attachments: Vec::new(),
         reply_to: None,
+        thread: None,
         advance_seen: true,
     }
 }
@@ -201,7 +217,7 @@ pub(super) fn draft(words: &str) -> Draft {
 /// The conversation and rev of a durable event of a conversation.
 pub(super) fn rev_of(event: &Event) -> Option<(ConversationId, u64)> {
     match event {
-        Event::MessageCreated { message } => Some((message.conversation, message.rev)),
+        Event::MessageCreated { message, .. } => Some((message.conversation, message.rev)),
         Event::MessageUpdated { message, .. } | Event::ReactionChanged { message, .. } => {
             Some((message.conversation, message.rev))
         }

@@ -55,6 +55,7 @@ struct Limits {
     devices: usize,
     group_members: usize,
     group_admins: usize,
+    mention_all_members: usize,
     groups_per_day: usize,
     conversations: usize,
     invites: usize,
@@ -63,6 +64,15 @@ struct Limits {
     page_size_max: usize,
     receipts_members: usize,
     password_chars_min: usize,
+    /// Attachments of one message.
+    attachments: usize,
+    file_bytes: u64,
+    /// Bytes that one user may have uploaded.
+    upload_quota_bytes: u64,
+    uploads_per_hour: u32,
+    voice_ms: u64,
+    voice_bytes: u64,
+    image_pixels: u64,
 }
 
 #[utoipa::path(
@@ -94,6 +104,7 @@ pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Respo
             devices: options.devices_max,
             group_members: options.group_members_max,
             group_admins: options.group_admins_max,
+            mention_all_members: options.mention_all_members_max,
             groups_per_day: options.groups_per_day_max,
             conversations: options.conversations_max,
             invites: options.invites_max,
@@ -102,6 +113,13 @@ pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Respo
             page_size_max: options.page_size_max,
             receipts_members: options.receipts_members_max,
             password_chars_min: options.password_chars_min,
+            attachments: options.attachments.per_message_max,
+            file_bytes: options.attachments.file_bytes_max,
+            upload_quota_bytes: options.attachments.quota_bytes,
+            uploads_per_hour: api.options.rate_limits.uploads_per_hour,
+            voice_ms: options.attachments.voice_s_max * 1_000,
+            voice_bytes: options.attachments.voice_bytes_max,
+            image_pixels: options.attachments.image_pixels_max,
         },
     })
 }

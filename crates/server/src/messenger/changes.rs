@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{By, Reads, Writes};
 use super::extract::{self, Body, PathId, Query};
-use super::view::{List, Message, Moment};
+use super::view::{List, Mention, Message, Moment};
 use super::{MessengerApi, answer, ok};
 use crate::error::Problem;
 
@@ -53,6 +53,7 @@ pub(super) struct MessageVersion {
     /// Counts from 1.
     version: u64,
     body: String,
+    mentions: Vec<Mention>,
     #[schema(value_type = String, format = DateTime)]
     replaced_at: Moment,
 }
@@ -70,6 +71,7 @@ pub(super) async fn versions(
     let versions = api.messenger.versions(&caller, MessageId(id)).await?;
     let items = versions.into_iter().map(|version| MessageVersion {
         version: version.number,
+        mentions: version.mentions.iter().map(Mention::from).collect(),
         body: version.body,
         replaced_at: Moment(version.replaced_at),
     });

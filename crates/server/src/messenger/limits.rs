@@ -31,6 +31,10 @@ pub struct RateLimits {
     pub writes_per_minute: u32,
     /// Requests that change nothing, and receipts, one user may make within a minute.
     pub reads_per_minute: u32,
+    /// Searches one user may make within a minute.
+    pub searches_per_minute: u32,
+    /// Files one user may bring within an hour.
+    pub uploads_per_hour: u32,
 }
 
 impl RateLimits {
@@ -41,6 +45,8 @@ impl RateLimits {
             sends_per_minute: 0,
             writes_per_minute: 0,
             reads_per_minute: 0,
+            searches_per_minute: 0,
+            uploads_per_hour: 0,
         }
     }
 }
@@ -52,6 +58,8 @@ impl Default for RateLimits {
             sends_per_minute: 60,
             writes_per_minute: 120,
             reads_per_minute: 600,
+            searches_per_minute: 30,
+            uploads_per_hour: 60,
         }
     }
 }
@@ -61,7 +69,9 @@ impl Default for RateLimits {
 enum Key {
     Reads(UserId),
     Writes(UserId),
+    Searches(UserId),
     Sends(UserId),
+    Uploads(UserId),
     SendsInto(UserId, ConversationId),
     Address(Option<IpAddr>),
 }
@@ -71,7 +81,9 @@ impl Key {
         match self {
             Self::Reads(_) => "reads",
             Self::Writes(_) => "writes",
+            Self::Searches(_) => "searches",
             Self::Sends(_) => "sends",
+            Self::Uploads(_) => "uploads",
             Self::SendsInto(..) => "conversation_sends",
             Self::Address(_) => "address",
         }
@@ -143,6 +155,21 @@ impl Limiter {
         )
     }
 
+    pub(crate) fn search(&self, user: UserId, meter: &Meter) -> Result<(), Problem> {
+        self.charge(
+            &[(Key::Searches(user), per_minute(self.limits.searches_per_minute))],
+            meter,
+        )
+    }
+
+    pub(crate) fn upload(&self, user: UserId, meter: &Meter) -> Result<(), Problem> {
+        let rate = Rate {
+            capacity: self.limits.uploads_per_hour,
+            period: Duration::from_secs(60 * 60),
+        };
+        self.charge(&[(Key::Uploads(user), rate)], meter)
+    }
+
     pub(crate) fn send(&self, user: UserId, into: ConversationId, meter: &Meter) -> Result<(), Problem> {
         let burst = Rate {
             capacity: self.limits.sends_per_conversation_5s,
@@ -155,6 +182,12 @@ impl Limiter {
             ],
             meter,
         )
+    }
+
+    /// A message that follows from something else the user did, which has shown its own bucket.
+    pub(crate) fn invitation(&self, user: UserId) -> Result<(), Problem> {
+        let sends = (Key::Sends(user), per_minute(self.limits.sends_per_minute));
+        self.charge(&[sends], &Meter::default())
     }
 
     pub(crate) fn address(&self, address: Option<IpAddr>, meter: &Meter) -> Result<(), Problem> {

@@ -91,6 +91,7 @@ pub async fn an_edit_replaces_the_words_everywhere(store: Arc<dyn Store>) {
         editor: ann.user,
         message: first.id,
         body: "late".into(),
+        mentions: Vec::new(),
         if_rev: None,
         at: Timestamp(first.created_at.0 + 48 * 60 * 60 * 1_000 + 1),
     };
