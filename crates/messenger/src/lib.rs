@@ -32,6 +32,7 @@ mod receipt;
 mod report;
 pub mod search;
 mod second_factor;
+pub mod seed;
 mod settings;
 pub mod store;
 mod sync;
