@@ -31,6 +31,8 @@ pub struct RateLimits {
     pub writes_per_minute: u32,
     /// Requests that change nothing, and receipts, one user may make within a minute.
     pub reads_per_minute: u32,
+    /// Seconds between two signals of one user typing in one conversation; those that come sooner are dropped.
+    pub typing_pause_s: u32,
 }
 
 impl RateLimits {
@@ -41,6 +43,7 @@ impl RateLimits {
             sends_per_minute: 0,
             writes_per_minute: 0,
             reads_per_minute: 0,
+            typing_pause_s: 0,
         }
     }
 }
@@ -52,6 +55,7 @@ impl Default for RateLimits {
             sends_per_minute: 60,
             writes_per_minute: 120,
             reads_per_minute: 600,
+            typing_pause_s: 2,
         }
     }
 }
@@ -64,6 +68,8 @@ enum Key {
     Sends(UserId),
     SendsInto(UserId, ConversationId),
     Address(Option<IpAddr>),
+    Typing(UserId, ConversationId),
+    TypingStops(UserId, ConversationId),
 }
 
 impl Key {
@@ -74,6 +80,7 @@ impl Key {
             Self::Sends(_) => "sends",
             Self::SendsInto(..) => "conversation_sends",
             Self::Address(_) => "address",
+            Self::Typing(..) | Self::TypingStops(..) => "typing",
         }
     }
 }
@@ -161,6 +168,20 @@ impl Limiter {
     pub(crate) fn invitation(&self, user: UserId) -> Result<(), Problem> {
         let sends = (Key::Sends(user), per_minute(self.limits.sends_per_minute));
         self.charge(&[sends], &Meter::default())
+    }
+
+    /// Whoever stops need not wait until it could begin again.
+    pub(crate) fn typing(&self, user: UserId, into: ConversationId, stop: bool) -> Result<(), Problem> {
+        let key = match stop {
+            true => Key::TypingStops(user, into),
+            false => Key::Typing(user, into),
+        };
+        let pause_s = self.limits.typing_pause_s;
+        let rate = Rate {
+            capacity: pause_s.min(1),
+            period: Duration::from_secs(u64::from(pause_s)),
+        };
+        self.charge(&[(key, rate)], &Meter::default())
     }
 
     pub(crate) fn address(&self, address: Option<IpAddr>, meter: &Meter) -> Result<(), Problem> {

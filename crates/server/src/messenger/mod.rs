@@ -29,7 +29,9 @@ mod reports;
 mod second_factor;
 mod settings;
 mod sync;
+mod typing;
 pub(crate) mod view;
+pub mod whispers;
 
 pub use limits::RateLimits;
 
@@ -191,6 +193,7 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(people::search))
         .routes(routes!(people::show))
         .routes(routes!(people::presence))
+        .routes(routes!(people::online_count))
         .routes(routes!(conversations::list, conversations::open))
         .routes(routes!(conversations::show, settings::update, settings::delete))
         .routes(routes!(settings::update_mine))
@@ -207,6 +210,7 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(receipts::read_all))
         .routes(routes!(messages::list, messages::send))
         .routes(routes!(sync::changes))
+        .routes(routes!(typing::signal))
         .routes(routes!(messages::show, changes::edit, changes::delete))
         .routes(routes!(changes::versions))
         .routes(routes!(changes::delete_many))

@@ -15,3 +15,4 @@ mod refusals;
 mod second_factor;
 mod shapes;
 mod support;
+mod typing;
