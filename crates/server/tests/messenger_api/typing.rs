@@ -111,9 +111,10 @@ async fn nobody_sees_who_types_where_that_may_not_be() {
     ];
     let room = server.group(&sam, &[&anna, &eve]).await;
     let (mut annas, mut eves) = (server.worker(), server.worker());
-    annas.connect(&anna, "1.1").await;
     eves.connect(&eve, "2.1").await;
     eves.look_at(&eve, room, "2.1").await;
+    annas.connect(&anna, "1.1").await;
+    eves.hear_event(&eve, "presence.changed").await;
     let privacy = async |who: &Person, wish: Value| {
         let answer = server.patch("/me/privacy", &wish).by(who).send().await;
         assert_eq!(answer.status, 200, "{}", answer.text);
