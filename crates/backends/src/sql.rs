@@ -6,6 +6,7 @@ mod accounts;
 mod append;
 mod apps;
 mod archive;
+mod attachments;
 mod catch_up;
 mod changes;
 mod conversations;
@@ -33,6 +34,7 @@ mod statistics;
 mod store;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod webhooks;
 mod writer;
 

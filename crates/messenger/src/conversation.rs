@@ -338,6 +338,7 @@ fn announce_group(feed: &dyn Feed, group: &GroupCreated, at: Timestamp) {
         &audience,
         &Event::MessageCreated {
             message: group.created.clone(),
+            thread: None,
         },
     );
     if let Some((note, added)) = &group.added {

@@ -65,6 +65,7 @@ fn announce_deleted(feed: &dyn Feed, deleted: &DeletedIn, by: UserId, at: Timest
         at,
         items: deleted.items.clone(),
         by,
+        threads: deleted.threads.clone(),
     };
     feed.deliver(&Audience::Users(deleted.audience.clone()), &event);
 }

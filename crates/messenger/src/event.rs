@@ -1,7 +1,8 @@
 //! What happened, for those who should hear of it at once.
 
 use crate::{
-    ConversationId, LoginId, Me, Member, MemberState, Message, MessageId, SettingsChange, Timestamp, UserId,
+    Attachment, ConversationId, LoginId, Me, Member, MemberState, Message, MessageId, SettingsChange,
+    ThreadChange, Timestamp, UserId,
 };
 
 /// Why a conversation went from somebody's list.
@@ -38,6 +39,8 @@ pub enum Event {
     MessageCreated {
         /// As stored; its `rev` is the event's.
         message: Message,
+        /// What its thread comes to with it, if it belongs to one.
+        thread: Option<ThreadChange>,
     },
     /// A message has other words.
     MessageUpdated {
@@ -58,6 +61,8 @@ pub enum Event {
         items: Vec<(MessageId, u64)>,
         /// By whom.
         by: UserId,
+        /// What the threads they belonged to come to now.
+        threads: Vec<ThreadChange>,
     },
     /// Somebody put an emoji under a message or took it away.
     ReactionChanged {
@@ -184,6 +189,30 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
+    /// An upload has ended.
+    AttachmentUpdated {
+        /// As it is now.
+        attachment: Attachment,
+        /// The user's own change number.
+        user_rev: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// The user follows a thread, or no longer.
+    ThreadFollowed {
+        /// Where.
+        conversation: ConversationId,
+        /// The message it hangs on.
+        root: MessageId,
+        /// Whether it is followed.
+        following: bool,
+        /// How far the user has seen it.
+        seen_seq: u64,
+        /// The user's own change number.
+        user_rev: u64,
+        /// When.
+        at: Timestamp,
+    },
     /// A member's watermarks moved. For others.
     ReceiptUpdated {
         /// Where.
@@ -192,8 +221,10 @@ pub enum Event {
         user: UserId,
         /// How far messages have arrived.
         delivered_seq: u64,
-        /// How far they were shown.
+        /// How far they were shown; with a thread, how far its replies were.
         seen_seq: u64,
+        /// The thread whose watermark it is; that of the conversation without one.
+        thread_root: Option<MessageId>,
         /// Unread messages and mentions, when this goes to the user's own devices.
         unread: Option<(u32, u32)>,
     },

@@ -250,6 +250,7 @@ impl Messenger {
             client_id: ClientId(uuid::Uuid::new_v4()),
             body: format!("{title}: {}", link(&invite.token)),
             reply_to: None,
+            thread: None,
             // The caller may have unread messages there.
             advance_seen: false,
         };

@@ -6,7 +6,9 @@
 
 mod account;
 mod administration;
+mod attachment;
 mod attempts;
+pub mod blob;
 mod contact;
 mod conversation;
 mod delete;
@@ -17,6 +19,7 @@ mod ids;
 mod invite;
 mod login;
 mod login_cache;
+mod media;
 mod member;
 mod mention;
 mod message;
@@ -32,6 +35,7 @@ mod settings;
 pub mod store;
 mod sync;
 pub mod text;
+mod thread;
 mod token;
 mod typing;
 
@@ -42,6 +46,10 @@ pub use account::{
 pub use administration::{
     AdminAccount, AuditEntry, ChangeAccountError, Counts, CreatedServerInvite, NewServerInvite, ServerInvite,
     ServerInviteError,
+};
+pub use attachment::{
+    Attachment, AttachmentError, AttachmentId, AttachmentKind, AttachmentLimits, AttachmentState, Content,
+    Incoming, MediaError, MediaItem, NewUpload, Thumb, Upload, UploadError,
 };
 pub use contact::{Blocked, Contact, ContactError};
 pub use conversation::{
@@ -55,6 +63,7 @@ pub use feed::{Feed, NoFeed};
 pub use ids::{ClientId, ConversationId, InviteId, LoginId, MessageId, Timestamp, UserId};
 pub use invite::{CreatedInvite, Invite, InviteError, InviteWish, JoinError, Joined, NewInvite};
 pub use login::{AuthenticateError, Caller, Device, LogInError, LoggedIn, Login};
+pub use media::VoiceNote;
 pub use member::{
     AccessError, AddMembersError, Added, Ban, ListMembersError, Member, MemberError, MemberState, Role,
 };
@@ -75,9 +84,13 @@ pub use second_factor::{Offered, SecondFactorError, SecondStepError};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
+pub use thread::{
+    FollowError, Thread, ThreadChange, ThreadError, ThreadPage, ThreadPlace, ThreadWatermark, ThreadsError,
+};
 pub use token::Token;
 pub use typing::{TypingAudience, TypingKind, TypingSignal};
 
+use attachment::Files;
 use attempts::Attempts;
 use login_cache::LoginCache;
 use password::PasswordHasher;
@@ -140,6 +153,8 @@ pub struct Options {
     pub login_window_s: u64,
     /// Pending changes of one conversation beyond which a client is told to start it afresh.
     pub changes_max: u64,
+    /// Bounds of attachments.
+    pub attachments: AttachmentLimits,
 }
 
 impl Default for Options {
@@ -172,6 +187,7 @@ impl Default for Options {
             login_failures_max: 10,
             login_window_s: 15 * 60,
             changes_max: 2_000,
+            attachments: AttachmentLimits::default(),
         }
     }
 }
@@ -186,6 +202,7 @@ pub struct Messenger {
     attempts: Attempts,
     code_attempts: Attempts,
     logins: Arc<LoginCache>,
+    files: Option<Files>,
 }
 
 impl Messenger {
@@ -201,6 +218,7 @@ impl Messenger {
             attempts,
             code_attempts,
             logins: Arc::new(LoginCache::default()),
+            files: None,
         }
     }
 

@@ -8,6 +8,7 @@
 //! after the commit, in commit order of each conversation, even when the one who asked has gone. It is not called
 //! when nothing was committed, except that [`Messages::append`] also calls it for a message sent again.
 
+mod attachments;
 mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
@@ -17,7 +18,11 @@ mod moderation;
 mod my_states;
 mod people;
 mod proofs;
+mod threads;
 
+pub use attachments::{
+    Attachments, FinishedUpload, MediaPlace, NewAttachment, NewPart, QuotaExceeded, StoredAttachment,
+};
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
@@ -30,6 +35,7 @@ pub use moderation::{
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
+pub use threads::{Followed, Replies, ThreadAdvance, ThreadAdvanced, ThreadRefusal, Threads};
 
 pub use changes::{
     DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
@@ -39,7 +45,7 @@ pub use changes::{
 use crate::{
     Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
     HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message, MessageId, Policies,
-    ServerRole, Timestamp, UserId, Username,
+    ServerRole, ThreadChange, ThreadPlace, Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -62,6 +68,8 @@ pub trait Store:
     + Profiles
     + Contacts
     + MessageChanges
+    + Attachments
+    + Threads
     + Tickets
     + SecondFactors
     + Reports
@@ -86,6 +94,8 @@ impl<T> Store for T where
         + Profiles
         + Contacts
         + MessageChanges
+        + Attachments
+        + Threads
         + Tickets
         + SecondFactors
         + Reports
@@ -393,6 +403,8 @@ pub struct NewMessage {
     pub mentions: Vec<Mention>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
+    /// The thread it belongs to.
+    pub thread: Option<ThreadPlace>,
     /// Whether the author's own watermarks move to it.
     pub advance_seen: bool,
     /// When.
@@ -410,6 +422,8 @@ pub struct Appended {
     pub audience: Arc<[UserId]>,
     /// Sending moved the author's seen watermark over older messages that it had not reached.
     pub caught_up: bool,
+    /// What its thread comes to now, if it belongs to one.
+    pub thread: Option<ThreadChange>,
 }
 
 /// Why a message was not stored.
@@ -423,6 +437,8 @@ pub enum AppendRefusal {
     PostingRestricted,
     /// Not a message of this conversation that the author sees and may answer.
     ReplyTargetInvalid,
+    /// Not a message of this conversation that the author sees and that may have a thread.
+    ThreadRootInvalid,
     /// The author used the key for something else.
     ClientIdConflict,
 }

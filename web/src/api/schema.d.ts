@@ -245,6 +245,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_attachments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/attachments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_attachments_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/attachments/{id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_attachments_id_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/attachments/{id}/thumb/{size}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_attachments_id_thumb_size"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/auth/login": {
         parameters: {
             query?: never;
@@ -549,6 +613,22 @@ export interface paths {
         options?: never;
         head?: never;
         patch: operations["patch_conversations_id_me"];
+        trace?: never;
+    };
+    "/conversations/{id}/media": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_conversations_id_media"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/conversations/{id}/members": {
@@ -904,6 +984,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/messages/{id}/thread": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_messages_id_thread"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/messages/{id}/thread/follow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["put_messages_id_thread_follow"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/messages/{id}/versions": {
         parameters: {
             query?: never;
@@ -1050,6 +1162,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/threads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_threads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_uploads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_uploads_id"];
+        put: operations["put_uploads_id"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_uploads_id_complete"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/users": {
         parameters: {
             query?: never;
@@ -1111,6 +1287,24 @@ export interface components {
             server_role: components["schemas"]["ServerRole"];
             status: components["schemas"]["AccountStatus"];
         };
+        Announcement: {
+            /**
+             * Format: int64
+             * @description How long a voice note is.
+             */
+            duration_ms?: number | null;
+            /** @description `voice`, or nothing: other kinds are for the content to say. */
+            kind?: string | null;
+            /** @description What the file is called. */
+            name?: string;
+            /**
+             * Format: int64
+             * @description Its length in bytes.
+             */
+            size: number;
+            /** @description Peaks of 64 slices of a voice note, 0 to 31. */
+            waveform?: number[] | null;
+        };
         App: {
             created_at: components["schemas"]["Moment"];
             id: string;
@@ -1168,6 +1362,51 @@ export interface components {
         Apps: {
             items: components["schemas"]["App"][];
         };
+        /** @description A file that somebody brought. */
+        Attachment: {
+            created_at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            duration_ms: number | null;
+            /** Format: int32 */
+            height: number | null;
+            /** Format: uuid */
+            id: string;
+            kind: components["schemas"]["AttachmentKind"];
+            /** @description What it is by its content. */
+            mime: string;
+            name: string;
+            /** @description A ThumbHash in Base64, to be shown until there is more. */
+            placeholder: string | null;
+            /** @description Of what is stored, in hexadecimal. */
+            sha256: string | null;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            size: number;
+            state: components["schemas"]["AttachmentState"];
+            /** @description Small pictures of it, smallest first. */
+            thumbs: components["schemas"]["Thumb"][];
+            /** Format: int64 */
+            uploader_id: number;
+            /** @description Peaks of 64 slices of a voice note, 0 to 31. */
+            waveform: number[] | null;
+            /**
+             * Format: int32
+             * @description Pixels, upright.
+             */
+            width: number | null;
+        };
+        /**
+         * @description How an attachment is shown.
+         * @enum {string}
+         */
+        AttachmentKind: "image" | "video" | "audio" | "voice" | "file";
+        /**
+         * @description How far an attachment has come.
+         * @enum {string}
+         */
+        AttachmentState: "uploading" | "ready" | "failed";
         /** @description Something an administrator did. */
         AuditEntry: {
             /** @description `user.suspended`, `report.handled` … */
@@ -1196,6 +1435,20 @@ export interface components {
             /** @description Of the device, or a recovery code. */
             code: string;
             password: string;
+        };
+        /** @description A file, and what there is to say of it. */
+        Bringing: {
+            /**
+             * Format: int64
+             * @description How long a voice note is.
+             */
+            duration_ms?: number | null;
+            /** Format: binary */
+            file: string;
+            /** @description What kind of attachment it shall be when that is not for the content to say: `voice`. */
+            kind?: string | null;
+            /** @description Of a voice note: a JSON array of 64 whole numbers from 0 to 31. */
+            waveform?: string | null;
         };
         Changes: {
             conversation: components["schemas"]["Conversation"] | null;
@@ -1358,6 +1611,9 @@ export interface components {
             /** @description The field, with the way to it: `items[3].seen_seq`. */
             field: string;
         };
+        Following: {
+            following: boolean;
+        };
         /** @description Who said a forwarded message first. */
         ForwardedFrom: {
             author_name: string;
@@ -1431,7 +1687,7 @@ export interface components {
         };
         /** @description Items without more to come. */
         Items_WatermarksOf: {
-            items: (components["schemas"]["Outcome_Watermarks"] & {
+            items: (components["schemas"]["Outcome_MovedTo"] & {
                 /** Format: int64 */
                 conversation_id: number;
             })[];
@@ -1447,6 +1703,8 @@ export interface components {
         };
         /** @description Limits in force. Lengths count characters unless named otherwise. */
         Limits: {
+            /** @description Attachments of one message. */
+            attachments: number;
             bio_chars: number;
             body_bytes: number;
             body_chars: number;
@@ -1454,9 +1712,13 @@ export interface components {
             description_chars: number;
             devices: number;
             display_name_chars: number;
+            /** Format: int64 */
+            file_bytes: number;
             group_admins: number;
             group_members: number;
             groups_per_day: number;
+            /** Format: int64 */
+            image_pixels: number;
             /** Format: int64 */
             invite_life_s: number;
             invites: number;
@@ -1467,6 +1729,17 @@ export interface components {
             receipts_members: number;
             settings_bytes: number;
             title_chars: number;
+            /**
+             * Format: int64
+             * @description Bytes that one user may have uploaded.
+             */
+            upload_quota_bytes: number;
+            /** Format: int32 */
+            uploads_per_hour: number;
+            /** Format: int64 */
+            voice_bytes: number;
+            /** Format: int64 */
+            voice_ms: number;
         };
         ListItem: {
             conversation: components["schemas"]["Conversation"];
@@ -1619,6 +1892,19 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A list that ends here, or goes on at the cursor. */
+        List_MediaItem: {
+            items: {
+                attachment: components["schemas"]["Attachment"];
+                /** Format: int64 */
+                author_id: number;
+                /** Format: int64 */
+                message_id: number;
+                /** Format: int64 */
+                seq: number;
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
         List_MessageVersion: {
             items: {
                 body: string;
@@ -1682,6 +1968,18 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A list that ends here, or goes on at the cursor. */
+        List_Thread: {
+            items: {
+                following: boolean;
+                root: components["schemas"]["Message"];
+                /** Format: int64 */
+                seen_seq: number;
+                /** Format: int32 */
+                unread_count: number;
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
         List_User: {
             items: {
                 deleted: boolean;
@@ -1721,6 +2019,16 @@ export interface components {
             timezone: string;
             /** Format: int64 */
             user_rev: number;
+        };
+        /** @description An attachment in the gallery of a conversation. */
+        MediaItem: {
+            attachment: components["schemas"]["Attachment"];
+            /** Format: int64 */
+            author_id: number;
+            /** Format: int64 */
+            message_id: number;
+            /** Format: int64 */
+            seq: number;
         };
         /** @description A member in a list item, in changes and in events: what ticks are drawn from. */
         Member: {
@@ -1906,16 +2214,7 @@ export interface components {
             error: string;
         };
         /** @description What became of one item of many. */
-        Outcome_Watermarks: {
-            /** Format: int64 */
-            delivered_seq: number;
-            /** Format: int64 */
-            seen_seq: number;
-            /** Format: int32 */
-            unread_count: number;
-            /** Format: int32 */
-            unread_mentions: number;
-        } | {
+        Outcome_MovedTo: (components["schemas"]["Watermarks"] | components["schemas"]["ThreadWatermark"]) | {
             /** @description The code. */
             error: string;
         };
@@ -2071,6 +2370,11 @@ export interface components {
             delivered_seq?: number | null;
             /** Format: int64 */
             seen_seq?: number | null;
+            /**
+             * Format: int64
+             * @description The thread whose `seen_seq` this is; `delivered_seq` means nothing then.
+             */
+            thread_root_id?: number | null;
         };
         Receipts: {
             /** Format: int64 */
@@ -2102,6 +2406,12 @@ export interface components {
         /** @description A login with a new secret, which is left out when it went into a cookie. */
         Renewed: {
             token?: string;
+        };
+        /** @description A page of a thread's replies. */
+        Replies: components["schemas"]["Thread"] & {
+            has_more_after: boolean;
+            has_more_before: boolean;
+            items: components["schemas"]["Message"][];
         };
         /** @description A report. */
         Report: {
@@ -2161,6 +2471,8 @@ export interface components {
         Sending: {
             /** @description Whether the author has seen everything up to this message. */
             advance_seen?: boolean;
+            /** @description Whether a reply in a thread shows in the conversation, too. */
+            also_in_timeline?: boolean;
             body?: string;
             /**
              * Format: uuid
@@ -2169,6 +2481,11 @@ export interface components {
             client_id: string;
             /** Format: int64 */
             reply_to?: number | null;
+            /**
+             * Format: int64
+             * @description The message whose thread it belongs to.
+             */
+            thread_root_id?: number | null;
         };
         /** @description An invite to the server. */
         ServerInvite: {
@@ -2247,6 +2564,43 @@ export interface components {
             data: Record<string, never>;
             event: string;
         };
+        /** @description A thread as the caller sees it. */
+        Thread: {
+            following: boolean;
+            root: components["schemas"]["Message"];
+            /** Format: int64 */
+            seen_seq: number;
+            /** Format: int32 */
+            unread_count: number;
+        };
+        /** @description Whether the caller follows a thread, and where it stands in it. */
+        ThreadFollowed: components["schemas"]["ThreadWatermark"] & {
+            /** Format: int64 */
+            conversation_id: number;
+            following: boolean;
+        };
+        /** @description How far the caller has seen a thread. */
+        ThreadWatermark: {
+            /** Format: int64 */
+            seen_seq: number;
+            /** Format: int64 */
+            thread_root_id: number;
+            /** Format: int32 */
+            unread_count: number;
+        };
+        /** @description A small picture, at `/attachments/{id}/thumb/{size}`. */
+        Thumb: {
+            /** Format: int32 */
+            height: number;
+            mime: string;
+            /**
+             * Format: int32
+             * @description The longer side it may have.
+             */
+            size: number;
+            /** Format: int32 */
+            width: number;
+        };
         Transfer: {
             /** Format: int64 */
             user_id: number;
@@ -2267,6 +2621,24 @@ export interface components {
          * @enum {string}
          */
         TypingKind: "text" | "voice" | "file";
+        /** @description How far an upload has come. */
+        Upload: {
+            /**
+             * Format: uuid
+             * @description The attachment will have the same.
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description Bytes that are there.
+             */
+            offset: number;
+            /**
+             * Format: int64
+             * @description Bytes in all.
+             */
+            size: number;
+        };
         User: {
             deleted: boolean;
             display_name: string;
@@ -2286,8 +2658,18 @@ export interface components {
          * @enum {string}
          */
         UserKind: "human" | "bot";
+        Watermarks: {
+            /** Format: int64 */
+            delivered_seq: number;
+            /** Format: int64 */
+            seen_seq: number;
+            /** Format: int32 */
+            unread_count: number;
+            /** Format: int32 */
+            unread_mentions: number;
+        };
         /** @description Where the caller stands in one conversation, or why not. */
-        WatermarksOf: components["schemas"]["Outcome_Watermarks"] & {
+        WatermarksOf: components["schemas"]["Outcome_MovedTo"] & {
             /** Format: int64 */
             conversation_id: number;
         };
@@ -2840,6 +3222,141 @@ export interface operations {
         responses: {
             /** @description All logins of the user have ended */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_attachments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Bringing"];
+            };
+        };
+        responses: {
+            /** @description Taken, looked at and ready */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_attachments_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What there is to know of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_attachments_id_content: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file, under its own type */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": number[];
+                };
+            };
+            /** @description The range of it that was asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": number[];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_attachments_id_thumb_size: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                /** @description One of the attachment's `thumbs` */
+                size: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A small picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": number[];
+                };
+            };
+            /** @description The range of it that was asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": number[];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3500,6 +4017,41 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ListItem"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_conversations_id_media: {
+        parameters: {
+            query?: {
+                /** @description `media` (images and films), `image`, `video`, `audio`, `voice`, or `file` (with sounds); all without. */
+                kind?: string;
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came with messages, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_MediaItem"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -4336,6 +4888,71 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_messages_id_thread: {
+        parameters: {
+            query?: {
+                /** @description Only messages with a lower seq. */
+                before?: number;
+                /** @description Only messages with a higher seq. */
+                after?: number;
+                /** @description The page around this seq. */
+                around?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the replies, ascending by seq */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replies"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_messages_id_thread_follow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Following"];
+            };
+        };
+        responses: {
+            /** @description Whether the caller follows it now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadFollowed"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_messages_id_versions: {
         parameters: {
             query?: never;
@@ -4592,6 +5209,148 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Items_ChangesOf"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_threads: {
+        parameters: {
+            query?: {
+                /** @description Only those with something to read. */
+                unread?: boolean;
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The threads the caller follows, last reply first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Thread"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_uploads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Announcement"];
+            };
+        };
+        responses: {
+            /** @description Announced */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_uploads_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How far it has come; Upload-Offset says it, too */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_uploads_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Where the body begins: the upload's end */
+                "Upload-Offset": number;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description Taken; Upload-Offset says where to go on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_uploads_id_complete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Looked at and ready */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -38,6 +38,7 @@ export type ReceiptAnswer = ReceiptItem & {
 
 export interface ReceiptEvent extends ReceiptAnswer {
   user_id: number
+  thread_root_id?: number
 }
 
 /** Somebody types, or stops; told where few are in a conversation. */

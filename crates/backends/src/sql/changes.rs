@@ -8,6 +8,7 @@ use super::messages::visible_from;
 use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
 use super::store::SqlStore;
+use super::threads;
 use super::writer::Group;
 use chinwag_messenger::store::{
     Announce, DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges,
@@ -18,7 +19,7 @@ use chinwag_messenger::{
     Timestamp, UserId,
 };
 use sea_orm::{ConnectionTrait, DbErr, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// People named in the summary of a reaction.
 const NAMED_MAX: usize = 3;
@@ -300,6 +301,7 @@ async fn delete_all(
     record: DeleteRecord,
 ) -> Result<Result<Vec<DeletedIn>, DeleteRefusal>, DbErr> {
     let mut living: BTreeMap<i64, Vec<(MessageId, u64)>> = BTreeMap::new();
+    let mut roots: BTreeMap<i64, BTreeSet<MessageId>> = BTreeMap::new();
     for &id in &record.messages {
         let Some((message, member)) = subject(group, record.by, id).await? else {
             return Ok(Err(DeleteRefusal::NotFound));
@@ -320,6 +322,8 @@ async fn delete_all(
         if message.deleted_at.is_none() {
             let items = living.entry(message.conversation.0).or_default();
             items.push((message.id, message.seq));
+            let roots = roots.entry(message.conversation.0).or_default();
+            roots.extend(message.thread_root);
         }
     }
     let mut deleted = Vec::with_capacity(living.len());
@@ -339,6 +343,8 @@ async fn delete_all(
             let sql = format!("DELETE FROM {table} WHERE message_id IN ({in_list})");
             execute(&group.tx, sql, ids().collect()).await?;
         }
+        let roots = roots.remove(&conversation).unwrap_or_default();
+        let threads = threads::recount(group, &roots, rev).await?;
         let seqs: Vec<u64> = items.iter().map(|(_, seq)| *seq).collect();
         delete_mentions(&group.tx, conversation, &seqs).await?;
         let head = group.heads.find(conversation);
@@ -346,6 +352,7 @@ async fn delete_all(
             conversation: ConversationId(conversation),
             rev,
             items,
+            threads,
             audience: head.map(|head| head.audience.to_vec()).unwrap_or_default(),
         });
     }

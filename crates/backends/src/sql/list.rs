@@ -96,6 +96,7 @@ async fn add_last_messages(
     for item in items.values().filter(visible) {
         values.extend([
             item.conversation.id.0.into(),
+            (item.my.history_from_seq.max(item.my.cleared_seq + 1) as i64).into(),
             (item.conversation.last_seq as i64).into(),
         ]);
     }
@@ -103,9 +104,11 @@ async fn add_last_messages(
         return Ok(());
     }
     let sql = format!(
-        "WITH wanted (conversation, seq) AS (VALUES {}) SELECT {MESSAGE} FROM wanted JOIN message m \
-         ON m.conversation_id = wanted.conversation AND m.seq = wanted.seq {QUOTED}",
-        row_places(values.len() / 2, 2)
+        "WITH wanted (conversation, first, last) AS (VALUES {}) SELECT {MESSAGE} FROM wanted JOIN message m \
+         ON m.conversation_id = wanted.conversation AND m.seq = (SELECT t.seq FROM message t \
+         WHERE t.conversation_id = wanted.conversation AND t.seq BETWEEN wanted.first AND wanted.last \
+         AND t.in_timeline ORDER BY t.seq DESC LIMIT 1) {QUOTED}",
+        row_places(values.len() / 3, 3)
     );
     for row in query(tx, sql, values).await? {
         let message: Message = rows::message(&mut Columns::of(&row))?;

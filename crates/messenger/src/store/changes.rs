@@ -1,7 +1,9 @@
 //! What becomes of stored messages: edits, deletions and reactions.
 
 use super::{Announce, StoreError};
-use crate::{Audience, ConversationId, Event, Feed, Mention, Message, MessageId, Timestamp, UserId};
+use crate::{
+    Audience, ConversationId, Event, Feed, Mention, Message, MessageId, ThreadChange, Timestamp, UserId,
+};
 use async_trait::async_trait;
 
 /// Who is told of a change of a message.
@@ -124,6 +126,8 @@ pub struct DeletedIn {
     pub rev: u64,
     /// The tombstones and their places.
     pub items: Vec<(MessageId, u64)>,
+    /// The threads that have fewer replies now.
+    pub threads: Vec<ThreadChange>,
     /// The active members, ascending.
     pub audience: Vec<UserId>,
 }

@@ -11,6 +11,7 @@ pub mod profiles;
 pub mod proofs;
 pub mod receipts;
 pub mod sending;
+pub mod threads;
 
 use super::{AccountRecord, Admission, Store};
 use crate::{
@@ -56,6 +57,10 @@ macro_rules! store_contract {
             concurrent_changes_keep_the_revs_dense);
         $crate::store_contract!($fresh, mentions:
             names_of_members_are_mentions, everybody_is_named_by_those_who_may, mentions_are_unread_until_seen);
+        $crate::store_contract!($fresh, threads:
+            replies_add_up_at_their_root, only_roots_take_replies, followers_have_something_to_read,
+            deleted_replies_are_not_counted, threads_come_in_pages,
+            concurrent_replies_are_all_counted);
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
             sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
@@ -198,6 +203,7 @@ pub(super) fn draft(words: &str) -> Draft {
         client_id: ClientId(uuid::Uuid::new_v4()),
         body: words.to_owned(),
         reply_to: None,
+        thread: None,
         advance_seen: true,
     }
 }
@@ -205,7 +211,7 @@ pub(super) fn draft(words: &str) -> Draft {
 /// The conversation and rev of a durable event of a conversation.
 pub(super) fn rev_of(event: &Event) -> Option<(ConversationId, u64)> {
     match event {
-        Event::MessageCreated { message } => Some((message.conversation, message.rev)),
+        Event::MessageCreated { message, .. } => Some((message.conversation, message.rev)),
         Event::MessageUpdated { message, .. } | Event::ReactionChanged { message, .. } => {
             Some((message.conversation, message.rev))
         }

@@ -33,6 +33,8 @@ pub struct RateLimits {
     pub reads_per_minute: u32,
     /// Seconds between two signals of one user typing in one conversation; those that come sooner are dropped.
     pub typing_pause_s: u32,
+    /// Files one user may bring within an hour.
+    pub uploads_per_hour: u32,
 }
 
 impl RateLimits {
@@ -44,6 +46,7 @@ impl RateLimits {
             writes_per_minute: 0,
             reads_per_minute: 0,
             typing_pause_s: 0,
+            uploads_per_hour: 0,
         }
     }
 }
@@ -56,6 +59,7 @@ impl Default for RateLimits {
             writes_per_minute: 120,
             reads_per_minute: 600,
             typing_pause_s: 2,
+            uploads_per_hour: 60,
         }
     }
 }
@@ -66,6 +70,7 @@ enum Key {
     Reads(UserId),
     Writes(UserId),
     Sends(UserId),
+    Uploads(UserId),
     SendsInto(UserId, ConversationId),
     Address(Option<IpAddr>),
     Typing(UserId, ConversationId),
@@ -78,6 +83,7 @@ impl Key {
             Self::Reads(_) => "reads",
             Self::Writes(_) => "writes",
             Self::Sends(_) => "sends",
+            Self::Uploads(_) => "uploads",
             Self::SendsInto(..) => "conversation_sends",
             Self::Address(_) => "address",
             Self::Typing(..) | Self::TypingStops(..) => "typing",
@@ -148,6 +154,14 @@ impl Limiter {
             &[(Key::Writes(user), per_minute(self.limits.writes_per_minute))],
             meter,
         )
+    }
+
+    pub(crate) fn upload(&self, user: UserId, meter: &Meter) -> Result<(), Problem> {
+        let rate = Rate {
+            capacity: self.limits.uploads_per_hour,
+            period: Duration::from_secs(60 * 60),
+        };
+        self.charge(&[(Key::Uploads(user), rate)], meter)
     }
 
     pub(crate) fn send(&self, user: UserId, into: ConversationId, meter: &Meter) -> Result<(), Problem> {

@@ -109,7 +109,7 @@ pub async fn a_group_begins_with_notes_to_its_members(store: Arc<dyn Store>) {
         .collect();
     assert_eq!(revs, [1, 2]);
     assert!(told[3..].iter().all(|(users, _)| *users == everyone));
-    let Event::MessageCreated { message } = &told[3].1 else {
+    let Event::MessageCreated { message, .. } = &told[3].1 else {
         panic!("{:?}", told[3])
     };
     assert_eq!(

@@ -5,7 +5,8 @@ use chinwag_messenger as domain;
 use chinwag_messenger::{ConversationId, LogoutReason, RemovalReason, UserId};
 use serde::Serialize;
 
-use super::{ChangedPolicies, Me, Member, Message, Moment, My, PresenceOf, Reaction};
+use super::threads::ThreadChange;
+use super::{Attachment, ChangedPolicies, Me, Member, Message, Moment, My, PresenceOf, Reaction};
 use crate::messenger::typing::Typing;
 
 /// An event with its envelope.
@@ -18,6 +19,8 @@ pub(in crate::messenger) enum Event<'a> {
         rev: u64,
         at: Moment,
         message: Message<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thread: Option<ThreadChange>,
     },
     MessageUpdated {
         v: u8,
@@ -33,6 +36,8 @@ pub(in crate::messenger) enum Event<'a> {
         at: Moment,
         items: Vec<Place>,
         deleted_by: i64,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        threads: Vec<ThreadChange>,
     },
     ReactionChanged {
         v: u8,
@@ -125,6 +130,21 @@ pub(in crate::messenger) enum Event<'a> {
         user_id: i64,
         blocked: bool,
     },
+    AttachmentUpdated {
+        v: u8,
+        user_rev: u64,
+        at: Moment,
+        attachment: Attachment<'a>,
+    },
+    ThreadFollowed {
+        v: u8,
+        user_rev: u64,
+        at: Moment,
+        conversation_id: i64,
+        root_id: i64,
+        following: bool,
+        seen_seq: u64,
+    },
     ReceiptUpdated {
         v: u8,
         items: [Receipt; 1],
@@ -157,6 +177,8 @@ pub(in crate::messenger) struct Receipt {
     delivered_seq: u64,
     seen_seq: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    thread_root_id: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     unread_count: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unread_mentions: Option<u32>,
@@ -176,12 +198,13 @@ impl<'a> Event<'a> {
     /// How to show the event; `None` when it is not shown but acted on.
     pub(in crate::messenger) fn of(event: &'a domain::Event) -> Option<Self> {
         Some(match event {
-            domain::Event::MessageCreated { message } => Self::MessageCreated {
+            domain::Event::MessageCreated { message, thread } => Self::MessageCreated {
                 v: V,
                 conversation_id: message.conversation.0,
                 rev: message.rev,
                 at: Moment(message.created_at),
                 message: message.into(),
+                thread: thread.as_ref().map(ThreadChange::from),
             },
             domain::Event::MessageUpdated { message, at } => Self::MessageUpdated {
                 v: V,
@@ -196,6 +219,7 @@ impl<'a> Event<'a> {
                 at,
                 items,
                 by,
+                threads,
             } => Self::MessagesDeleted {
                 v: V,
                 conversation_id: conversation.0,
@@ -206,6 +230,7 @@ impl<'a> Event<'a> {
                     .map(|(id, seq)| Place { id: id.0, seq: *seq })
                     .collect(),
                 deleted_by: by.0,
+                threads: threads.iter().map(ThreadChange::from).collect(),
             },
             domain::Event::ReactionChanged {
                 message,
@@ -351,11 +376,38 @@ impl<'a> Event<'a> {
                 user_id: user.0,
                 blocked: *blocked,
             },
+            domain::Event::AttachmentUpdated {
+                attachment,
+                user_rev,
+                at,
+            } => Self::AttachmentUpdated {
+                v: V,
+                user_rev: *user_rev,
+                at: Moment(*at),
+                attachment: attachment.into(),
+            },
+            domain::Event::ThreadFollowed {
+                conversation,
+                root,
+                following,
+                seen_seq,
+                user_rev,
+                at,
+            } => Self::ThreadFollowed {
+                v: V,
+                user_rev: *user_rev,
+                at: Moment(*at),
+                conversation_id: conversation.0,
+                root_id: root.0,
+                following: *following,
+                seen_seq: *seen_seq,
+            },
             domain::Event::ReceiptUpdated {
                 conversation,
                 user,
                 delivered_seq,
                 seen_seq,
+                thread_root,
                 unread,
             } => {
                 let receipt = Receipt {
@@ -363,6 +415,7 @@ impl<'a> Event<'a> {
                     user_id: user.0,
                     delivered_seq: *delivered_seq,
                     seen_seq: *seen_seq,
+                    thread_root_id: thread_root.map(|id| id.0),
                     unread_count: unread.map(|(count, _)| count),
                     unread_mentions: unread.map(|(_, mentions)| mentions),
                 };
@@ -420,8 +473,10 @@ impl<'a> Event<'a> {
             Self::ConversationDeleted { .. } => "conversation.deleted",
             Self::MemberStateChanged { .. } => "member_state.changed",
             Self::MeUpdated { .. } => "me.updated",
+            Self::AttachmentUpdated { .. } => "attachment.updated",
             Self::ContactChanged { .. } => "contact.changed",
             Self::BlockChanged { .. } => "block.changed",
+            Self::ThreadFollowed { .. } => "thread.changed",
             Self::ReceiptUpdated { .. } => "receipt.updated",
             Self::PresenceChanged { .. } => "presence.changed",
             Self::TypingChanged { .. } => "typing.changed",
