@@ -47,6 +47,7 @@ impl Messenger {
             }
         };
         self.store.delete(record, Box::new(announce)).await??;
+        self.release_files();
         Ok(())
     }
 }

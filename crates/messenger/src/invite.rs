@@ -153,7 +153,8 @@ impl From<ActRefusal> for InviteError {
             ActRefusal::NotAllowed
             | ActRefusal::LastOwner
             | ActRefusal::TooManyAdmins
-            | ActRefusal::PurgeExistingRequired => Self::NotAllowed,
+            | ActRefusal::PurgeExistingRequired
+            | ActRefusal::Avatar(_) => Self::NotAllowed,
         }
     }
 }
@@ -249,6 +250,7 @@ impl Messenger {
         let draft = Draft {
             client_id: ClientId(uuid::Uuid::new_v4()),
             body: format!("{title}: {}", link(&invite.token)),
+            attachments: Vec::new(),
             reply_to: None,
             thread: None,
             // The caller may have unread messages there.

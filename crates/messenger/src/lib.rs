@@ -30,6 +30,7 @@ mod policy;
 mod reaction;
 mod receipt;
 mod report;
+pub mod search;
 mod second_factor;
 mod settings;
 pub mod store;
@@ -48,8 +49,8 @@ pub use administration::{
     ServerInviteError,
 };
 pub use attachment::{
-    Attachment, AttachmentError, AttachmentId, AttachmentKind, AttachmentLimits, AttachmentState, Content,
-    Incoming, MediaError, MediaItem, NewUpload, Thumb, Upload, UploadError,
+    Attachment, AttachmentError, AttachmentId, AttachmentKind, AttachmentLimits, AttachmentState,
+    AvatarError, Content, Incoming, MediaError, MediaItem, NewUpload, Thumb, Upload, UploadError,
 };
 pub use contact::{Blocked, Contact, ContactError};
 pub use conversation::{
@@ -80,6 +81,7 @@ pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove
 pub use reaction::ReactError;
 pub use receipt::{Advance, AdvanceError, Watermarks};
 pub use report::{AdminListError, Report, ReportError, ReportStatus, ReportWish, ReportedMessage};
+pub use search::{Hit, Hits, SearchError, SearchOrder, SearchWish, Snippet, Total};
 pub use second_factor::{Offered, SecondFactorError, SecondStepError};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};

@@ -18,6 +18,7 @@ mod moderation;
 mod my_states;
 mod people;
 mod proofs;
+mod search;
 mod threads;
 
 pub use attachments::{
@@ -35,6 +36,7 @@ pub use moderation::{
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
+pub use search::{Search, SearchFound, SearchPage, SearchPlace, SearchQuery};
 pub use threads::{Followed, Replies, ThreadAdvance, ThreadAdvanced, ThreadRefusal, Threads};
 
 pub use changes::{
@@ -43,9 +45,9 @@ pub use changes::{
 };
 
 use crate::{
-    Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
-    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message, MessageId, Policies,
-    ServerRole, ThreadChange, ThreadPlace, Timestamp, UserId, Username,
+    Account, AccountKind, AccountStatus, Advance, AttachmentId, Changes, ClientId, Conversation,
+    ConversationId, History, HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message,
+    MessageId, Policies, ServerRole, ThreadChange, ThreadPlace, Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -68,6 +70,7 @@ pub trait Store:
     + Profiles
     + Contacts
     + MessageChanges
+    + Search
     + Attachments
     + Threads
     + Tickets
@@ -94,6 +97,7 @@ impl<T> Store for T where
         + Profiles
         + Contacts
         + MessageChanges
+        + Search
         + Attachments
         + Threads
         + Tickets
@@ -401,6 +405,8 @@ pub struct NewMessage {
     pub body: String,
     /// Whom the words name.
     pub mentions: Vec<Mention>,
+    /// The files it brings, in their order.
+    pub attachments: Vec<AttachmentId>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
     /// The thread it belongs to.
@@ -439,6 +445,12 @@ pub enum AppendRefusal {
     ReplyTargetInvalid,
     /// Not a message of this conversation that the author sees and that may have a thread.
     ThreadRootInvalid,
+    /// One of the files has not arrived, or was not what it had to be.
+    AttachmentNotReady,
+    /// One of the files was not brought by the author, or is none.
+    AttachmentNotYours,
+    /// One of the files came with another message, is somebody's picture, or is named twice.
+    AttachmentInUse,
     /// The author used the key for something else.
     ClientIdConflict,
 }

@@ -1,6 +1,7 @@
 //! Storing messages, many at once: what was sent before, what is answered and who may write are checked for all
 //! of them together, then rows, counters and watermarks follow in one statement each.
 
+use super::attachments::{Brought, attach, write_attachments};
 use super::heads::{Head, Heads};
 use super::mentions::insert_mentions;
 use super::query::{execute, larger, places, query, row_places};
@@ -8,7 +9,9 @@ use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
 use super::threads::Roots;
 use super::writer::Group;
 use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage};
-use chinwag_messenger::{ClientId, Message, MessageId, MessageKind, Quote, Timestamp, UserId};
+use chinwag_messenger::{
+    Attachment, AttachmentKind, ClientId, Message, MessageId, MessageKind, Quote, Timestamp, UserId,
+};
 use sea_orm::{DatabaseTransaction, DbErr, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -42,6 +45,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
     let sent = sent_before(&group.tx, news).await?;
     let targets = targets(&group.tx, news).await?;
     let mut roots = Roots::load(&group.tx, news).await?;
+    let mut brought = Brought::load(&group.tx, news).await?;
 
     let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(news.len());
     let mut accepted: Vec<usize> = Vec::with_capacity(news.len());
@@ -72,12 +76,21 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
                 continue;
             }
         };
+        let attachments = match brought.take(new) {
+            Ok(attachments) => attachments,
+            Err(refusal) => {
+                outcomes.push(Some(Err(refusal)));
+                continue;
+            }
+        };
         let Some(head) = group.heads.find(new.conversation.0) else {
             return Err(corrupt("a conversation that vanished"));
         };
         first_of.insert(key, index);
         accepted.push(index);
         let mut appended = accept(head, new, quote, &mut watermarks);
+        appended.message.kind = kind(&attachments);
+        appended.message.attachments = attachments;
         appended.thread = roots.add(&appended.message);
         outcomes.push(Some(Ok(appended)));
     }
@@ -97,6 +110,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
             }
         }
         insert_mentions(&group.tx, stored(&outcomes, &accepted)).await?;
+        attach(&group.tx, stored(&outcomes, &accepted)).await?;
         raise_counters(group, news, &outcomes, &accepted).await?;
         move_watermarks(group, &watermarks).await?;
         let advance: Vec<bool> = accepted.iter().map(|&index| news[index].advance_seen).collect();
@@ -150,6 +164,15 @@ fn check(
         Ok(Some(target.quote.clone()))
     } else {
         Err(AppendRefusal::ReplyTargetInvalid)
+    }
+}
+
+/// What the message is by what it brings: one voice note alone is spoken.
+fn kind(attachments: &[Attachment]) -> MessageKind {
+    match attachments {
+        [] => MessageKind::Text,
+        [one] if one.kind == AttachmentKind::Voice => MessageKind::Voice,
+        _ => MessageKind::Media,
     }
 }
 
@@ -316,10 +339,10 @@ async fn insert(
 ) -> Result<HashMap<(i64, u64), MessageId>, DbErr> {
     let sql = format!(
         "INSERT INTO message (conversation_id, seq, rev, author_id, client_id, content_hash, body, reply_to_id, \
-         created_at, thread_root_id, in_timeline, mentions) VALUES {} RETURNING id, conversation_id, seq",
-        row_places(accepted.len(), 12)
+         created_at, thread_root_id, in_timeline, mentions, kind, attachments) VALUES {} RETURNING id, conversation_id, seq",
+        row_places(accepted.len(), 14)
     );
-    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 12);
+    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 14);
     for &index in accepted {
         let (new, Some(Ok(appended))) = (news[index], &outcomes[index]) else {
             continue;
@@ -337,6 +360,8 @@ async fn insert(
             appended.message.thread_root.map(|id| id.0).into(),
             appended.message.in_timeline.into(),
             rows::write_mentions(&new.mentions).into(),
+            rows::message_kind_number(&appended.message.kind).into(),
+            write_attachments(&appended.message.attachments).into(),
         ]);
     }
     let mut ids = HashMap::with_capacity(accepted.len());

@@ -1,12 +1,14 @@
 //! Changes of stored messages: edits, deletions, reactions. Each is a job of its own under the conversation's next
 //! rev, which it stamps on every row it touches.
 
+use super::attachments::forget_attachments;
 use super::conversations::standing;
 use super::heads::HeadMember;
 use super::mentions::{delete_mentions, insert_mentions};
 use super::messages::visible_from;
 use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
+use super::search_index;
 use super::store::SqlStore;
 use super::threads;
 use super::writer::Group;
@@ -185,6 +187,8 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
         Some(EditRefusal::WindowClosed)
     } else if edit.if_rev.is_some_and(|rev| rev != message.rev) {
         Some(EditRefusal::Stale)
+    } else if edit.body.is_empty() && message.attachments.is_empty() {
+        Some(EditRefusal::Empty)
     } else {
         None
     };
@@ -217,6 +221,7 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
         message.id.0.into(),
     ];
     execute(&group.tx, sql, values).await?;
+    search_index::renew(group, &[message.id.0]).await?;
     delete_mentions(&group.tx, conversation, &[message.seq]).await?;
     insert_mentions(&group.tx, std::iter::once(&message)).await?;
     without_unseen_quote(group, &mut message);
@@ -332,7 +337,7 @@ async fn delete_all(
         let ids = || items.iter().map(|(id, _)| Value::from(id.0));
         let in_list = places(items.len());
         let sql = format!(
-            "UPDATE message SET body = '', mentions = NULL, reply_to_id = NULL, forwarded_from = NULL, \
+            "UPDATE message SET body = '', mentions = NULL, attachments = NULL, reply_to_id = NULL, forwarded_from = NULL, \
              reactions = NULL, pinned_at = NULL, kind = 0, edited_at = NULL, edit_count = 0, deleted_at = ?, \
              deleted_by = ?, rev = ? WHERE id IN ({in_list})"
         );
@@ -343,10 +348,14 @@ async fn delete_all(
             let sql = format!("DELETE FROM {table} WHERE message_id IN ({in_list})");
             execute(&group.tx, sql, ids().collect()).await?;
         }
+        let deleted_ids: Vec<i64> = items.iter().map(|(id, _)| id.0).collect();
+        search_index::renew(group, &deleted_ids).await?;
         let roots = roots.remove(&conversation).unwrap_or_default();
         let threads = threads::recount(group, &roots, rev).await?;
         let seqs: Vec<u64> = items.iter().map(|(_, seq)| *seq).collect();
         delete_mentions(&group.tx, conversation, &seqs).await?;
+        let of_messages = format!("message_id IN ({in_list})");
+        forget_attachments(group, &of_messages, ids().collect(), record.at).await?;
         let head = group.heads.find(conversation);
         deleted.push(DeletedIn {
             conversation: ConversationId(conversation),

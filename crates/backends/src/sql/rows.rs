@@ -1,11 +1,12 @@
 //! Rows as the messenger's types.
 
+use super::attachments::read_attachments;
 use super::entity::account;
 use super::notes::read_note;
 use chinwag_messenger::{
-    Account, AccountKind, ClientId, Conversation, ConversationId, ConversationKind, EditHistory, KeptDraft,
-    MemberState, Mention, Message, MessageId, MessageKind, Newcomers, Notify, Policies, Quote,
-    ReactionSummary, Role, ServerRole, ThreadSummary, Timestamp, UserId, Username, Who,
+    Account, AccountKind, AttachmentId, ClientId, Conversation, ConversationId, ConversationKind,
+    EditHistory, KeptDraft, MemberState, Mention, Message, MessageId, MessageKind, Newcomers, Notify,
+    Policies, Quote, ReactionSummary, Role, ServerRole, ThreadSummary, Timestamp, UserId, Username, Who,
 };
 use sea_orm::{DbErr, QueryResult, TryGetable, Value};
 use serde_json::{Value as Json, json};
@@ -51,7 +52,7 @@ pub(super) fn corrupt(what: &str) -> DbErr {
 }
 
 pub(super) const ACCOUNT: &str = "a.id, a.username, a.display_name, a.kind, a.server_role, a.suspended, \
-     a.deleted_at, a.locale, a.user_rev, a.last_seen_at, a.created_at";
+     a.deleted_at, a.locale, a.user_rev, a.last_seen_at, a.created_at, a.avatar_id";
 
 pub(super) fn account(columns: &mut Columns<'_>) -> Result<Account, DbErr> {
     let model = account::Model {
@@ -67,6 +68,7 @@ pub(super) fn account(columns: &mut Columns<'_>) -> Result<Account, DbErr> {
         user_rev: columns.take()?,
         last_seen_at: columns.take()?,
         created_at: columns.take()?,
+        avatar_id: columns.take()?,
     };
     account_of(model)
 }
@@ -76,6 +78,7 @@ pub(super) fn account_of(model: account::Model) -> Result<Account, DbErr> {
         id: UserId(model.id),
         username: Username::from_store(model.username),
         display_name: model.display_name,
+        avatar: avatar(model.avatar_id)?,
         kind: if model.kind == 1 {
             AccountKind::Bot
         } else {
@@ -95,6 +98,13 @@ pub(super) fn account_of(model: account::Model) -> Result<Account, DbErr> {
     })
 }
 
+fn avatar(id: Option<Vec<u8>>) -> Result<Option<AttachmentId>, DbErr> {
+    let read = |id: Vec<u8>| uuid::Uuid::from_slice(&id).map(AttachmentId);
+    id.map(read)
+        .transpose()
+        .map_err(|_| corrupt("a picture whose id is no UUID"))
+}
+
 pub(super) fn account_kind_number(kind: AccountKind) -> i64 {
     match kind {
         AccountKind::Human => 0,
@@ -112,7 +122,7 @@ pub(super) fn server_role_number(role: ServerRole) -> i64 {
 
 pub(super) const CONVERSATION: &str = "c.id, c.kind, c.title, c.description, c.owner_id, c.created_by, \
      c.created_at, c.last_seq, c.last_rev, c.members_rev, c.last_activity_at, c.member_count, c.settings_rev, \
-     c.edit_history, c.edit_window_s, c.delete_window_s, c.post, c.invite, c.info, c.pin, c.newcomers";
+     c.edit_history, c.edit_window_s, c.delete_window_s, c.post, c.invite, c.info, c.pin, c.newcomers, c.avatar_id";
 
 pub(super) fn conversation(columns: &mut Columns<'_>) -> Result<Conversation, DbErr> {
     Ok(Conversation {
@@ -130,6 +140,7 @@ pub(super) fn conversation(columns: &mut Columns<'_>) -> Result<Conversation, Db
         member_count: columns.count()? as u32,
         settings_rev: columns.count()?,
         policies: policies(columns)?,
+        avatar: avatar(columns.take()?)?,
     })
 }
 
@@ -276,7 +287,7 @@ pub(super) fn role_number(role: Role) -> i64 {
 
 /// A message as `m`, and as `q` the one it answers.
 pub(super) const MESSAGE: &str = "m.id, m.conversation_id, m.seq, m.rev, m.client_id, m.author_id, m.note, \
-     m.kind, m.body, m.mentions, m.thread_root_id, m.in_timeline, m.reply_count, m.last_reply_seq, \
+     m.kind, m.body, m.mentions, m.attachments, m.thread_root_id, m.in_timeline, m.reply_count, m.last_reply_seq, \
      m.last_reply_at, m.participants, m.forwarded_from, m.reactions, m.pinned_at, m.receipts, m.created_at, \
      m.edited_at, m.edit_count, m.deleted_at, m.deleted_by, \
      q.id, q.seq, q.author_id, q.kind, substr(q.body, 1, 160), q.deleted_at";
@@ -299,6 +310,7 @@ pub(super) fn message(columns: &mut Columns<'_>) -> Result<Message, DbErr> {
     (message.id, message.seq, message.rev, message.client_id) = (id, seq, rev, client_id);
     message.body = columns.take()?;
     message.mentions = read_mentions(columns.take()?)?;
+    message.attachments = read_attachments(columns.take()?)?;
     message.thread_root = columns.take::<Option<i64>>()?.map(MessageId);
     message.in_timeline = columns.take()?;
     message.thread = thread_summary(columns)?;
@@ -356,6 +368,14 @@ pub(super) fn message_kind(number: i64) -> MessageKind {
         1 => MessageKind::Media,
         2 => MessageKind::Voice,
         _ => MessageKind::Text,
+    }
+}
+
+pub(super) fn message_kind_number(kind: &MessageKind) -> i64 {
+    match kind {
+        MessageKind::Text | MessageKind::System(_) => 0,
+        MessageKind::Media => 1,
+        MessageKind::Voice => 2,
     }
 }
 

@@ -13,6 +13,7 @@ mod moderation;
 mod people;
 mod realtime;
 mod refusals;
+mod search;
 mod second_factor;
 mod shapes;
 mod support;
