@@ -15,8 +15,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
-    AccessError, AddMembersError, AdminListError, AttachmentError, AuthenticateError, ChangeAccountError,
-    ChangeMeError, ChangePasswordError, ContactError, ConversationId, CreateGroupError,
+    AccessError, AddMembersError, AdminListError, AttachmentError, AuthenticateError, AvatarError,
+    ChangeAccountError, ChangeMeError, ChangePasswordError, ContactError, ConversationId, CreateGroupError,
     DeleteConversationError, DeleteError, EditError, FollowError, HistoryError, InviteError, JoinError,
     ListError, ListMembersError, LogInError, MediaError, MemberError, MyStateError, OpenDirectError,
     ReactError, RegisterError, ReportError, SearchError, SearchPeopleError, SendError, ServerInviteError,
@@ -534,6 +534,7 @@ impl From<ChangeMeError> for Problem {
             ChangeMeError::BioTooLong => Self::field("bio", "bio_too_long", detail),
             ChangeMeError::LocaleInvalid => Self::field("locale", "locale_invalid", detail),
             ChangeMeError::TimezoneInvalid => Self::field("timezone", "timezone_invalid", detail),
+            ChangeMeError::Avatar(error) => error.into(),
             ChangeMeError::SettingsTooLarge => Self::field("settings", "settings_too_large", detail),
             ChangeMeError::SettingsChanged => conflict("settings_changed", "Other devices change them, too."),
             ChangeMeError::Store(error) => error.into(),
@@ -664,6 +665,7 @@ impl From<UpdateError> for Problem {
                 "description_too_long",
                 "The description is too long.",
             ),
+            UpdateError::Avatar(error) => error.into(),
             UpdateError::PurgeExistingRequired => Self::field(
                 "purge_existing",
                 "purge_existing_required",
@@ -974,6 +976,18 @@ impl From<AttachmentError> for Problem {
             AttachmentError::NotReady => conflict("attachment_not_ready", "Its bytes are not there."),
             AttachmentError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<AvatarError> for Problem {
+    fn from(error: AvatarError) -> Self {
+        let (code, detail) = match error {
+            AvatarError::NotYours => ("attachment_not_yours", "The picture was not brought by you."),
+            AvatarError::NotReady => ("attachment_not_ready", "The picture is not ready."),
+            AvatarError::InUse => ("attachment_in_use", "The picture is in use already."),
+            AvatarError::NoImage => ("avatar_invalid", "The picture has to be an image."),
+        };
+        Self::field("avatar_id", code, detail)
     }
 }
 

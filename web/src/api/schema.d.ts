@@ -679,6 +679,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/conversations/{id}/presence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For conversations too large to follow everybody. Who shows itself to nobody is not counted. */
+        get: operations["get_conversations_id_presence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/conversations/{id}/read": {
         parameters: {
             query?: never;
@@ -721,6 +738,22 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["post_conversations_id_transfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{id}/typing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_conversations_id_typing"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1484,6 +1517,11 @@ export interface components {
             user: components["schemas"]["User"];
         };
         Conversation: {
+            /**
+             * Format: uuid
+             * @description The attachment a group is shown by, if there is one.
+             */
+            avatar_id?: string;
             created_at: components["schemas"]["Moment"];
             /** Format: int64 */
             created_by: number;
@@ -1514,6 +1552,11 @@ export interface components {
          */
         ConversationKind: "direct" | "group" | "self";
         ConversationUpdate: {
+            /**
+             * Format: uuid
+             * @description An image that the caller brought before.
+             */
+            avatar_id?: string | null;
             description?: string | null;
             policies?: components["schemas"]["PolicyWish"] | null;
             purge_existing?: boolean | null;
@@ -2000,6 +2043,11 @@ export interface components {
         /** @description A list that ends here, or goes on at the cursor. */
         List_User: {
             items: {
+                /**
+                 * Format: uuid
+                 * @description The attachment it is shown by, if there is one.
+                 */
+                avatar_id?: string;
                 deleted: boolean;
                 display_name: string;
                 /** Format: int64 */
@@ -2199,6 +2247,10 @@ export interface components {
             /** @description The same as `otpauth://` address, for a QR code. */
             uri: string;
         };
+        /** @description How many of a conversation's members are there. */
+        OnlineCount: {
+            online_count: number;
+        };
         Opening: {
             kind: components["schemas"]["OpeningKind"];
             member_ids?: number[] | null;
@@ -2334,8 +2386,13 @@ export interface components {
             /** @description Who could not be added. */
             user_ids?: number[];
         };
-        /** @description What is left out, or null, stays. */
+        /** @description What is left out, or null, stays, except for the picture. */
         ProfilePatch: {
+            /**
+             * Format: uuid
+             * @description An image that the caller brought before; null takes it away.
+             */
+            avatar_id?: string | null;
             bio?: string | null;
             display_name?: string | null;
             locale?: string | null;
@@ -2640,6 +2697,22 @@ export interface components {
             /** Format: int64 */
             user_id: number;
         };
+        /** @description Somebody begins, goes on, or stops. */
+        Typing: {
+            kind?: components["schemas"]["TypingKind"];
+            /** @description Not any more. */
+            stop?: boolean;
+            /**
+             * Format: int64
+             * @description The thread it is for.
+             */
+            thread_root_id?: number | null;
+        };
+        /**
+         * @description What somebody is about to send.
+         * @enum {string}
+         */
+        TypingKind: "text" | "voice" | "file";
         /** @description How far an upload has come. */
         Upload: {
             /**
@@ -2659,6 +2732,11 @@ export interface components {
             size: number;
         };
         User: {
+            /**
+             * Format: uuid
+             * @description The attachment it is shown by, if there is one.
+             */
+            avatar_id?: string;
             deleted: boolean;
             display_name: string;
             /** Format: int64 */
@@ -4262,6 +4340,36 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_conversations_id_presence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many of its members are there, as of the last half minute */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OnlineCount"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     post_conversations_id_read: {
         parameters: {
             query?: never;
@@ -4340,6 +4448,31 @@ export interface operations {
         };
         responses: {
             /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_conversations_id_typing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Typing"];
+            };
+        };
+        responses: {
+            /** @description Shown to whoever may see it, if anybody */
             204: {
                 headers: {
                     [name: string]: unknown;

@@ -19,3 +19,4 @@ mod seed;
 mod shapes;
 mod support;
 mod threads;
+mod typing;

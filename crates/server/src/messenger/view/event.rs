@@ -2,11 +2,12 @@
 //! every receiver, so nothing in them depends on who looks.
 
 use chinwag_messenger as domain;
-use chinwag_messenger::{LogoutReason, RemovalReason};
+use chinwag_messenger::{ConversationId, LogoutReason, RemovalReason, UserId};
 use serde::Serialize;
 
 use super::threads::ThreadChange;
 use super::{Attachment, ChangedPolicies, Me, Member, Message, Moment, My, PresenceOf, Reaction};
+use crate::messenger::typing::Typing;
 
 /// An event with its envelope.
 #[derive(Debug, Serialize)]
@@ -91,6 +92,8 @@ pub(in crate::messenger) enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         description: Option<Option<&'a str>>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        avatar_id: Option<Option<String>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         policies: Option<ChangedPolicies>,
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<Message<'a>>,
@@ -151,6 +154,13 @@ pub(in crate::messenger) enum Event<'a> {
     PresenceChanged {
         v: u8,
         items: [PresenceOf; 1],
+    },
+    TypingChanged {
+        v: u8,
+        conversation_id: i64,
+        user_id: i64,
+        #[serde(flatten)]
+        typing: Typing,
     },
     SyncRequired {
         v: u8,
@@ -312,6 +322,7 @@ impl<'a> Event<'a> {
                 at: Moment(*at),
                 title: changed.title.as_deref(),
                 description: changed.description.as_ref().map(Option::as_deref),
+                avatar_id: changed.avatar.map(|id| id.map(|id| id.to_string())),
                 policies: (!changed.policies.is_empty()).then(|| (&changed.policies).into()),
                 message: message.as_ref().map(Message::from),
             },
@@ -435,6 +446,16 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// Tells that somebody types, or stops.
+    pub(in crate::messenger) fn typing(conversation: ConversationId, user: UserId, typing: Typing) -> Self {
+        Self::TypingChanged {
+            v: V,
+            conversation_id: conversation.0,
+            user_id: user.0,
+            typing,
+        }
+    }
+
     /// Tells clients to synchronise.
     pub(in crate::messenger) fn sync_required(reason: &'static str) -> Self {
         Self::SyncRequired { v: V, reason }
@@ -461,6 +482,7 @@ impl<'a> Event<'a> {
             Self::ThreadFollowed { .. } => "thread.changed",
             Self::ReceiptUpdated { .. } => "receipt.updated",
             Self::PresenceChanged { .. } => "presence.changed",
+            Self::TypingChanged { .. } => "typing.changed",
             Self::SyncRequired { .. } => "sync.required",
             Self::LogoutRequired { .. } => "logout.required",
         }
