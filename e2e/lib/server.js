@@ -47,13 +47,15 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 
 export class Server {
   #environment;
+  #command;
   #child = null;
   #stderr = [];
 
-  constructor(folder, environment) {
+  constructor(folder, environment, command = []) {
     /** The server's working directory; with default settings its data is in `data` inside. */
     this.folder = folder;
     this.#environment = environment;
+    this.#command = command;
     this.port = null;
     this.scheme = environment.CHINWAG_TLS_CERTIFICATE ? 'https' : 'http';
     /** How often code of the server gave up. Nothing that a client does may bring it to that. */
@@ -76,7 +78,8 @@ export class Server {
   /** Starts the process and returns when it says where it listens. */
   async start() {
     const listen = this.port ? { CHINWAG_LISTEN: `127.0.0.1:${this.port}` } : {};
-    const child = spawn(binary(), [], {
+    const [program, ...given] = [...this.#command, binary()];
+    const child = spawn(program, given, {
       cwd: this.folder,
       env: { ...plainEnvironment(), RUST_BACKTRACE: '0', ...this.#environment, ...listen },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -143,9 +146,10 @@ export class Server {
  *
  *     test('a promise', withServer({ CHINWAG_WORKERS: '2' }, async (server, t) => { … }));
  *
- * `settings` is the text of a settings file, for what the environment cannot say.
+ * `settings` is the text of a settings file, for what the environment cannot say; `command` starts the binary, which
+ * is given behind it, in surroundings of its own.
  */
-export function withServer(environment, body, { settings } = {}) {
+export function withServer(environment, body, { settings, command } = {}) {
   return async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'chinwag-e2e-'));
     const given = await settled(environment);
@@ -153,7 +157,7 @@ export function withServer(environment, body, { settings } = {}) {
       given.CHINWAG_CONFIG = join(folder, 'chinwag.toml');
       await writeFile(given.CHINWAG_CONFIG, settings);
     }
-    const server = new Server(folder, given);
+    const server = new Server(folder, given, command);
     try {
       await server.start();
       await body(server, t);
