@@ -15,6 +15,8 @@ mod realtime;
 mod refusals;
 mod search;
 mod second_factor;
+mod seed;
 mod shapes;
 mod support;
 mod threads;
+mod typing;
