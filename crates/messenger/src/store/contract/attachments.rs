@@ -70,7 +70,7 @@ pub async fn files_count_against_a_quota(store: Arc<dyn Store>) {
         .store
         .create_attachment(file(&ann, AttachmentKind::File, "y"), QUOTA)
         .await;
-    assert_eq!(more.expect("answered").unwrap_err(), QuotaExceeded);
+    assert_eq!(more.expect("answered"), Err(QuotaExceeded));
     bring(&world, &bob, AttachmentKind::File, "y").await;
     assert_eq!(world.store.attachment_bytes(ann.user).await.expect("read"), 1_000);
 
