@@ -16,6 +16,7 @@ mod heads;
 mod invites;
 mod list;
 mod logins;
+mod mails;
 mod mentions;
 mod messages;
 mod migrations;

@@ -13,6 +13,7 @@ mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
 mod groups;
+mod mails;
 mod mentions;
 mod moderation;
 mod my_states;
@@ -28,6 +29,7 @@ pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
 };
+pub use mails::{EmailRefusal, Emails, Mails, QueuedMail, ResetRecord, WantedEmail};
 pub use mentions::Mentions;
 pub use moderation::{
     AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
@@ -75,6 +77,8 @@ pub trait Store:
     + Threads
     + Tickets
     + SecondFactors
+    + Emails
+    + Mails
     + Reports
     + Administration
     + ServerInvites
@@ -102,6 +106,8 @@ impl<T> Store for T where
         + Threads
         + Tickets
         + SecondFactors
+        + Emails
+        + Mails
         + Reports
         + Administration
         + ServerInvites

@@ -19,6 +19,7 @@ pub(crate) mod extract;
 pub mod feed;
 mod invites;
 pub(crate) mod limits;
+mod mail;
 mod me;
 mod members;
 mod messages;
@@ -182,6 +183,9 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(accounts::register))
         .routes(routes!(accounts::log_in))
         .routes(routes!(second_factor::complete))
+        .routes(routes!(mail::verify))
+        .routes(routes!(mail::forgot))
+        .routes(routes!(mail::reset))
         .routes(routes!(accounts::log_out))
         .routes(routes!(devices::renew))
         .routes(routes!(me::show, me::change))
