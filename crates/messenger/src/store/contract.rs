@@ -1,5 +1,6 @@
 //! What every store keeps, as tests. A store runs them all with [`crate::store_contract`].
 
+pub mod attachments;
 pub mod catching_up;
 pub mod changes;
 pub mod conversations;
@@ -66,6 +67,9 @@ macro_rules! store_contract {
             replies_add_up_at_their_root, only_roots_take_replies, followers_have_something_to_read,
             deleted_replies_are_not_counted, threads_come_in_pages,
             concurrent_replies_are_all_counted);
+        $crate::store_contract!($fresh, attachments:
+            files_count_against_a_quota, an_upload_ends_once, a_file_comes_with_one_message,
+            bytes_are_freed_with_the_last_reference, a_picture_takes_the_place_of_another);
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
             sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
