@@ -12,16 +12,19 @@ mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
 mod groups;
+mod hides;
 mod mentions;
 mod moderation;
 mod my_states;
 mod people;
+mod pins;
 mod proofs;
 
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
 };
+pub use hides::{HiddenIn, HiddenPlace, HideRecord, Hides, NotSeen};
 pub use mentions::Mentions;
 pub use moderation::{
     AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
@@ -29,6 +32,7 @@ pub use moderation::{
 };
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
+pub use pins::{PinRecord, PinRefusal, Pinned, Pins};
 pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
 
 pub use changes::{
@@ -56,6 +60,8 @@ pub trait Store:
     + Invites
     + MyStates
     + Mentions
+    + Hides
+    + Pins
     + Messages
     + Receipts
     + CatchUp
@@ -80,6 +86,8 @@ impl<T> Store for T where
         + Invites
         + MyStates
         + Mentions
+        + Hides
+        + Pins
         + Messages
         + Receipts
         + CatchUp
@@ -403,8 +411,10 @@ pub struct Appended {
     pub message: Message,
     /// It was stored before.
     pub replay: bool,
-    /// The active members, ascending.
-    pub audience: Arc<[UserId]>,
+    /// Who hears of it.
+    pub told: Told,
+    /// Who hears of the author's watermarks: the active members, but nobody whom the author blocks.
+    pub receipts_to: Arc<[UserId]>,
     /// Sending moved the author's seen watermark over older messages that it had not reached.
     pub caught_up: bool,
 }
@@ -461,7 +471,7 @@ pub struct Advanced {
     pub moved: bool,
     /// The conversation's last message.
     pub last_seq: u64,
-    /// The active members, ascending.
+    /// Who hears of it: the active members, ascending, but of a direct conversation nobody whom the member blocks.
     pub audience: Arc<[UserId]>,
 }
 
@@ -535,6 +545,8 @@ pub struct Touched {
     pub items: Vec<ListItem>,
     /// Conversations that left the list.
     pub removed: Vec<ConversationId>,
+    /// Messages that the viewer has hidden from itself.
+    pub hidden: Vec<HiddenPlace>,
     /// Where it stands after applying this.
     pub place: SyncPlace,
     /// There is more.

@@ -18,8 +18,9 @@ use chinwag_messenger::{
     AccessError, AddMembersError, AdminListError, AuthenticateError, ChangeAccountError, ChangeMeError,
     ChangePasswordError, ContactError, ConversationId, CreateGroupError, DeleteConversationError,
     DeleteError, EditError, HistoryError, InviteError, JoinError, ListError, ListMembersError, LogInError,
-    MemberError, MyStateError, OpenDirectError, ReactError, RegisterError, ReportError, SearchPeopleError,
-    SendError, ServerInviteError, SyncError, Token, UpdateError, UserId, UsernameError, VersionsError,
+    MemberError, MyStateError, OpenDirectError, PinError, ReactError, ReactionsError, RegisterError,
+    ReportError, SearchPeopleError, SendError, ServerInviteError, SyncError, Token, UpdateError, UserId,
+    UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -835,6 +836,32 @@ impl From<VersionsError> for Problem {
                 "What it said before is for its author and administrators.",
             ),
             VersionsError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PinError> for Problem {
+    fn from(error: PinError) -> Self {
+        match error {
+            PinError::NotFound => Self::not_found(),
+            PinError::NotAllowed => refused("not_allowed", "This is not for you to pin."),
+            PinError::Deleted => message_deleted(),
+            PinError::TooMany => conflict(
+                "too_many_pins",
+                "There are as many pinned messages as there may be.",
+            ),
+            PinError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReactionsError> for Problem {
+    fn from(error: ReactionsError) -> Self {
+        match error {
+            ReactionsError::NotFound => Self::not_found(),
+            ReactionsError::CursorInvalid => cursor_invalid(),
+            ReactionsError::LimitInvalid => limit_invalid(),
+            ReactionsError::Store(error) => error.into(),
         }
     }
 }

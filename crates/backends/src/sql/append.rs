@@ -2,11 +2,12 @@
 //! of them together, then rows, counters and watermarks follow in one statement each.
 
 use super::heads::{Head, Heads};
+use super::hides::{Place, hidden_from, insert_hidden};
 use super::mentions::insert_mentions;
 use super::query::{execute, larger, places, query, row_places};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
 use super::writer::Group;
-use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage};
+use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage, Told};
 use chinwag_messenger::{ClientId, Message, MessageId, MessageKind, Quote, Timestamp, UserId};
 use sea_orm::{DatabaseTransaction, DbErr, Value};
 use std::collections::{BTreeMap, HashMap};
@@ -39,6 +40,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
     group.heads.load(&group.tx, &conversations).await?;
     let sent = sent_before(&group.tx, news).await?;
     let targets = targets(&group.tx, news).await?;
+    let hidden = hidden_from(&group.tx, &places_read(&sent, &targets)).await?;
 
     let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(news.len());
     let mut accepted: Vec<usize> = Vec::with_capacity(news.len());
@@ -59,10 +61,10 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
             continue;
         }
         if let Some(sent) = sent.get(&key) {
-            outcomes.push(Some(replay(&mut group.heads, sent, new)));
+            outcomes.push(Some(replay(&mut group.heads, sent, new, &hidden)));
             continue;
         }
-        let quote = match check(&mut group.heads, new, &targets) {
+        let quote = match check(&mut group.heads, new, &targets, &hidden) {
             Ok(quote) => quote,
             Err(refusal) => {
                 outcomes.push(Some(Err(refusal)));
@@ -74,7 +76,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
         };
         first_of.insert(key, index);
         accepted.push(index);
-        outcomes.push(Some(Ok(accept(head, new, quote, &mut watermarks))));
+        outcomes.push(Some(Ok(accept(head, new, quote, &hidden, &mut watermarks))));
     }
 
     mark_past_members(&group.tx, news, &mut outcomes).await?;
@@ -92,6 +94,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
             }
         }
         insert_mentions(&group.tx, stored(&outcomes, &accepted)).await?;
+        hide_from_blockers(group, &outcomes, &accepted).await?;
         raise_counters(group, news, &outcomes, &accepted).await?;
         move_watermarks(group, &watermarks).await?;
     }
@@ -117,6 +120,7 @@ fn check(
     heads: &mut Heads,
     new: &NewMessage,
     targets: &HashMap<i64, Target>,
+    hidden: &HashMap<Place, Vec<UserId>>,
 ) -> Result<Option<Quote>, AppendRefusal> {
     let head = heads.find(new.conversation.0).ok_or(AppendRefusal::NotFound)?;
     let member = head.members.get(&new.author).ok_or(AppendRefusal::NotFound)?;
@@ -129,7 +133,9 @@ fn check(
     let target = targets
         .get(&answered.0)
         .ok_or(AppendRefusal::ReplyTargetInvalid)?;
-    let visible = target.conversation == new.conversation.0 && target.quote.seq >= member.visible_from;
+    let is_hidden = hidden_at(hidden, (target.conversation, target.quote.seq)).contains(&new.author);
+    let visible =
+        target.conversation == new.conversation.0 && target.quote.seq >= member.visible_from && !is_hidden;
     if visible && target.answerable {
         Ok(Some(target.quote.clone()))
     } else {
@@ -162,6 +168,7 @@ fn accept(
     head: &mut Head,
     new: &NewMessage,
     reply_to: Option<Quote>,
+    hidden: &HashMap<Place, Vec<UserId>>,
     watermarks: &mut BTreeMap<(i64, i64), Watermarks>,
 ) -> Appended {
     head.last_seq += 1;
@@ -184,27 +191,92 @@ fn accept(
     message.client_id = Some(new.client_id);
     message.body = new.body.clone();
     message.mentions = new.mentions.clone();
+    let blocker = head.blocker_of(new.author);
+    message.receipts = blocker.is_none();
+    let told = match (&reply_to, blocker) {
+        (None, None) => Told {
+            audience: Arc::clone(&head.audience),
+            ..Told::default()
+        },
+        (quote, blocker) => {
+            let place = |quote: &Quote| (new.conversation.0, quote.seq);
+            let quoted = quote
+                .as_ref()
+                .map(|quote| (quote.seq, hidden_at(hidden, place(quote))));
+            head.told(message.seq, blocker.as_slice(), quoted)
+        }
+    };
     message.reply_to = reply_to;
     Appended {
         message,
         replay: false,
-        audience: Arc::clone(&head.audience),
+        told,
+        receipts_to: head.receipts_to(new.author),
         caught_up,
     }
 }
 
-fn replay(heads: &mut Heads, sent: &Sent, new: &NewMessage) -> Outcome {
+fn hidden_at(hidden: &HashMap<Place, Vec<UserId>>, place: Place) -> &[UserId] {
+    hidden.get(&place).map_or(&[], Vec::as_slice)
+}
+
+/// Where the messages stand that are told again, and those that are quoted.
+fn places_read(sent: &HashMap<(UserId, ClientId), Sent>, targets: &HashMap<i64, Target>) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for Sent { message, .. } in sent.values() {
+        let conversation = message.conversation.0;
+        places.push((conversation, message.seq));
+        places.extend(message.reply_to.as_ref().map(|quote| (conversation, quote.seq)));
+    }
+    let quoted = targets
+        .values()
+        .map(|target| (target.conversation, target.quote.seq));
+    places.extend(quoted);
+    places
+}
+
+/// What was said in a direct conversation to somebody who blocks the author is hidden from it from the start, and
+/// the conversation does not come back into its list for it.
+async fn hide_from_blockers(
+    group: &Group,
+    outcomes: &[Option<Outcome>],
+    accepted: &[usize],
+) -> Result<(), DbErr> {
+    let appended = accepted
+        .iter()
+        .filter_map(|&index| outcomes[index].as_ref()?.as_ref().ok());
+    let unticked = appended.filter(|appended| !appended.message.receipts);
+    let hidden = unticked.flat_map(|appended| {
+        let place = (appended.message.conversation.0, appended.message.seq);
+        appended.told.blind.iter().map(move |&user| (user, place))
+    });
+    let hidden: Vec<(UserId, Place)> = hidden.collect();
+    insert_hidden(&group.tx, &hidden, 0).await?;
+    for (user, (conversation, seq)) in hidden {
+        let sql =
+            "UPDATE member SET hidden_seq = ? WHERE conversation_id = ? AND user_id = ? AND hidden_seq = ?";
+        let seq = seq as i64;
+        let values = vec![seq.into(), conversation.into(), user.0.into(), (seq - 1).into()];
+        execute(&group.tx, sql, values).await?;
+    }
+    Ok(())
+}
+
+fn replay(heads: &mut Heads, sent: &Sent, new: &NewMessage, hidden: &HashMap<Place, Vec<UserId>>) -> Outcome {
     if sent.message.conversation != new.conversation || sent.content_hash != new.content_hash {
         return Err(AppendRefusal::ClientIdConflict);
     }
-    let audience = match heads.find(new.conversation.0) {
-        Some(head) => Arc::clone(&head.audience),
-        None => Arc::new([]),
-    };
+    let at = |seq| hidden_at(hidden, (new.conversation.0, seq));
+    let quoted = sent.message.reply_to.as_ref();
+    let quoted = quoted.map(|quote| (quote.seq, at(quote.seq)));
+    let seq = sent.message.seq;
+    let head = heads.find(new.conversation.0);
+    let told = head.map(|head| head.told(seq, at(seq), quoted));
     Ok(Appended {
         message: sent.message.clone(),
         replay: true,
-        audience,
+        told: told.unwrap_or_default(),
+        receipts_to: Arc::new([]),
         caught_up: false,
     })
 }
@@ -290,10 +362,10 @@ async fn insert(
 ) -> Result<HashMap<(i64, u64), MessageId>, DbErr> {
     let sql = format!(
         "INSERT INTO message (conversation_id, seq, rev, author_id, client_id, content_hash, body, reply_to_id, \
-         created_at, mentions) VALUES {} RETURNING id, conversation_id, seq",
-        row_places(accepted.len(), 10)
+         created_at, mentions, receipts) VALUES {} RETURNING id, conversation_id, seq",
+        row_places(accepted.len(), 11)
     );
-    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 10);
+    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 11);
     for &index in accepted {
         let (new, Some(Ok(appended))) = (news[index], &outcomes[index]) else {
             continue;
@@ -309,6 +381,7 @@ async fn insert(
             new.reply_to.map(|id| id.0).into(),
             new.at.0.into(),
             rows::write_mentions(&new.mentions).into(),
+            appended.message.receipts.into(),
         ]);
     }
     let mut ids = HashMap::with_capacity(accepted.len());

@@ -4,9 +4,11 @@ pub mod catching_up;
 pub mod changes;
 pub mod conversations;
 pub mod groups;
+pub mod hides;
 pub mod mentions;
 pub mod moderation;
 pub mod people;
+pub mod pins;
 pub mod profiles;
 pub mod proofs;
 pub mod receipts;
@@ -56,6 +58,11 @@ macro_rules! store_contract {
             concurrent_changes_keep_the_revs_dense);
         $crate::store_contract!($fresh, mentions:
             names_of_members_are_mentions, everybody_is_named_by_those_who_may, mentions_are_unread_until_seen);
+        $crate::store_contract!($fresh, hides:
+            a_message_is_deleted_for_oneself, what_is_hidden_cannot_be_reached,
+            words_of_the_blocked_do_not_arrive, the_blocked_do_not_bring_a_conversation_back);
+        $crate::store_contract!($fresh, pins:
+            pins_are_for_everybody, pins_have_their_limits);
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
             sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
@@ -205,9 +212,9 @@ pub(super) fn draft(words: &str) -> Draft {
 pub(super) fn rev_of(event: &Event) -> Option<(ConversationId, u64)> {
     match event {
         Event::MessageCreated { message } => Some((message.conversation, message.rev)),
-        Event::MessageUpdated { message, .. } | Event::ReactionChanged { message, .. } => {
-            Some((message.conversation, message.rev))
-        }
+        Event::MessageUpdated { message, .. }
+        | Event::ReactionChanged { message, .. }
+        | Event::PinChanged { message, .. } => Some((message.conversation, message.rev)),
         Event::MembersChanged {
             conversation, rev, ..
         }

@@ -22,6 +22,7 @@ mod members;
 mod messages;
 pub mod openapi;
 mod people;
+mod pins;
 pub mod presence;
 pub(crate) mod realtime;
 mod receipts;
@@ -211,6 +212,9 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(changes::versions))
         .routes(routes!(changes::delete_many))
         .routes(routes!(changes::react, changes::unreact))
+        .routes(routes!(changes::reactions))
+        .routes(routes!(pins::pin, pins::unpin))
+        .routes(routes!(pins::list))
         .routes(routes!(receipts::advance))
         .routes(routes!(sync::page))
         .routes(routes!(sync::changes_of_many))
