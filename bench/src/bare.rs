@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::pace;
@@ -33,8 +34,8 @@ fn thread_time() -> Duration {
 }
 
 impl Loop {
-    /// Microseconds of processor time that one frame costs.
-    pub(crate) fn measure(&self) -> anyhow::Result<f64> {
+    /// Microseconds of processor time that one frame costs, and how long frames took to be read.
+    pub(crate) fn measure(&self) -> anyhow::Result<(f64, Histogram<u64>)> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let (mut sessions, mut senders) = (Vec::new(), Vec::new());
@@ -63,7 +64,8 @@ impl Loop {
         })?;
         let sent = publications * self.receivers as u64 * self.together as u64;
         listeners.wait_for(sent)?;
-        Ok(used.as_secs_f64() * 1e6 / sent as f64)
+        let cost = used.as_secs_f64() * 1e6 / sent as f64;
+        Ok((cost, listeners.take_latencies()))
     }
 }
 

@@ -68,7 +68,10 @@ pub(super) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let mut costs = Rounds::default();
     let mut latencies = BTreeMap::new();
     for _ in 0..plan.rounds {
-        costs.add(Subject::Bare, bare.measure()?);
+        let (cost, bare_latencies) = bare.measure()?;
+        costs.add(Subject::Bare, cost);
+        let all = latencies.entry(Subject::Bare).or_insert_with(histogram);
+        all.add(bare_latencies)?;
         for stage in &stages {
             costs.add(stage.subject, stage.play(RATE, plan)?);
             let all = latencies.entry(stage.subject).or_insert_with(histogram);
@@ -79,7 +82,7 @@ pub(super) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let aims = [Aim::Times(Subject::Bare, 1.25), Aim::Times(Subject::Rival, 0.5)];
     report.add(format!("{name}, a delivery"), "µs cpu", &costs, &aims);
     report.latencies(&name, &latencies, &[Aim::Times(Subject::Rival, 0.5)]);
-    let batched = Loop { together: 8, ..bare }.measure()?;
+    let (batched, _) = Loop { together: 8, ..bare }.measure()?;
     let batched = Rounds::one(Subject::Bare, batched);
     report.add("bare loop, 8 frames a write, a frame", "µs cpu", &batched, &[]);
     Ok(())

@@ -66,7 +66,7 @@ pub(super) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let mut costs = Rounds::default();
     let mut latencies = BTreeMap::new();
     for _ in 0..plan.rounds {
-        costs.add(Subject::Bare, bare.measure()?);
+        costs.add(Subject::Bare, bare.measure()?.0);
         for (subject, target, channels) in &stages {
             let (deliveries, used) = target.measured(|| channels.publish(target, RATE, plan))?;
             costs.add(*subject, used.as_secs_f64() * 1e6 / deliveries as f64);

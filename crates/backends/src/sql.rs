@@ -35,6 +35,7 @@ mod statistics;
 mod store;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod webhooks;
 mod writer;
 

@@ -13,6 +13,9 @@ use crate::publication::{Position, Publication};
 pub trait Sink: Send + Sync {
     /// Delivers to this node's connections. Must not block.
     fn deliver(&self, publication: Publication, position: Option<Position>);
+
+    /// Delivers the same on each of these channels, of which it names the first. Must not block.
+    fn deliver_each(&self, publication: Publication, channels: &[ChannelName]);
 }
 
 /// The broker could not do it now.
@@ -45,6 +48,14 @@ pub trait Broker: Send + Sync {
         publication: Publication,
         history: Option<HistoryOptions>,
     ) -> Result<Option<Position>, BrokerError>;
+
+    /// Accepts the same publication for each of these different channels, at least one, of which it names the first.
+    /// Nothing of it is kept. In each channel it has its place in the order like any other.
+    async fn publish_each(
+        &self,
+        publication: Publication,
+        channels: Vec<ChannelName>,
+    ) -> Result<(), BrokerError>;
 
     /// This node listens to the channel when this returns.
     async fn listen(&self, app: AppNumber, channel: &ChannelName) -> Result<(), BrokerError>;

@@ -50,6 +50,12 @@ struct Listeners {
     subscribers: Vec<Subscriber>,
 }
 
+/// Whether a table has so much more room than it needs that giving it back is worth moving what is in it: seldom
+/// enough to cost each removal next to nothing.
+pub(crate) fn is_sparse(length: usize, capacity: usize) -> bool {
+    capacity > 64 && length * 4 < capacity
+}
+
 /// Who of a worker's connections listens to what.
 #[derive(Default)]
 pub struct Hub {
@@ -117,8 +123,14 @@ impl Hub {
             let last = self.connections[slot.0 as usize].len() - 1;
             self.remove(slot, last);
         }
-        // The slot's next connection begins small again.
+        // The slot's next connection begins small again, and after the last slot that is in use there is none.
         self.connections[slot.0 as usize] = SmallVec::new();
+        while self.connections.last().is_some_and(SmallVec::is_empty) {
+            self.connections.pop();
+        }
+        if is_sparse(self.connections.len(), self.connections.capacity()) {
+            self.connections.shrink_to(self.connections.len() * 2);
+        }
         dropped
     }
 
@@ -127,7 +139,7 @@ impl Hub {
         &'a self,
         app: AppNumber,
         name: &ChannelName,
-    ) -> impl Iterator<Item = Slot> + use<'a> {
+    ) -> impl ExactSizeIterator<Item = Slot> + use<'a> {
         let channel = self.by_name.get(&(app, name.clone()));
         let listeners = channel.map(|place| self.channels[place.0 as usize].subscribers.as_slice());
         listeners
@@ -151,7 +163,11 @@ impl Hub {
         if listeners.subscribers.is_empty() {
             let empty = self.channels.remove(gone.channel.0 as usize);
             self.by_name.remove(&(empty.app, empty.name));
-        } else if listeners.subscribers.len() * 4 < listeners.subscribers.capacity() {
+            if is_sparse(self.by_name.len(), self.by_name.capacity()) {
+                self.by_name.shrink_to(self.by_name.len() * 2);
+                self.channels.shrink_to_fit();
+            }
+        } else if is_sparse(listeners.subscribers.len(), listeners.subscribers.capacity()) {
             let keep = listeners.subscribers.len() * 2;
             listeners.subscribers.shrink_to(keep);
         }

@@ -111,6 +111,44 @@ impl Engine {
         Ok(position)
     }
 
+    /// Publishes the same on each of these channels, at once: what it says is encoded once, and crosses to each
+    /// worker once. The publication's own channel is not looked at.
+    pub async fn publish_each(
+        &self,
+        mut publication: Publication,
+        mut channels: Vec<ChannelName>,
+    ) -> Result<(), PublishError> {
+        if self.node.is_busy() {
+            return Err(PublishError::Busy);
+        }
+        let app = self.apps.get(publication.app);
+        // What is kept gets a position of its own on each channel.
+        let mut kept = Vec::new();
+        channels.retain(|channel| {
+            publication.channel = channel.clone();
+            let keeps = app.as_ref().is_some_and(|app| app.keeps(&publication).is_some());
+            if keeps {
+                kept.push(publication.clone());
+            }
+            !keeps
+        });
+        for publication in kept {
+            self.publish(publication).await?;
+        }
+        match channels.as_slice() {
+            [] => {}
+            [channel] => {
+                publication.channel = channel.clone();
+                self.broker.publish(publication, None).await?;
+            }
+            [first, ..] => {
+                publication.channel = first.clone();
+                self.broker.publish_each(publication, channels).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// What a watcher is told of a publication that came from a connection, if one is.
     fn client_event(&self, publication: &Publication) -> Option<Observed> {
         let publisher = publication.publisher.as_ref()?;

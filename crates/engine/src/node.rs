@@ -11,6 +11,7 @@ use std::hash::BuildHasher;
 use crate::app::AppNumber;
 use crate::broker::Sink;
 use crate::channel::ChannelName;
+use crate::hub::is_sparse;
 use crate::observer::{Observations, Observed, Observer};
 use crate::publication::{ConnectionId, Content, Delivery, Position, Publication, UserId};
 
@@ -23,6 +24,9 @@ pub struct WorkerNumber(pub u16);
 pub enum Inboxed {
     /// For every connection of the worker that listens to the channel.
     Delivery(Arc<Delivery>),
+    /// For every connection of the worker that listens to one of these channels; to one that listens to several of
+    /// them, on each.
+    Deliveries(Arc<Delivery>, Vec<ChannelName>),
     /// Close this connection for good, if it is one of the worker's and listens to this channel.
     Disconnect {
         /// Which.
@@ -185,6 +189,10 @@ impl Node {
             let vacated = listening.is_empty();
             if vacated {
                 shard.remove(&key);
+                if is_sparse(shard.len(), shard.capacity()) {
+                    let keep = shard.len() * 2;
+                    shard.shrink_to(keep);
+                }
                 self.observations.tell(app, channel, || Observed::Vacated);
             }
             vacated
@@ -244,6 +252,26 @@ impl Sink for Node {
             inboxes[worker.0 as usize].put(Inboxed::Delivery(delivery.clone()));
         }
     }
+
+    fn deliver_each(&self, publication: Publication, channels: &[ChannelName]) {
+        let inboxes = self.workers.read();
+        let mut at_workers: SmallVec<[Vec<ChannelName>; 8]> = SmallVec::new();
+        at_workers.resize(inboxes.len(), Vec::new());
+        for channel in channels {
+            let key = (publication.app, channel.clone());
+            let shard = self.shard(&key).lock();
+            let listening = shard.get(&key).into_iter().flatten();
+            for (worker, _) in listening {
+                at_workers[worker.0 as usize].push(channel.clone());
+            }
+        }
+        let delivery = Delivery::to_many(publication);
+        for (inbox, channels) in inboxes.iter().zip(at_workers) {
+            if !channels.is_empty() {
+                inbox.put(Inboxed::Deliveries(delivery.clone(), channels));
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -257,6 +285,10 @@ mod tests {
         fn put(&self, item: Inboxed) {
             self.0.lock().push(match item {
                 Inboxed::Delivery(d) => d.publication.channel.to_string(),
+                Inboxed::Deliveries(_, channels) => {
+                    let names: Vec<&str> = channels.iter().map(ChannelName::as_str).collect();
+                    names.join(" ")
+                }
                 Inboxed::Disconnect { connection, .. } | Inboxed::Renew { connection, .. } => {
                     connection.to_string()
                 }
@@ -303,6 +335,25 @@ mod tests {
         assert_eq!(node.subscriber_count(app, &room), 6);
         assert_eq!(node.channels(app, "ro"), [(room, 6)]);
         assert!(node.channels(app, "x").is_empty() && node.channels(AppNumber(1), "").is_empty());
+    }
+
+    #[test]
+    fn one_payload_to_many_channels_crosses_to_each_worker_once() {
+        let node = Node::default();
+        let inboxes: Vec<Arc<Collected>> = (0..3).map(|_| Arc::default()).collect();
+        let workers: Vec<_> = inboxes
+            .iter()
+            .map(|inbox| node.add_worker(inbox.clone()))
+            .collect();
+        let app = AppNumber(0);
+        let names = ["a", "b", "c", "d"].map(|name| ChannelName::parse(name).unwrap());
+        node.subscribed(workers[0], app, &names[0]);
+        node.subscribed(workers[0], app, &names[1]);
+        node.subscribed(workers[2], app, &names[1]);
+        node.subscribed(workers[2], AppNumber(1), &names[2]);
+        node.deliver_each(Publication::message(app, names[0].clone(), "e", "{}"), &names);
+        let got: Vec<Vec<String>> = inboxes.iter().map(|inbox| inbox.0.lock().clone()).collect();
+        assert_eq!(got, [vec!["a b"], vec![], vec!["b"]]);
     }
 
     #[test]

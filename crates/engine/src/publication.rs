@@ -152,6 +152,9 @@ pub struct Delivery {
     pub publication: Publication,
     /// Where it stands, if the channel has history.
     pub position: Option<Position>,
+    /// It goes to many channels: whoever takes it is told on which, and only what is the same on all of them is
+    /// encoded here. The publication's own channel is the first of them.
+    pub to_many: bool,
     encoded: [OnceLock<Bytes>; WIRE_FORMATS],
 }
 
@@ -161,6 +164,17 @@ impl Delivery {
         Arc::new(Self {
             publication,
             position,
+            to_many: false,
+            encoded: Default::default(),
+        })
+    }
+
+    /// Prepares a publication for delivery on many channels, none of which keeps history.
+    pub fn to_many(publication: Publication) -> Arc<Self> {
+        Arc::new(Self {
+            publication,
+            position: None,
+            to_many: true,
             encoded: Default::default(),
         })
     }

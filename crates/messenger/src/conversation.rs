@@ -92,6 +92,15 @@ pub struct Opened {
     pub created: bool,
 }
 
+/// A group that was created.
+#[derive(Debug, Clone)]
+pub struct CreatedGroup {
+    /// It.
+    pub item: ListItem,
+    /// Who does not let the caller add them, and is not in it.
+    pub refused: Vec<UserId>,
+}
+
 /// A group to be created.
 #[derive(Debug, Clone, Default)]
 pub struct GroupWish {
@@ -198,8 +207,13 @@ impl Messenger {
         Ok(rule.admits(is_contact))
     }
 
-    /// A new group with the caller as owner. The others are members at once, and a system message says so.
-    pub async fn create_group(&self, caller: &Caller, wish: GroupWish) -> Result<ListItem, CreateGroupError> {
+    /// A new group with the caller as owner. The others are members at once, and a system message says so; those who
+    /// do not let the caller add them are left out.
+    pub async fn create_group(
+        &self,
+        caller: &Caller,
+        wish: GroupWish,
+    ) -> Result<CreatedGroup, CreateGroupError> {
         let title = text::name(&wish.title);
         if title.is_empty() {
             return Err(CreateGroupError::TitleRequired);
@@ -223,6 +237,10 @@ impl Messenger {
         {
             return Err(CreateGroupError::UnknownUser);
         }
+        let admitting = self
+            .who_admit(caller.user, &others, |privacy| privacy.who_can_add_me)
+            .await?;
+        let (others, refused) = others.into_iter().partition(|user| admitting.contains(user));
         let (feed, at) = (Arc::clone(&self.feed), Timestamp::now());
         let announce = move |group: &GroupCreated| announce_group(&*feed, group, at);
         let record = GroupRecord {
@@ -242,7 +260,8 @@ impl Messenger {
             Err(GroupRefusal::TooManyConversations) => return Err(CreateGroupError::TooManyConversations),
         };
         let item = self.item(caller, group.conversation).await?;
-        Ok(item.ok_or_else(|| StoreError::Broken("a created group is missing".into()))?)
+        let item = item.ok_or_else(|| StoreError::Broken("a created group is missing".into()))?;
+        Ok(CreatedGroup { item, refused })
     }
 
     /// The caller's conversations: pinned ones, then by newest activity. With `archived` only those in the
@@ -325,6 +344,7 @@ fn announce_group(feed: &dyn Feed, group: &GroupCreated, at: Timestamp) {
         &audience,
         &Event::MessageCreated {
             message: group.created.clone(),
+            thread: None,
         },
     );
     if let Some((note, added)) = &group.added {

@@ -72,6 +72,7 @@ fn announce_deleted(feed: &dyn Feed, deleted: &DeletedIn, by: UserId, at: Timest
             at,
             items: items.to_vec(),
             by,
+            threads: deleted.threads.clone(),
         },
     };
     if !deleted.audience.is_empty() {

@@ -2,7 +2,8 @@
 
 use crate::store::Unread;
 use crate::{
-    ConversationId, LoginId, Me, Member, MemberState, Message, MessageId, SettingsChange, Timestamp, UserId,
+    ConversationId, LoginId, Me, Member, MemberState, Message, MessageId, SettingsChange, ThreadChange,
+    Timestamp, UserId,
 };
 
 /// Why a conversation went from somebody's list.
@@ -39,6 +40,8 @@ pub enum Event {
     MessageCreated {
         /// As stored; its `rev` is the event's.
         message: Message,
+        /// What its thread comes to with it, if it belongs to one.
+        thread: Option<ThreadChange>,
     },
     /// A message has other words.
     MessageUpdated {
@@ -59,6 +62,8 @@ pub enum Event {
         items: Vec<(MessageId, u64)>,
         /// By whom.
         by: UserId,
+        /// What the threads they belonged to come to now.
+        threads: Vec<ThreadChange>,
     },
     /// Somebody put an emoji under a message or took it away.
     ReactionChanged {
@@ -196,6 +201,21 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
+    /// The user follows a thread, or no longer.
+    ThreadFollowed {
+        /// Where.
+        conversation: ConversationId,
+        /// The message it hangs on.
+        root: MessageId,
+        /// Whether it is followed.
+        following: bool,
+        /// How far the user has seen it.
+        seen_seq: u64,
+        /// The user's own change number.
+        user_rev: u64,
+        /// When.
+        at: Timestamp,
+    },
     /// A member's watermarks moved. For others.
     ReceiptUpdated {
         /// Where.
@@ -204,8 +224,10 @@ pub enum Event {
         user: UserId,
         /// How far messages have arrived.
         delivered_seq: u64,
-        /// How far they were shown.
+        /// How far they were shown; with a thread, how far its replies were.
         seen_seq: u64,
+        /// The thread whose watermark it is; that of the conversation without one.
+        thread_root: Option<MessageId>,
         /// Unread messages and mentions, when this goes to the user's own devices.
         unread: Option<(u32, u32)>,
     },
@@ -227,7 +249,7 @@ impl Event {
     /// The same without the words that its message quotes.
     pub(crate) fn unquoted(&self) -> Self {
         let mut event = self.clone();
-        if let Self::MessageCreated { message } | Self::MessageUpdated { message, .. } = &mut event
+        if let Self::MessageCreated { message, .. } | Self::MessageUpdated { message, .. } = &mut event
             && let Some(quote) = &mut message.reply_to
         {
             quote.excerpt.clear();

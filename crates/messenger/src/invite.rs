@@ -3,7 +3,10 @@
 use crate::member::announce_acted;
 use crate::store::{ActRefusal, Acted, InvitePreview, JoinRefusal, Joining, StoreError};
 use crate::token::Secret;
-use crate::{Caller, ConversationId, InviteId, ListItem, MemberError, Messenger, Page, Timestamp, UserId};
+use crate::{
+    Caller, ClientId, ConversationId, Draft, InviteId, ListItem, MemberError, Messenger, OpenDirectError,
+    Page, SendError, StoreResult, Timestamp, UserId,
+};
 use std::sync::Arc;
 
 /// An invite as those who run the group see it. Its secret is only known to whom it was given.
@@ -214,6 +217,48 @@ impl Messenger {
             invite,
             token: secret.reveal().to_owned(),
         })
+    }
+
+    /// Sends somebody whom the caller may not add to a group an invite to it, for one person, in their direct
+    /// conversation. `link` makes a link of the token. `Ok(false)`: that may not be, either.
+    pub async fn invite_by_message(
+        &self,
+        caller: &Caller,
+        group: ConversationId,
+        user: UserId,
+        link: impl Fn(&str) -> String + Send,
+    ) -> StoreResult<bool> {
+        let direct = match self.open_direct(caller, user).await {
+            Ok(opened) => opened.item.conversation.id,
+            Err(OpenDirectError::UnknownUser | OpenDirectError::NotAllowed) => return Ok(false),
+            Err(OpenDirectError::Store(error)) => return Err(error),
+        };
+        let Some(item) = self.item(caller, group).await? else {
+            return Ok(false);
+        };
+        let wish = InviteWish {
+            life_s: None,
+            max_uses: Some(1),
+        };
+        let invite = match self.create_invite(caller, group, wish).await {
+            Ok(invite) => invite,
+            Err(InviteError::Store(error)) => return Err(error),
+            Err(_) => return Ok(false),
+        };
+        let title = item.conversation.title.unwrap_or_default();
+        let draft = Draft {
+            client_id: ClientId(uuid::Uuid::new_v4()),
+            body: format!("{title}: {}", link(&invite.token)),
+            reply_to: None,
+            thread: None,
+            // The caller may have unread messages there.
+            advance_seen: false,
+        };
+        match self.send(caller, direct, draft).await {
+            Ok(_) => Ok(true),
+            Err(SendError::Store(error)) => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 
     /// The invites of a group, newest first, for those who may invite.

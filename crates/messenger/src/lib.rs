@@ -34,6 +34,7 @@ mod settings;
 pub mod store;
 mod sync;
 pub mod text;
+mod thread;
 mod token;
 
 pub use account::{
@@ -46,8 +47,8 @@ pub use administration::{
 };
 pub use contact::{Blocked, Contact, ContactError};
 pub use conversation::{
-    Conversation, ConversationKind, CreateGroupError, GroupWish, ListError, ListItem, OpenDirectError,
-    Opened, Page,
+    Conversation, ConversationKind, CreateGroupError, CreatedGroup, GroupWish, ListError, ListItem,
+    OpenDirectError, Opened, Page,
 };
 pub use delete::DeleteError;
 pub use edit::{EditError, VersionsError};
@@ -77,6 +78,9 @@ pub use second_factor::{Offered, SecondFactorError, SecondStepError};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
+pub use thread::{
+    FollowError, Thread, ThreadChange, ThreadError, ThreadPage, ThreadPlace, ThreadWatermark, ThreadsError,
+};
 pub use token::Token;
 
 use attempts::Attempts;

@@ -115,6 +115,8 @@ pub struct Added {
     pub unchanged: Vec<UserId>,
     /// Who cannot be added by the caller.
     pub refused: Vec<UserId>,
+    /// Those of them who could come by an invite: only they themselves are in the way.
+    pub invitable: Vec<UserId>,
 }
 
 /// Why a page of members is refused.
@@ -236,7 +238,8 @@ impl Messenger {
         })
     }
 
-    /// Adds people to a group; they are members at once. Those who cannot be added are left out.
+    /// Adds people to a group; they are members at once. Those who cannot be added are left out: they are banned, or
+    /// do not let the caller add them.
     pub async fn add_members(
         &self,
         caller: &Caller,
@@ -258,6 +261,8 @@ impl Messenger {
         {
             return Err(AddMembersError::NotFound);
         }
+        let invitable = self.not_admitting(caller, conversation, &users).await?;
+        users.retain(|user| !invitable.contains(user));
         let act = Act::Add {
             users,
             members_max: self.options.group_members_max,
@@ -271,7 +276,8 @@ impl Messenger {
                 Ok(Added {
                     added: added.unwrap_or_default(),
                     unchanged: acted.unchanged,
-                    refused: acted.banned,
+                    refused: [acted.banned, invitable.clone()].concat(),
+                    invitable,
                 })
             }
             Err(ActRefusal::NotFound) => Err(AddMembersError::NotFound),
@@ -279,6 +285,25 @@ impl Messenger {
             Err(ActRefusal::GroupFull) => Err(AddMembersError::GroupFull),
             Err(_) => Err(AddMembersError::NotAllowed),
         }
+    }
+
+    /// Those of `users` who are no members and do not let the caller add them.
+    async fn not_admitting(
+        &self,
+        caller: &Caller,
+        conversation: ConversationId,
+        users: &[UserId],
+    ) -> StoreResult<Vec<UserId>> {
+        let admitting = self
+            .who_admit(caller.user, users, |privacy| privacy.who_can_add_me)
+            .await?;
+        let mut refusing: Vec<UserId> = users.to_vec();
+        refusing.retain(|user| !admitting.contains(user) && *user != caller.user);
+        if !refusing.is_empty() {
+            let members = self.store.member_ids(conversation).await?;
+            refusing.retain(|user| members.binary_search(user).is_err());
+        }
+        Ok(refusing)
     }
 
     /// Removes a member, and with `ban` keeps it out. Oneself: leaves, unless one is the owner.

@@ -3,7 +3,7 @@
 use crate::store::{AppendRefusal, Appended, NewMessage, StoreError};
 use crate::{
     AccessError, Audience, Caller, ClientId, ConversationId, Event, Feed, MessageId, Messenger, Options,
-    PolicyChange, Timestamp, UserId, text,
+    PolicyChange, ThreadPlace, Timestamp, UserId, text,
 };
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -246,6 +246,8 @@ pub struct Draft {
     pub body: String,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
+    /// The thread it belongs to.
+    pub thread: Option<ThreadPlace>,
     /// Whether sending moves the author's own watermarks to the new message.
     pub advance_seen: bool,
 }
@@ -308,6 +310,9 @@ pub enum SendError {
     /// The quoted message is not in this conversation, or cannot be answered.
     #[error("that message cannot be answered here")]
     ReplyTargetInvalid,
+    /// The root of the thread is not in this conversation, or cannot have replies.
+    #[error("that message cannot have a thread here")]
+    ThreadRootInvalid,
     /// The key was used for another message.
     #[error("the client id was used for another message")]
     ClientIdConflict,
@@ -349,10 +354,16 @@ impl Draft {
 }
 
 /// Stands for all that makes two drafts the same message.
-fn content_hash(body: &str, reply_to: Option<MessageId>) -> [u8; 16] {
+fn content_hash(body: &str, reply_to: Option<MessageId>, thread: Option<ThreadPlace>) -> [u8; 16] {
     let mut hash = Sha256::new();
     hash.update(reply_to.map_or(0, |id| id.0).to_be_bytes());
     hash.update(body.as_bytes());
+    if let Some(thread) = thread {
+        // No body contains a zero.
+        hash.update(b"\0thread");
+        hash.update(thread.root.0.to_be_bytes());
+        hash.update([u8::from(thread.also_in_timeline)]);
+    }
     let mut short = [0u8; 16];
     short.copy_from_slice(&hash.finalize()[..16]);
     short
@@ -372,10 +383,11 @@ impl Messenger {
             author: caller.user,
             conversation,
             client_id: draft.client_id,
-            content_hash: content_hash(&body, draft.reply_to),
+            content_hash: content_hash(&body, draft.reply_to, draft.thread),
             mentions: self.mentions(caller.user, conversation, &body).await?,
             body,
             reply_to: draft.reply_to,
+            thread: draft.thread,
             advance_seen: draft.advance_seen,
             at: Timestamp::now(),
         };
@@ -391,6 +403,7 @@ impl Messenger {
             Err(AppendRefusal::NotAMember) => Err(SendError::NotAMember),
             Err(AppendRefusal::PostingRestricted) => Err(SendError::PostingRestricted),
             Err(AppendRefusal::ReplyTargetInvalid) => Err(SendError::ReplyTargetInvalid),
+            Err(AppendRefusal::ThreadRootInvalid) => Err(SendError::ThreadRootInvalid),
             Err(AppendRefusal::ClientIdConflict) => Err(SendError::ClientIdConflict),
         }
     }
@@ -429,6 +442,7 @@ fn announce_message(feed: &dyn Feed, appended: &Appended, receipts_members_max: 
     let message = &appended.message;
     let event = Event::MessageCreated {
         message: message.clone(),
+        thread: appended.thread.clone(),
     };
     let change = (message.conversation, message.rev, message.created_at);
     appended.told.tell(feed, &event, change);
@@ -440,6 +454,7 @@ fn announce_message(feed: &dyn Feed, appended: &Appended, receipts_members_max: 
         user: message.author,
         delivered_seq: message.seq,
         seen_seq: message.seq,
+        thread_root: None,
         unread,
     };
     feed.deliver(&Audience::Users(vec![message.author]), &receipt(Some((0, 0))));
@@ -464,6 +479,7 @@ mod tests {
             client_id,
             body: body.to_owned(),
             reply_to: None,
+            thread: None,
             advance_seen: true,
         };
         match draft.checked_body(&Options::default()) {
@@ -493,16 +509,26 @@ mod tests {
     }
 
     #[test]
-    fn the_content_hash_knows_words_and_answered_message() {
+    fn the_content_hash_knows_words_answered_message_and_thread() {
+        let thread = |root, also_in_timeline| {
+            let root = MessageId(root);
+            Some(ThreadPlace {
+                root,
+                also_in_timeline,
+            })
+        };
         let hashes = [
-            content_hash("a", None),
-            content_hash("b", None),
-            content_hash("a", Some(MessageId(1))),
-            content_hash("a", Some(MessageId(2))),
+            content_hash("a", None, None),
+            content_hash("b", None, None),
+            content_hash("a", Some(MessageId(1)), None),
+            content_hash("a", Some(MessageId(2)), None),
+            content_hash("a", None, thread(1, false)),
+            content_hash("a", None, thread(1, true)),
+            content_hash("a", None, thread(2, false)),
         ];
         for (i, one) in hashes.iter().enumerate() {
             assert!(hashes[i + 1..].iter().all(|other| other != one));
         }
-        assert_eq!(content_hash("a", None), hashes[0]);
+        assert_eq!(content_hash("a", None, None), hashes[0]);
     }
 }

@@ -70,6 +70,7 @@ impl Messenger {
                 all.sort_unstable();
                 let event = Event::MessageCreated {
                     message: note.clone(),
+                    thread: None,
                 };
                 feed.deliver(&Audience::Users(all), &event);
             }

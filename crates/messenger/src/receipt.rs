@@ -50,6 +50,15 @@ pub enum AdvanceError {
     Store(#[from] StoreError),
 }
 
+impl From<AdvanceRefusal> for AdvanceError {
+    fn from(refusal: AdvanceRefusal) -> Self {
+        match refusal {
+            AdvanceRefusal::NotAMember => Self::NotAMember,
+            AdvanceRefusal::SeqOutOfRange => Self::SeqOutOfRange,
+        }
+    }
+}
+
 impl Messenger {
     /// Moves watermarks forward, never back; each item stands alone. Seen implies delivered. Those who draw
     /// ticks from it, and the caller's own devices, are told.
@@ -106,10 +115,7 @@ impl Messenger {
         Ok(outcomes
             .into_iter()
             .map(|outcome| {
-                let advanced = outcome.map_err(|refusal| match refusal {
-                    AdvanceRefusal::NotAMember => AdvanceError::NotAMember,
-                    AdvanceRefusal::SeqOutOfRange => AdvanceError::SeqOutOfRange,
-                })?;
+                let advanced = outcome.map_err(AdvanceError::from)?;
                 let unread = unread(advanced.conversation);
                 let (count, mentions) = (unread.messages.min(UNREAD_MAX), unread.mentions.min(UNREAD_MAX));
                 if advanced.moved {
@@ -187,6 +193,7 @@ fn updated(user: UserId, advanced: &Advanced, unread: Option<(u32, u32)>) -> Eve
         user,
         delivered_seq: advanced.delivered_seq,
         seen_seq: advanced.seen_seq,
+        thread_root: None,
         unread,
     }
 }

@@ -19,6 +19,7 @@ mod my_states;
 mod people;
 mod pins;
 mod proofs;
+mod threads;
 
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
@@ -34,6 +35,7 @@ pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 pub use pins::{PinRecord, PinRefusal, Pinned, Pins};
 pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
+pub use threads::{Followed, Replies, ThreadAdvance, ThreadAdvanced, ThreadRefusal, Threads};
 
 pub use changes::{
     DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
@@ -43,7 +45,7 @@ pub use changes::{
 use crate::{
     Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
     HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message, MessageId, Policies,
-    ServerRole, Timestamp, UserId, Username,
+    ServerRole, ThreadChange, ThreadPlace, Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -68,6 +70,7 @@ pub trait Store:
     + Profiles
     + Contacts
     + MessageChanges
+    + Threads
     + Tickets
     + SecondFactors
     + Reports
@@ -94,6 +97,7 @@ impl<T> Store for T where
         + Profiles
         + Contacts
         + MessageChanges
+        + Threads
         + Tickets
         + SecondFactors
         + Reports
@@ -398,6 +402,8 @@ pub struct NewMessage {
     pub mentions: Vec<Mention>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
+    /// The thread it belongs to.
+    pub thread: Option<ThreadPlace>,
     /// Whether the author's own watermarks move to it.
     pub advance_seen: bool,
     /// When.
@@ -417,6 +423,8 @@ pub struct Appended {
     pub receipts_to: Arc<[UserId]>,
     /// Sending moved the author's seen watermark over older messages that it had not reached.
     pub caught_up: bool,
+    /// What its thread comes to now, if it belongs to one.
+    pub thread: Option<ThreadChange>,
 }
 
 /// Why a message was not stored.
@@ -430,6 +438,8 @@ pub enum AppendRefusal {
     PostingRestricted,
     /// Not a message of this conversation that the author sees and may answer.
     ReplyTargetInvalid,
+    /// Not a message of this conversation that the author sees and that may have a thread.
+    ThreadRootInvalid,
     /// The author used the key for something else.
     ClientIdConflict,
 }

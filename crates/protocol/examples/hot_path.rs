@@ -95,7 +95,11 @@ fn main() {
         "encode" => {
             for _ in 0..times {
                 let delivery = Delivery::new(publication(app.number), None);
-                machine.input(1, Input::Delivery(&delivery), &mut effects);
+                machine.input(
+                    1,
+                    Input::Delivery(&delivery, &delivery.publication.channel),
+                    &mut effects,
+                );
                 black_box(&mut effects).clear();
             }
         }
@@ -103,7 +107,11 @@ fn main() {
         "deliver" => {
             let delivery = Delivery::new(publication(app.number), None);
             for _ in 0..times {
-                machine.input(1, Input::Delivery(&delivery), &mut effects);
+                machine.input(
+                    1,
+                    Input::Delivery(&delivery, &delivery.publication.channel),
+                    &mut effects,
+                );
                 black_box(&mut effects).clear();
             }
         }

@@ -9,7 +9,7 @@ pub mod pusher;
 
 use std::sync::Arc;
 
-use chinwag_engine::{Answer, Call, Delivery, UserId};
+use chinwag_engine::{Answer, Call, ChannelName, Delivery, UserId};
 
 pub use frame::Frame;
 
@@ -27,8 +27,8 @@ pub enum Input<'a> {
     Binary(&'a [u8]),
     /// A WebSocket ping or pong arrived; pings are answered below the protocol.
     Control,
-    /// Something was published on a channel it is subscribed to.
-    Delivery(&'a Arc<Delivery>),
+    /// Something was published on this channel, which it is subscribed to.
+    Delivery(&'a Arc<Delivery>, &'a ChannelName),
     /// The answer to its call.
     Answer(Answer),
     /// The time it asked for has come, or passed.

@@ -59,7 +59,7 @@ fn attempt(app: &Arc<App>, frame: &Value) -> (Vec<Value>, bool) {
             Effect::Call(_) => asked = true,
             Effect::Close(close) => panic!("closed with {}", close.code),
             Effect::Send(frame) => {
-                let frame: Value = serde_json::from_slice(frame.payload()).expect("frames are JSON");
+                let frame: Value = serde_json::from_slice(&frame.payload()).expect("frames are JSON");
                 assert_ne!(
                     frame["event"], "pusher_internal:subscription_succeeded",
                     "{frame}"

@@ -95,7 +95,7 @@ impl Player {
                 Effect::Send(frame) if frame.is_text() => {
                     format!(
                         "< {}",
-                        std::str::from_utf8(frame.payload()).expect("text frames are UTF-8")
+                        std::str::from_utf8(&frame.payload()).expect("text frames are UTF-8")
                     )
                 }
                 Effect::Send(_) => "< ping".to_owned(),
@@ -323,7 +323,7 @@ impl Player {
             }
             "!" => {
                 let delivery = self.delivery(rest);
-                self.input(Input::Delivery(&delivery));
+                self.input(Input::Delivery(&delivery, &delivery.publication.channel));
             }
             "+" => {
                 self.now += rest.parse::<u64>().expect("milliseconds");

@@ -118,7 +118,7 @@ impl Connection {
             Phase::Gone => return None,
         }
         let mut effects = EFFECTS.take();
-        let is_delivery = matches!(input, Input::Delivery(_));
+        let is_delivery = matches!(input, Input::Delivery(..));
         let ended = ended_by(&input);
         let (mut sent, mut sent_bytes, mut refusal) = (0, 0, None);
         inner.machine.input(now, input, &mut effects);
@@ -126,12 +126,12 @@ impl Connection {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Send(frame) => {
-                    if !is_delivery && is_refusal(frame.payload()) {
+                    if !is_delivery && is_refusal(&frame.payload()) {
                         refusal = Some(frame.clone());
                     }
-                    let bytes = frame.into_bytes();
-                    (sent, sent_bytes) = (sent + 1, sent_bytes + bytes.len() as u64);
-                    inner.socket.push(bytes);
+                    let (first, second) = frame.into_parts();
+                    (sent, sent_bytes) = (sent + 1, sent_bytes + (first.len() + second.len()) as u64);
+                    inner.socket.push_parts(first, second);
                 }
                 Effect::Call(asked) => {
                     debug_assert!(call.is_none(), "a machine asks for one thing at a time");
@@ -149,7 +149,7 @@ impl Connection {
         if let Some(frame) = refusal {
             // Two frames may tell one refusal.
             self.counted.own.refusals.add(1);
-            self.note_refusal(frame.payload());
+            self.note_refusal(&frame.payload());
         }
         if inner.phase == Phase::Open && inner.socket.queued_bytes() > options.queue_bytes_max {
             inner.socket.drop_queue();
@@ -162,7 +162,7 @@ impl Connection {
     /// Writes what waits. When the socket takes less, the connection's own task goes on once it takes more.
     pub(crate) fn flush(&self) {
         let mut inner = self.inner.borrow_mut();
-        if inner.blocked {
+        if inner.blocked || inner.phase == Phase::Gone {
             return;
         }
         match inner.flush() {
@@ -291,7 +291,7 @@ fn ended_by(input: &Input<'_>) -> Ended {
         | Input::Text(_)
         | Input::Binary(_)
         | Input::Control
-        | Input::Delivery(_)
+        | Input::Delivery(..)
         | Input::Answer(_) => Ended::Refused,
         _ => Ended::Ordered,
     }

@@ -17,10 +17,10 @@ use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
     AccessError, AddMembersError, AdminListError, AuthenticateError, ChangeAccountError, ChangeMeError,
     ChangePasswordError, ContactError, ConversationId, CreateGroupError, DeleteConversationError,
-    DeleteError, EditError, HistoryError, InviteError, JoinError, ListError, ListMembersError, LogInError,
-    MemberError, MyStateError, OpenDirectError, PinError, ReactError, ReactionsError, RegisterError,
-    ReportError, SearchPeopleError, SendError, ServerInviteError, SyncError, Token, UpdateError, UserId,
-    UsernameError, VersionsError,
+    DeleteError, EditError, FollowError, HistoryError, InviteError, JoinError, ListError, ListMembersError,
+    LogInError, MemberError, MyStateError, OpenDirectError, PinError, ReactError, ReactionsError,
+    RegisterError, ReportError, SearchPeopleError, SendError, ServerInviteError, SyncError, ThreadError,
+    ThreadsError, Token, UpdateError, UserId, UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -63,6 +63,7 @@ impl Eq for Ticket {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct NotAdded {
     user_ids: Vec<i64>,
+    invited_ids: Vec<i64>,
     conversation_id: Option<i64>,
 }
 
@@ -215,11 +216,14 @@ impl Problem {
         )
     }
 
-    /// These people cannot be added by the caller; the others were, to the group that may be new.
-    pub fn cannot_add(users: &[UserId], group: Option<ConversationId>) -> Self {
+    /// These people cannot be added by the caller, and these of them got an invite; the others were added, to the
+    /// group that may be new.
+    pub fn cannot_add(users: &[UserId], invited: &[UserId], group: Option<ConversationId>) -> Self {
+        let ids = |users: &[UserId]| users.iter().map(|user| user.0).collect();
         Self {
             not_added: Some(Box::new(NotAdded {
-                user_ids: users.iter().map(|user| user.0).collect(),
+                user_ids: ids(users),
+                invited_ids: ids(invited),
                 conversation_id: group.map(|group| group.0),
             })),
             ..refused("cannot_add_user", "Some people cannot be added; the others were.")
@@ -271,6 +275,7 @@ impl Problem {
             detail: &self.detail,
             request_id,
             user_ids: self.not_added.as_ref().map(|not| not.user_ids.as_slice()),
+            invited_user_ids: self.not_added.as_ref().map(|not| not.invited_ids.as_slice()),
             conversation_id: self.not_added.as_ref().and_then(|not| not.conversation_id),
             ticket: self.ticket.as_ref().map(|ticket| ticket.0.reveal()),
             errors: &self.errors,
@@ -298,6 +303,10 @@ pub(crate) struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     user_ids: Option<&'a [i64]>,
+    /// Those of them who got an invite in a direct message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    invited_user_ids: Option<&'a [i64]>,
     /// The new group to which the others were added.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -785,12 +794,53 @@ impl From<SendError> for Problem {
                 "reply_target_invalid",
                 "This message cannot be answered here.",
             ),
+            SendError::ThreadRootInvalid => thread_root_invalid(),
             SendError::ClientIdConflict => {
                 conflict("client_id_conflict", "The client_id belongs to another message.")
             }
             SendError::Store(error) => error.into(),
         }
     }
+}
+
+impl From<ThreadError> for Problem {
+    fn from(error: ThreadError) -> Self {
+        match error {
+            ThreadError::NotFound => Self::not_found(),
+            ThreadError::NoRoot => thread_root_invalid(),
+            ThreadError::LimitInvalid => limit_invalid(),
+            ThreadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FollowError> for Problem {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::NotFound => Self::not_found(),
+            FollowError::NotAMember => refused("not_a_member", "You are no longer a member."),
+            FollowError::NoRoot => thread_root_invalid(),
+            FollowError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ThreadsError> for Problem {
+    fn from(error: ThreadsError) -> Self {
+        match error {
+            ThreadsError::CursorInvalid => cursor_invalid(),
+            ThreadsError::LimitInvalid => limit_invalid(),
+            ThreadsError::Store(error) => error.into(),
+        }
+    }
+}
+
+fn thread_root_invalid() -> Problem {
+    Problem::field(
+        "thread_root_id",
+        "thread_root_invalid",
+        "This message cannot have a thread here.",
+    )
 }
 
 impl From<EditError> for Problem {

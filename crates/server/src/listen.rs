@@ -1,6 +1,7 @@
 //! The listener: accepts sockets and speaks HTTP/1.1 on them. In the clear, workers accept for themselves
 //! ([`Reception`]), and only what does not begin as a WebSocket comes here.
 
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -8,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,7 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower::ServiceExt;
 
 use crate::pusher::PusherApi;
@@ -27,7 +30,7 @@ use crate::tls::Certificate;
 use crate::transport::Begun;
 
 /// How long requests under way may take when the server stops.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Silence after which the system asks whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(120);
 /// How long to wait when a connection could not be accepted, and how often to say so.
@@ -166,7 +169,7 @@ pub async fn serve_tls(
                 () = its.stop.cancelled() => return,
             };
             match shaken {
-                Ok(Ok(stream)) => its.talk(stream, peer, true, place).await,
+                Ok(Ok(stream)) => its.talk(stream, peer, true, None, place).await,
                 Ok(Err(error)) => tracing::debug!(%error, "A TLS handshake failed"),
                 Err(_) => tracing::debug!("A TLS handshake took too long"),
             }
@@ -249,7 +252,36 @@ pub(crate) struct Http {
     connections: TaskTracker,
     places: Arc<Semaphore>,
     /// Workers hand over to it.
-    runtime: Handle,
+    pub(crate) runtime: Handle,
+}
+
+/// For a connection that stays on its worker: where requests go that are none of the protocol's HTTP API, for they may
+/// keep a thread busy, and what is published must not wait for that.
+pub(crate) struct Apart {
+    pub(crate) runtime: Handle,
+    pub(crate) pusher: Arc<PusherApi>,
+}
+
+impl Apart {
+    async fn answer(self: Arc<Self>, router: Router, request: Request) -> Response {
+        if self.pusher.is_api(request.uri().path()) {
+            return never_fails(router.oneshot(request).await);
+        }
+        let answered = AbortOnDropHandle::new(self.runtime.spawn(router.oneshot(request)));
+        match answered.await {
+            Ok(answer) => never_fails(answer),
+            Err(error) => {
+                tracing::error!(%error, "A request could not be answered");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+}
+
+fn never_fails(answer: Result<Response, Infallible>) -> Response {
+    match answer {
+        Ok(answer) => answer,
+    }
 }
 
 impl Http {
@@ -286,7 +318,7 @@ impl Http {
             match TcpStream::from_std(stream) {
                 Ok(stream) => {
                     let stream = Begun { read_ahead, stream };
-                    http.talk(stream, peer, false, place).await;
+                    http.talk(stream, peer, false, None, place).await;
                 }
                 Err(error) => tracing::warn!(%error, "A connection could not be registered"),
             }
@@ -297,25 +329,32 @@ impl Http {
     fn talk_on(self: &Arc<Self>, stream: Begun, peer: SocketAddr, place: OwnedSemaphorePermit) {
         let http = self.clone();
         self.connections
-            .spawn(async move { http.talk(stream, peer, false, place).await });
+            .spawn(async move { http.talk(stream, peer, false, None, place).await });
     }
 
     /// Speaks HTTP on one connection until it ends or becomes something else.
-    async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    pub(crate) async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         stream: S,
         peer: SocketAddr,
         over_tls: bool,
+        apart: Option<Apart>,
         _place: OwnedSemaphorePermit,
     ) {
-        let router = self.router.clone();
+        let (router, apart) = (self.router.clone(), apart.map(Arc::new));
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let mut request: Request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
             if over_tls {
                 request.extensions_mut().insert(OverTls);
             }
-            router.clone().oneshot(request)
+            let (router, apart) = (router.clone(), apart.clone());
+            async move {
+                Ok::<_, Infallible>(match apart {
+                    Some(apart) => apart.answer(router, request).await,
+                    None => never_fails(router.oneshot(request).await),
+                })
+            }
         });
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder

@@ -11,7 +11,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
-use chinwag_engine::{App, AppNumber, AppOptions, Content, Engine, Publication};
+use chinwag_engine::{App, AppNumber, AppOptions, ChannelName, Content, Engine, Publication};
 use chinwag_protocol::Millis;
 use chinwag_protocol::pusher::api::ApiError;
 use chinwag_protocol::pusher::{Handshake, Pusher};
@@ -49,15 +49,15 @@ pub struct PusherApi {
 
 /// What is counted of servers that publish, and told to those who watch.
 impl PusherApi {
-    pub(crate) fn note_published(&self, app: &App, publications: &[Publication]) {
+    pub(crate) fn note_published(&self, app: &App, publication: &Publication, channels: &[ChannelName]) {
         let traffic = self.workers.traffic();
-        for publication in publications {
+        for channel in channels {
             traffic.api_message(app);
             if let Content::Message { event, data } = &publication.content {
                 let event = event.as_deref().unwrap_or_default();
                 traffic.log.note(|| {
                     let entry = Entry::new(EntryKind::ApiMessage, app.number);
-                    entry.on(publication.channel.as_str()).event(event, data)
+                    entry.on(channel.as_str()).event(event, data)
                 });
             }
         }
@@ -174,6 +174,12 @@ async fn connect(
 }
 
 impl PusherApi {
+    /// Whether the path is one of the HTTP API, which waits for nothing but the engine.
+    pub(crate) fn is_api(&self, path: &str) -> bool {
+        let path = path.strip_prefix(self.prefix.as_str());
+        path.is_some_and(|path| path.starts_with("/apps/"))
+    }
+
     /// Lets a client in, with the machine that will greet it or tell it why it must go.
     pub(crate) fn admit(&self, key: &str, query: &str, origin: Option<&str>, now: Millis) -> Visitor {
         let known = self.engine.apps.by_key(key);

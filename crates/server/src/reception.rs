@@ -1,7 +1,8 @@
 //! The reception: where a connection in the clear comes in, on the worker that accepted it.
 //!
-//! A WebSocket is answered here and stays: the handshake and the protocol's greeting go out in one write. Anything
-//! else goes to HTTP ([`Http`]), together with what was read of it. A WebSocket that is asked for later on a
+//! A WebSocket is answered here and stays: the handshake and the protocol's greeting go out in one write. What begins
+//! as a request of the protocol's HTTP API stays too, for what it publishes goes to the workers anyway. Anything else
+//! goes to HTTP on another runtime ([`Http`]), together with what was read of it. A WebSocket that is asked for later on a
 //! connection, as proxies do that keep theirs, or over TLS, is handed over by HTTP instead (`pusher.rs`).
 
 use std::future::poll_fn;
@@ -17,10 +18,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use crate::listen::{Door, Http};
+use crate::listen::{Apart, Door, Http};
 use crate::opening::Head;
 use crate::pusher::PusherApi;
-use crate::transport::Transport;
+use crate::transport::{Begun, Transport};
 use crate::worker::{Visitor, Worker};
 
 /// What all workers receive with.
@@ -36,7 +37,11 @@ enum Arrival {
         answer: Bytes,
         read_ahead: Bytes,
     },
-    Http(Bytes),
+    Http {
+        read_ahead: Bytes,
+        /// It begins with a request of the protocol's HTTP API.
+        api: bool,
+    },
 }
 
 impl Reception {
@@ -70,7 +75,20 @@ impl Reception {
                 answer,
                 read_ahead,
             })) => worker.seat(visitor, Transport::Plain(stream), answer, read_ahead),
-            Ok(Ok(Arrival::Http(read_ahead))) => match stream.into_std() {
+            Ok(Ok(Arrival::Http {
+                read_ahead,
+                api: true,
+            })) => {
+                let (http, stream) = (self.http.clone(), Begun { read_ahead, stream });
+                let apart = Apart {
+                    runtime: http.runtime.clone(),
+                    pusher: self.pusher.clone(),
+                };
+                worker
+                    .http
+                    .spawn_local(async move { http.talk(stream, peer, false, Some(apart), place).await });
+            }
+            Ok(Ok(Arrival::Http { read_ahead, .. })) => match stream.into_std() {
                 Ok(stream) => self.http.take(stream, read_ahead, peer, place),
                 Err(error) => tracing::warn!(%error, "A connection could not be handed over"),
             },
@@ -122,7 +140,17 @@ impl Reception {
                 read_ahead: Bytes::copy_from_slice(&bytes[length..]),
             }),
             Head::Unfinished if bytes.len() < self.http.options.head_bytes_max => None,
-            _ => Some(Arrival::Http(Bytes::copy_from_slice(bytes))),
+            _ => Some(Arrival::Http {
+                read_ahead: Bytes::copy_from_slice(bytes),
+                api: begins_api(bytes, &self.pusher),
+            }),
         }
     }
+}
+
+/// Whether the first line of a request names a path of the HTTP API.
+fn begins_api(bytes: &[u8], pusher: &PusherApi) -> bool {
+    let path = bytes.splitn(3, |byte| *byte == b' ').nth(1);
+    path.and_then(|path| std::str::from_utf8(path).ok())
+        .is_some_and(|path| pusher.is_api(path))
 }

@@ -27,12 +27,21 @@ const QUEUE_KEPT: usize = 16;
 /// The state of one WebSocket.
 pub(crate) struct WebSocket {
     context: WebSocketContext,
-    queue: VecDeque<Bytes>,
+    queue: VecDeque<Chunk>,
     /// Bytes of the first chunk that are written already.
     written: usize,
+    /// The first chunk is the rest of a frame of which chunks are written already.
+    within: bool,
     queued_bytes: usize,
     /// The client broke the rules or said goodbye: nothing of what still comes is looked at.
     deaf: bool,
+}
+
+/// Bytes that wait to be written.
+struct Chunk {
+    bytes: Bytes,
+    /// They end in the middle of a frame, and the next chunk goes on with it.
+    goes_on: bool,
 }
 
 /// What came in.
@@ -71,6 +80,7 @@ impl WebSocket {
             context: WebSocketContext::new(Role::Server, Some(config)),
             queue: VecDeque::new(),
             written: 0,
+            within: false,
             queued_bytes: 0,
             deaf: false,
         }
@@ -109,8 +119,22 @@ impl WebSocket {
 
     /// Queues bytes that are whole frames.
     pub(crate) fn push(&mut self, frames: Bytes) {
-        self.queued_bytes += frames.len();
-        self.queue.push_back(frames);
+        self.push_parts(frames, Bytes::new());
+    }
+
+    /// Queues bytes that are whole frames only together.
+    pub(crate) fn push_parts(&mut self, first: Bytes, second: Bytes) {
+        self.queued_bytes += first.len() + second.len();
+        self.queue.push_back(Chunk {
+            bytes: first,
+            goes_on: !second.is_empty(),
+        });
+        if !second.is_empty() {
+            self.queue.push_back(Chunk {
+                bytes: second,
+                goes_on: false,
+            });
+        }
     }
 
     /// Queues a close frame; nothing may be pushed after it.
@@ -132,9 +156,12 @@ impl WebSocket {
 
     /// Forgets all that waits except for the rest of a frame that is half written.
     pub(crate) fn drop_queue(&mut self) {
-        let keep = usize::from(self.written > 0);
+        let begun = self.written > 0 || self.within;
+        let end = self.queue.iter().position(|chunk| !chunk.goes_on);
+        let keep = end.filter(|_| begun).map_or(0, |end| end + 1);
         self.queue.truncate(keep);
-        self.queued_bytes = self.queue.front().map_or(0, |first| first.len() - self.written);
+        let kept: usize = self.queue.iter().map(|chunk| chunk.bytes.len()).sum();
+        self.queued_bytes = kept - self.written;
     }
 
     /// Bytes that wait to be written.
@@ -146,13 +173,13 @@ impl WebSocket {
     pub(crate) fn flush(&mut self, stream: &mut Transport) -> Flushed {
         while let Some(first) = self.queue.front() {
             let result = if self.queue.len() == 1 {
-                stream.try_write(&first[self.written..])
+                stream.try_write(&first.bytes[self.written..])
             } else {
                 let mut chunks = [IoSlice::new(&[]); CHUNKS_PER_WRITE];
                 let mut count = 0;
-                for (chunk, bytes) in chunks.iter_mut().zip(&self.queue) {
+                for (chunk, queued) in chunks.iter_mut().zip(&self.queue) {
                     let skip = if count == 0 { self.written } else { 0 };
-                    *chunk = IoSlice::new(&bytes[skip..]);
+                    *chunk = IoSlice::new(&queued.bytes[skip..]);
                     count += 1;
                 }
                 stream.try_write_vectored(&chunks[..count])
@@ -178,13 +205,14 @@ impl WebSocket {
     fn wrote(&mut self, mut bytes: usize) {
         self.queued_bytes -= bytes;
         while let Some(first) = self.queue.front() {
-            let left = first.len() - self.written;
+            let left = first.bytes.len() - self.written;
             if bytes < left {
                 self.written += bytes;
                 return;
             }
             bytes -= left;
             self.written = 0;
+            self.within = first.goes_on;
             self.queue.pop_front();
         }
     }
@@ -260,7 +288,11 @@ mod tests {
         for part in bytes.chunks(step) {
             socket.take_in(part, &mut messages);
         }
-        let said = socket.queue.iter().flat_map(|bytes| bytes.to_vec()).collect();
+        let said = socket
+            .queue
+            .iter()
+            .flat_map(|chunk| chunk.bytes.to_vec())
+            .collect();
         let heard = messages.iter().map(|message| match message {
             Incoming::Text(text) => format!("text {text}"),
             Incoming::Binary(bytes) => format!("binary {}", bytes.len()),
@@ -383,5 +415,21 @@ mod tests {
         assert_eq!((socket.queue.len(), socket.queued_bytes()), (1, 3));
         socket.wrote(3);
         assert_eq!((socket.queue.len(), socket.queued_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_frame_in_two_pieces_is_kept_or_dropped_as_a_whole() {
+        for (written, left) in [(0, 0), (2, 8), (4, 6), (5, 5), (10, 0), (11, 9), (14, 6)] {
+            let mut socket = WebSocket::new(1_000);
+            for _ in 0..3 {
+                socket.push_parts(Bytes::from_static(b"head"), Bytes::from_static(b"shared"));
+            }
+            socket.wrote(written);
+            socket.drop_queue();
+            assert_eq!(socket.queued_bytes(), left, "{written} bytes written");
+            socket.push(Bytes::from_static(b"end"));
+            socket.wrote(left + 3);
+            assert_eq!((socket.queue.len(), socket.queued_bytes()), (0, 0));
+        }
     }
 }

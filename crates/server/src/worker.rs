@@ -4,6 +4,7 @@
 //! is then written once, so that a backlog turns into fewer and larger writes by itself.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -23,11 +24,12 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use slab::Slab;
 use tokio::sync::Notify;
-use tokio::task::LocalSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::task::{LocalSet, yield_now};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::task::TaskTracker;
 
 use crate::connection::{self, Connection};
-use crate::listen::Sockets;
+use crate::listen::{FINISH_TIMEOUT, Sockets};
 use crate::quota::Admission;
 use crate::reception::Reception;
 use crate::traffic::{Counted, Traffic};
@@ -36,6 +38,11 @@ use crate::wheel::{Due, TICK_MS, Wheel};
 
 /// Bytes a worker reads at a time. One buffer serves all of its connections.
 const READ_BYTES: usize = 64 * 1024;
+/// Connections that are served in one go when a channel has more subscribers than that: a millisecond or so, in which
+/// everything else waits.
+const SLICE: usize = 256;
+/// Deliveries that such a channel's connections get in one go.
+const PASS_MAX: usize = 64;
 /// Publications that wait in an inbox, in bytes, beyond which publishers must hold back.
 const INBOX_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Connections told to go at a time when the server stops, so that they do not all come back at once.
@@ -106,7 +113,7 @@ impl WorkerInbox {
 
 impl Inbox for WorkerInbox {
     fn put(&self, item: Inboxed) {
-        if let Inboxed::Delivery(delivery) = &item {
+        if let Inboxed::Delivery(delivery) | Inboxed::Deliveries(delivery, _) = &item {
             self.bytes.fetch_add(weight(delivery), Ordering::Relaxed);
         }
         self.push(Item::Engine(item));
@@ -123,6 +130,18 @@ fn weight(delivery: &Delivery) -> usize {
         _ => 0,
     };
     256 + data
+}
+
+/// A channel with so many subscribers that they are served slice by slice, so that other channels do not wait for all
+/// of them. What is published on it meanwhile goes out with the next pass over them, in order.
+struct Pass {
+    app: AppNumber,
+    channel: ChannelName,
+    /// What this pass brings.
+    deliveries: Vec<Arc<Delivery>>,
+    /// To whom it is still to be brought.
+    left: std::vec::IntoIter<Rc<Connection>>,
+    waiting: VecDeque<Arc<Delivery>>,
 }
 
 /// All workers of this node.
@@ -163,8 +182,12 @@ impl Workers {
                         started,
                         its_traffic,
                     ));
-                    let tasks = LocalSet::new();
-                    runtime.block_on(tasks.run_until(worker.run()));
+                    // A task like any other, and not the runtime's own: those that share its thread then wake it
+                    // without a system call.
+                    let work = async move { tokio::task::spawn_local(worker.run()).await };
+                    if let Err(error) = runtime.block_on(LocalSet::new().run_until(work)) {
+                        tracing::error!(%error, "A worker ended in a panic");
+                    }
                 })?;
             inboxes.push(inbox);
             threads.push(thread);
@@ -238,7 +261,11 @@ pub(crate) struct Worker {
     inbox: Arc<WorkerInbox>,
     connections: RefCell<Slab<Rc<Connection>>>,
     generation: Cell<u32>,
+    /// Connections that speak HTTP here.
+    pub(crate) http: TaskTracker,
     wheel: RefCell<Wheel>,
+    /// In the order in which they are served.
+    passes: RefCell<VecDeque<Pass>>,
     read_buffer: RefCell<Box<[u8]>>,
     started: Instant,
     traffic: Arc<Traffic>,
@@ -263,7 +290,9 @@ impl Worker {
             inbox,
             connections: RefCell::default(),
             generation: Cell::new(0),
+            http: TaskTracker::new(),
             wheel: RefCell::new(Wheel::new(0)),
+            passes: RefCell::default(),
             read_buffer: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
             started,
             traffic,
@@ -292,9 +321,11 @@ impl Worker {
         let mut tick = interval(Duration::from_millis(TICK_MS));
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
+            let under_way = !self.passes.borrow().is_empty();
             tokio::select! {
                 () = self.inbox.notify.notified() => self.empty_inbox(),
                 _ = tick.tick() => self.wake_due(),
+                () = yield_now(), if under_way => self.serve_slice(),
             }
             if self.inbox.stopping.load(Ordering::Acquire) {
                 break;
@@ -312,8 +343,18 @@ impl Worker {
         for item in items {
             match item {
                 Item::Engine(Inboxed::Delivery(delivery)) => {
+                    let channel = &delivery.publication.channel;
+                    if self.deliver(now, &delivery, channel, &mut touched) {
+                        taken += weight(&delivery);
+                    }
+                }
+                Item::Engine(Inboxed::Deliveries(delivery, channels)) => {
                     taken += weight(&delivery);
-                    self.deliver(now, &delivery, &mut touched);
+                    for channel in &channels {
+                        if !self.deliver(now, &delivery, channel, &mut touched) {
+                            self.inbox.bytes.fetch_add(weight(&delivery), Ordering::Relaxed);
+                        }
+                    }
                 }
                 Item::Engine(Inboxed::Disconnect {
                     connection,
@@ -346,18 +387,78 @@ impl Worker {
         }
     }
 
-    fn deliver(&self, now: Millis, delivery: &Arc<Delivery>, touched: &mut Vec<Rc<Connection>>) {
+    /// Hands it to the channel's connections. `false`: there are many, and it waits for their next pass.
+    fn deliver(
+        &self,
+        now: Millis,
+        delivery: &Arc<Delivery>,
+        channel: &ChannelName,
+        touched: &mut Vec<Rc<Connection>>,
+    ) -> bool {
+        let app = delivery.publication.app;
+        let mut passes = self.passes.borrow_mut();
+        if let Some(pass) = passes
+            .iter_mut()
+            .find(|pass| pass.app == app && pass.channel == *channel)
+        {
+            pass.waiting.push_back(delivery.clone());
+            return false;
+        }
         let (hub, connections) = (self.hub.borrow(), self.connections.borrow());
-        let publication = &delivery.publication;
-        for slot in hub.subscribers(publication.app, &publication.channel) {
+        let subscribers = hub.subscribers(app, channel);
+        if subscribers.len() > SLICE {
+            passes.push_back(Pass {
+                app,
+                channel: channel.clone(),
+                deliveries: Vec::new(),
+                left: Vec::new().into_iter(),
+                waiting: VecDeque::from([delivery.clone()]),
+            });
+            return false;
+        }
+        for slot in subscribers {
             let connection = &connections[slot.0 as usize];
-            if publication.except == Some(connection.id) {
+            if delivery.publication.except == Some(connection.id) {
                 continue;
             }
-            connection.input(now, Input::Delivery(delivery), &self.options);
+            connection.input(now, Input::Delivery(delivery, channel), &self.options);
             if !connection.touched.replace(true) {
                 touched.push(connection.clone());
             }
+        }
+        true
+    }
+
+    /// Serves the next of the passes for a moment.
+    fn serve_slice(&self) {
+        let Some(mut pass) = self.passes.borrow_mut().pop_front() else {
+            return;
+        };
+        if pass.left.len() == 0 {
+            let several = pass.waiting.len().min(PASS_MAX);
+            pass.deliveries = pass.waiting.drain(..several).collect();
+            let (hub, connections) = (self.hub.borrow(), self.connections.borrow());
+            let slots = hub.subscribers(pass.app, &pass.channel);
+            let subscribers: Vec<_> = slots.map(|slot| connections[slot.0 as usize].clone()).collect();
+            pass.left = subscribers.into_iter();
+        }
+        let now = self.now();
+        for connection in pass.left.by_ref().take(SLICE) {
+            for delivery in &pass.deliveries {
+                if delivery.publication.except != Some(connection.id) {
+                    let input = Input::Delivery(delivery, &pass.channel);
+                    connection.input(now, input, &self.options);
+                }
+            }
+            connection.flush();
+            self.arm(&connection);
+        }
+        if pass.left.len() == 0 {
+            let done: usize = pass.deliveries.drain(..).map(|delivery| weight(&delivery)).sum();
+            self.inbox.bytes.fetch_sub(done, Ordering::Relaxed);
+        }
+        if pass.left.len() > 0 || !pass.waiting.is_empty() {
+            self.passes.borrow_mut().push_back(pass);
         }
     }
 
@@ -507,9 +608,14 @@ impl Worker {
     /// Takes a connection out of everything.
     pub(crate) async fn forget(&self, connection: &Connection) {
         let dropped = self.hub.borrow_mut().drop_connection(connection.slot);
-        self.connections
-            .borrow_mut()
-            .try_remove(connection.slot.0 as usize);
+        {
+            let mut connections = self.connections.borrow_mut();
+            connections.try_remove(connection.slot.0 as usize);
+            // Seldom, since what is in use stands where it is.
+            if connections.len() * 4 < connections.capacity() && connections.len().is_power_of_two() {
+                connections.shrink_to_fit();
+            }
+        }
         for gone in dropped {
             self.engine
                 .unsubscribe(self.number, connection.id, gone.app, &gone.channel, gone.present)
@@ -520,9 +626,12 @@ impl Worker {
     async fn stop(self: &Rc<Self>) {
         loop {
             self.empty_inbox();
+            while !self.passes.borrow().is_empty() {
+                self.serve_slice();
+            }
             let open: Vec<_> = self.connections.borrow().iter().map(|(_, c)| c.clone()).collect();
             if open.is_empty() {
-                return;
+                break;
             }
             for batch in open.chunks(STOP_BATCH) {
                 let now = self.now();
@@ -534,6 +643,10 @@ impl Worker {
                 tokio::time::sleep(STOP_PAUSE).await;
                 self.wake_due();
             }
+        }
+        self.http.close();
+        if timeout(FINISH_TIMEOUT, self.http.wait()).await.is_err() {
+            tracing::warn!("Some requests were still under way when a worker stopped");
         }
     }
 }

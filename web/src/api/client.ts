@@ -10,6 +10,8 @@ export class ApiError extends Error {
     readonly code: string,
     readonly fields: Record<string, string> = {},
     readonly retryAfter_ms: number | null = null,
+    /** The group that was created though not everybody could be added. */
+    readonly conversationId: number | null = null,
   ) {
     super(code)
   }
@@ -74,11 +76,13 @@ async function problem(response: Response, path: string): Promise<ApiError> {
   const fields: Record<string, string> = {}
   for (const error of document.errors ?? []) fields[error.field] ??= error.code
   const wait = Number(response.headers.get('Retry-After'))
-  if (response.status === 401 && !path.startsWith('/auth/')) onUnauthenticated()
+  const loggedOut = response.status === 401 || document.code === 'account_suspended'
+  if (loggedOut && !path.startsWith('/auth/')) onUnauthenticated()
   return new ApiError(
     response.status,
     typeof document.code === 'string' ? document.code : 'unknown',
     fields,
     Number.isFinite(wait) && wait > 0 ? wait * 1000 : null,
+    typeof document.conversation_id === 'number' ? document.conversation_id : null,
   )
 }

@@ -919,6 +919,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/messages/{id}/thread": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_messages_id_thread"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/messages/{id}/thread/follow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["put_messages_id_thread_follow"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/messages/{id}/versions": {
         parameters: {
             query?: never;
@@ -1059,6 +1091,22 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["post_sync_changes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/threads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_threads"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1375,6 +1423,9 @@ export interface components {
             /** @description The field, with the way to it: `items[3].seen_seq`. */
             field: string;
         };
+        Following: {
+            following: boolean;
+        };
         /** @description Who said a forwarded message first. */
         ForwardedFrom: {
             author_name: string;
@@ -1463,7 +1514,7 @@ export interface components {
         };
         /** @description Items without more to come. */
         Items_WatermarksOf: {
-            items: (components["schemas"]["Outcome_Watermarks"] & {
+            items: (components["schemas"]["Outcome_MovedTo"] & {
                 /** Format: int64 */
                 conversation_id: number;
             })[];
@@ -1769,6 +1820,18 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A list that ends here, or goes on at the cursor. */
+        List_Thread: {
+            items: {
+                following: boolean;
+                root: components["schemas"]["Message"];
+                /** Format: int64 */
+                seen_seq: number;
+                /** Format: int32 */
+                unread_count: number;
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
         List_User: {
             items: {
                 deleted: boolean;
@@ -1991,16 +2054,7 @@ export interface components {
             error: string;
         };
         /** @description What became of one item of many. */
-        Outcome_Watermarks: {
-            /** Format: int64 */
-            delivered_seq: number;
-            /** Format: int64 */
-            seen_seq: number;
-            /** Format: int32 */
-            unread_count: number;
-            /** Format: int32 */
-            unread_mentions: number;
-        } | {
+        Outcome_MovedTo: (components["schemas"]["Watermarks"] | components["schemas"]["ThreadWatermark"]) | {
             /** @description The code. */
             error: string;
         };
@@ -2093,6 +2147,8 @@ export interface components {
             detail: string;
             /** @description Which fields are at fault. */
             errors?: components["schemas"]["FieldError"][];
+            /** @description Those of them who got an invite in a direct message. */
+            invited_user_ids?: number[];
             request_id?: string;
             /** Format: int32 */
             status: number;
@@ -2160,6 +2216,11 @@ export interface components {
             delivered_seq?: number | null;
             /** Format: int64 */
             seen_seq?: number | null;
+            /**
+             * Format: int64
+             * @description The thread whose `seen_seq` this is; `delivered_seq` means nothing then.
+             */
+            thread_root_id?: number | null;
         };
         Receipts: {
             /** Format: int64 */
@@ -2191,6 +2252,12 @@ export interface components {
         /** @description A login with a new secret, which is left out when it went into a cookie. */
         Renewed: {
             token?: string;
+        };
+        /** @description A page of a thread's replies. */
+        Replies: components["schemas"]["Thread"] & {
+            has_more_after: boolean;
+            has_more_before: boolean;
+            items: components["schemas"]["Listed"][];
         };
         /** @description A report. */
         Report: {
@@ -2250,6 +2317,8 @@ export interface components {
         Sending: {
             /** @description Whether the author has seen everything up to this message. */
             advance_seen?: boolean;
+            /** @description Whether a reply in a thread shows in the conversation, too. */
+            also_in_timeline?: boolean;
             body?: string;
             /**
              * Format: uuid
@@ -2258,6 +2327,11 @@ export interface components {
             client_id: string;
             /** Format: int64 */
             reply_to?: number | null;
+            /**
+             * Format: int64
+             * @description The message whose thread it belongs to.
+             */
+            thread_root_id?: number | null;
         };
         /** @description An invite to the server. */
         ServerInvite: {
@@ -2338,6 +2412,30 @@ export interface components {
             data: Record<string, never>;
             event: string;
         };
+        /** @description A thread as the caller sees it. */
+        Thread: {
+            following: boolean;
+            root: components["schemas"]["Message"];
+            /** Format: int64 */
+            seen_seq: number;
+            /** Format: int32 */
+            unread_count: number;
+        };
+        /** @description Whether the caller follows a thread, and where it stands in it. */
+        ThreadFollowed: components["schemas"]["ThreadWatermark"] & {
+            /** Format: int64 */
+            conversation_id: number;
+            following: boolean;
+        };
+        /** @description How far the caller has seen a thread. */
+        ThreadWatermark: {
+            /** Format: int64 */
+            seen_seq: number;
+            /** Format: int64 */
+            thread_root_id: number;
+            /** Format: int32 */
+            unread_count: number;
+        };
         Transfer: {
             /** Format: int64 */
             user_id: number;
@@ -2361,8 +2459,18 @@ export interface components {
          * @enum {string}
          */
         UserKind: "human" | "bot";
+        Watermarks: {
+            /** Format: int64 */
+            delivered_seq: number;
+            /** Format: int64 */
+            seen_seq: number;
+            /** Format: int32 */
+            unread_count: number;
+            /** Format: int32 */
+            unread_mentions: number;
+        };
         /** @description Where the caller stands in one conversation, or why not. */
-        WatermarksOf: components["schemas"]["Outcome_Watermarks"] & {
+        WatermarksOf: components["schemas"]["Outcome_MovedTo"] & {
             /** Format: int64 */
             conversation_id: number;
         };
@@ -4472,6 +4580,71 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_messages_id_thread: {
+        parameters: {
+            query?: {
+                /** @description Only messages with a lower seq. */
+                before?: number;
+                /** @description Only messages with a higher seq. */
+                after?: number;
+                /** @description The page around this seq. */
+                around?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the replies, ascending by seq */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replies"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_messages_id_thread_follow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Following"];
+            };
+        };
+        responses: {
+            /** @description Whether the caller follows it now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadFollowed"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_messages_id_versions: {
         parameters: {
             query?: never;
@@ -4729,6 +4902,40 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Items_ChangesOf"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_threads: {
+        parameters: {
+            query?: {
+                /** @description Only those with something to read. */
+                unread?: boolean;
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The threads the caller follows, last reply first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Thread"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

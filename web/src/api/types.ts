@@ -40,6 +40,7 @@ export type ReceiptAnswer = ReceiptItem & {
 
 export interface ReceiptEvent extends ReceiptAnswer {
   user_id: number
+  thread_root_id?: number
 }
 
 /** A durable event of one conversation; `rev` orders it. */

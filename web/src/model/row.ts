@@ -56,9 +56,17 @@ export function applyEventToItem(item: ListItem, event: ConversationEvent, me: n
   if (!message) return next
   if (message.seq > item.conversation.last_seq) {
     conversation.last_seq = message.seq
-    conversation.last_activity_at = message.created_at
-    next.last_message = message
-    if (message.author_id === me && message.kind !== 'system') {
+    // What is only in a thread is no news of the conversation.
+    const follows = item.my.seen_seq + 1 === message.seq
+    if (message.in_timeline) {
+      conversation.last_activity_at = message.created_at
+      next.last_message = message
+    }
+    if (
+      message.author_id === me &&
+      message.kind !== 'system' &&
+      (message.in_timeline || follows)
+    ) {
       next.my = {
         ...item.my,
         delivered_seq: Math.max(item.my.delivered_seq, message.seq),
@@ -76,6 +84,8 @@ export function applyEventToItem(item: ListItem, event: ConversationEvent, me: n
 }
 
 export function applyReceiptToItem(item: ListItem, receipt: ReceiptEvent, me: number): ListItem {
+  // Threads have watermarks of their own.
+  if (receipt.thread_root_id) return item
   const delivered = receipt.delivered_seq ?? 0
   const seen = receipt.seen_seq ?? 0
   const next: ListItem = {

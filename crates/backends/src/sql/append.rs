@@ -6,6 +6,7 @@ use super::hides::{Place, hidden_from, insert_hidden};
 use super::mentions::insert_mentions;
 use super::query::{execute, larger, places, query, row_places};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
+use super::threads::Roots;
 use super::writer::Group;
 use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage, Told};
 use chinwag_messenger::{ClientId, Message, MessageId, MessageKind, Quote, Timestamp, UserId};
@@ -18,6 +19,7 @@ type Outcome = Result<Appended, AppendRefusal>;
 /// A message that may be answered, if its kind and place allow.
 struct Target {
     conversation: i64,
+    thread_root: Option<MessageId>,
     quote: Quote,
     answerable: bool,
 }
@@ -41,6 +43,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
     let sent = sent_before(&group.tx, news).await?;
     let targets = targets(&group.tx, news).await?;
     let hidden = hidden_from(&group.tx, &places_read(&sent, &targets)).await?;
+    let mut roots = Roots::load(&group.tx, news).await?;
 
     let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(news.len());
     let mut accepted: Vec<usize> = Vec::with_capacity(news.len());
@@ -61,10 +64,10 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
             continue;
         }
         if let Some(sent) = sent.get(&key) {
-            outcomes.push(Some(replay(&mut group.heads, sent, new, &hidden)));
+            outcomes.push(Some(replay(&mut group.heads, sent, new, &roots, &hidden)));
             continue;
         }
-        let quote = match check(&mut group.heads, new, &targets, &hidden) {
+        let quote = match check(&mut group.heads, new, &targets, &roots, &hidden) {
             Ok(quote) => quote,
             Err(refusal) => {
                 outcomes.push(Some(Err(refusal)));
@@ -76,7 +79,9 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
         };
         first_of.insert(key, index);
         accepted.push(index);
-        outcomes.push(Some(Ok(accept(head, new, quote, &hidden, &mut watermarks))));
+        let mut appended = accept(head, new, quote, &hidden, &mut watermarks);
+        appended.thread = roots.add(&appended.message);
+        outcomes.push(Some(Ok(appended)));
     }
 
     mark_past_members(&group.tx, news, &mut outcomes).await?;
@@ -97,6 +102,9 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
         hide_from_blockers(group, &outcomes, &accepted).await?;
         raise_counters(group, news, &outcomes, &accepted).await?;
         move_watermarks(group, &watermarks).await?;
+        let advance: Vec<bool> = accepted.iter().map(|&index| news[index].advance_seen).collect();
+        let replies: Vec<_> = stored(&outcomes, &accepted).zip(advance).collect();
+        roots.save(&group.tx, &mut group.heads, &replies).await?;
     }
     for (repeat, first) in repeats {
         let again = outcomes[first].clone().map(|outcome| {
@@ -120,12 +128,16 @@ fn check(
     heads: &mut Heads,
     new: &NewMessage,
     targets: &HashMap<i64, Target>,
+    roots: &Roots,
     hidden: &HashMap<Place, Vec<UserId>>,
 ) -> Result<Option<Quote>, AppendRefusal> {
     let head = heads.find(new.conversation.0).ok_or(AppendRefusal::NotFound)?;
     let member = head.members.get(&new.author).ok_or(AppendRefusal::NotFound)?;
     if !head.post.includes(member.role) {
         return Err(AppendRefusal::PostingRestricted);
+    }
+    if let Some(place) = new.thread {
+        roots.check(place, new.conversation, member.visible_from)?;
     }
     let Some(answered) = new.reply_to else {
         return Ok(None);
@@ -136,7 +148,11 @@ fn check(
     let is_hidden = hidden_at(hidden, (target.conversation, target.quote.seq)).contains(&new.author);
     let visible =
         target.conversation == new.conversation.0 && target.quote.seq >= member.visible_from && !is_hidden;
-    if visible && target.answerable {
+    // Within a thread its own messages are quoted.
+    let fits = new
+        .thread
+        .is_none_or(|place| place.root == answered || target.thread_root == Some(place.root));
+    if visible && fits && target.answerable {
         Ok(Some(target.quote.clone()))
     } else {
         Err(AppendRefusal::ReplyTargetInvalid)
@@ -174,8 +190,12 @@ fn accept(
     head.last_seq += 1;
     head.last_rev += 1;
     let mut caught_up = false;
+    let in_timeline = new.thread.is_none_or(|place| place.also_in_timeline);
+    // Who writes in a thread has not thereby seen what is new in the conversation.
+    let advances = |seen_seq: u64| in_timeline || seen_seq + 1 == head.last_seq;
     if new.advance_seen
         && let Some(member) = head.members.get_mut(&new.author)
+        && advances(member.seen_seq)
     {
         caught_up = member.seen_seq + 1 < head.last_seq;
         member.seen_seq = head.last_seq;
@@ -207,12 +227,15 @@ fn accept(
         }
     };
     message.reply_to = reply_to;
+    message.thread_root = new.thread.map(|place| place.root);
+    message.in_timeline = in_timeline;
     Appended {
         message,
         replay: false,
         told,
         receipts_to: head.receipts_to(new.author),
         caught_up,
+        thread: None,
     }
 }
 
@@ -262,7 +285,13 @@ async fn hide_from_blockers(
     Ok(())
 }
 
-fn replay(heads: &mut Heads, sent: &Sent, new: &NewMessage, hidden: &HashMap<Place, Vec<UserId>>) -> Outcome {
+fn replay(
+    heads: &mut Heads,
+    sent: &Sent,
+    new: &NewMessage,
+    roots: &Roots,
+    hidden: &HashMap<Place, Vec<UserId>>,
+) -> Outcome {
     if sent.message.conversation != new.conversation || sent.content_hash != new.content_hash {
         return Err(AppendRefusal::ClientIdConflict);
     }
@@ -278,6 +307,7 @@ fn replay(heads: &mut Heads, sent: &Sent, new: &NewMessage, hidden: &HashMap<Pla
         told: told.unwrap_or_default(),
         receipts_to: Arc::new([]),
         caught_up: false,
+        thread: roots.now(&sent.message),
     })
 }
 
@@ -327,8 +357,8 @@ async fn targets(tx: &DatabaseTransaction, news: &[&NewMessage]) -> Result<HashM
         return Ok(HashMap::new());
     }
     let sql = format!(
-        "SELECT id, conversation_id, seq, author_id, kind, substr(body, 1, 160), note IS NOT NULL, deleted_at \
-         FROM message WHERE id IN ({})",
+        "SELECT id, conversation_id, seq, author_id, kind, substr(body, 1, 160), note IS NOT NULL, deleted_at, \
+         thread_root_id FROM message WHERE id IN ({})",
         places(ids.len())
     );
     let mut targets = HashMap::new();
@@ -340,11 +370,13 @@ async fn targets(tx: &DatabaseTransaction, news: &[&NewMessage]) -> Result<HashM
         let (kind, excerpt) = (rows::message_kind(columns.take()?), columns.take()?);
         let system: bool = columns.take()?;
         let deleted = columns.time()?.is_some();
+        let thread_root = columns.take::<Option<i64>>()?.map(MessageId);
         let quote = rows::quote(MessageId(id), seq, author, kind, excerpt, deleted);
         targets.insert(
             id,
             Target {
                 conversation,
+                thread_root,
                 quote,
                 answerable: !system && !deleted,
             },
@@ -362,10 +394,10 @@ async fn insert(
 ) -> Result<HashMap<(i64, u64), MessageId>, DbErr> {
     let sql = format!(
         "INSERT INTO message (conversation_id, seq, rev, author_id, client_id, content_hash, body, reply_to_id, \
-         created_at, mentions, receipts) VALUES {} RETURNING id, conversation_id, seq",
-        row_places(accepted.len(), 11)
+         created_at, thread_root_id, in_timeline, mentions, receipts) VALUES {} RETURNING id, conversation_id, seq",
+        row_places(accepted.len(), 13)
     );
-    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 11);
+    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 13);
     for &index in accepted {
         let (new, Some(Ok(appended))) = (news[index], &outcomes[index]) else {
             continue;
@@ -380,6 +412,8 @@ async fn insert(
             new.body.clone().into(),
             new.reply_to.map(|id| id.0).into(),
             new.at.0.into(),
+            appended.message.thread_root.map(|id| id.0).into(),
+            appended.message.in_timeline.into(),
             rows::write_mentions(&new.mentions).into(),
             appended.message.receipts.into(),
         ]);
@@ -413,7 +447,11 @@ async fn raise_counters(
     let mut last: BTreeMap<i64, (u64, u64, Timestamp)> = BTreeMap::new();
     for &index in accepted {
         if let Some(Ok(Appended { message, .. })) = &outcomes[index] {
-            last.insert(message.conversation.0, (message.seq, message.rev, news[index].at));
+            let (id, at) = (message.conversation.0, news[index].at);
+            let before = last.get(&id).map_or(Timestamp(0), |(_, _, at)| *at);
+            // What is only in a thread is no activity of the conversation.
+            let at = if message.in_timeline { at } else { before };
+            last.insert(id, (message.seq, message.rev, at));
         }
     }
     let sql = format!(

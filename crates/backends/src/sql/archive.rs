@@ -481,6 +481,7 @@ mod tests {
                 client_id: ClientId(uuid::Uuid::new_v4()),
                 body: format!("{n} \"…\" 数据"),
                 reply_to: None,
+                thread: None,
                 advance_seen: true,
             };
             sending.push(messenger.send(&caller, id, draft));

@@ -9,6 +9,7 @@ use super::messages::visible_from;
 use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{self, ACCOUNT, Columns, MESSAGE, QUOTED, corrupt};
 use super::store::SqlStore;
+use super::threads;
 use super::writer::Group;
 use chinwag_messenger::store::{
     Announce, DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges,
@@ -19,7 +20,7 @@ use chinwag_messenger::{
     Role, Timestamp, UserId,
 };
 use sea_orm::{ConnectionTrait, DbErr, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// People named in the summary of a reaction.
 const NAMED_MAX: usize = 3;
@@ -320,6 +321,7 @@ async fn delete_all(
     record: DeleteRecord,
 ) -> Result<Result<Vec<DeletedIn>, DeleteRefusal>, DbErr> {
     let mut living: BTreeMap<i64, Vec<(MessageId, u64)>> = BTreeMap::new();
+    let mut roots: BTreeMap<i64, BTreeSet<MessageId>> = BTreeMap::new();
     for &id in &record.messages {
         let Some((message, member)) = subject(group, record.by, id).await? else {
             return Ok(Err(DeleteRefusal::NotFound));
@@ -340,6 +342,8 @@ async fn delete_all(
         if message.deleted_at.is_none() {
             let items = living.entry(message.conversation.0).or_default();
             items.push((message.id, message.seq));
+            let roots = roots.entry(message.conversation.0).or_default();
+            roots.extend(message.thread_root);
         }
     }
     let mut deleted = Vec::with_capacity(living.len());
@@ -359,9 +363,12 @@ async fn delete_all(
             let sql = format!("DELETE FROM {table} WHERE message_id IN ({in_list})");
             execute(&group.tx, sql, ids().collect()).await?;
         }
+        let roots = roots.remove(&conversation).unwrap_or_default();
+        let threads = threads::recount(group, &roots, rev).await?;
         let seqs: Vec<u64> = items.iter().map(|(_, seq)| *seq).collect();
         delete_mentions(&group.tx, conversation, &seqs).await?;
-        deleted.push(told_deleted(group, ConversationId(conversation), rev, items).await?);
+        let told = told_deleted(group, ConversationId(conversation), rev, items).await?;
+        deleted.push(DeletedIn { threads, ..told });
     }
     Ok(Ok(deleted))
 }
@@ -379,6 +386,7 @@ async fn told_deleted(
         conversation,
         rev,
         items,
+        threads: Vec::new(),
         audience: Vec::new(),
         partly: Vec::new(),
     };

@@ -301,12 +301,7 @@ pub(super) fn message(columns: &mut Columns<'_>) -> Result<Message, DbErr> {
     message.mentions = read_mentions(columns.take()?)?;
     message.thread_root = columns.take::<Option<i64>>()?.map(MessageId);
     message.in_timeline = columns.take()?;
-    message.thread = ThreadSummary {
-        reply_count: columns.count()? as u32,
-        last_reply_seq: columns.take::<Option<i64>>()?.map(|seq| seq as u64),
-        last_reply_at: columns.time()?,
-        participants: read_participants(columns.take()?)?,
-    };
+    message.thread = thread_summary(columns)?;
     message.forwarded_from = columns.take()?;
     message.reactions = read_reactions(columns.take()?)?;
     message.pinned = columns.time()?.is_some();
@@ -325,6 +320,16 @@ pub(super) fn message(columns: &mut Columns<'_>) -> Result<Message, DbErr> {
         message.reply_to = Some(quote(MessageId(quoted), seq, author, kind, excerpt, deleted));
     }
     Ok(message)
+}
+
+/// The columns `reply_count` to `participants`, in the order of [`MESSAGE`].
+pub(super) fn thread_summary(columns: &mut Columns<'_>) -> Result<ThreadSummary, DbErr> {
+    Ok(ThreadSummary {
+        reply_count: columns.count()? as u32,
+        last_reply_seq: columns.maybe_count()?,
+        last_reply_at: columns.time()?,
+        participants: read_participants(columns.take()?)?,
+    })
 }
 
 pub(super) fn quote(
@@ -373,7 +378,7 @@ pub(super) fn write_mentions(mentions: &[Mention]) -> Option<String> {
     (!rows.is_empty()).then(|| json!(rows).to_string())
 }
 
-pub(super) fn read_participants(text: Option<String>) -> Result<Vec<UserId>, DbErr> {
+fn read_participants(text: Option<String>) -> Result<Vec<UserId>, DbErr> {
     let Some(text) = text else { return Ok(Vec::new()) };
     let ids: Vec<i64> =
         serde_json::from_str(&text).map_err(|_| corrupt("participants that cannot be read"))?;

@@ -41,6 +41,7 @@ fn draft(words: impl Into<String>) -> Draft {
         client_id,
         body: words.into(),
         reply_to: None,
+        thread: None,
         advance_seen: true,
     }
 }

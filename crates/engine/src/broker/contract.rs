@@ -16,6 +16,13 @@ impl Sink for Delivered {
     fn deliver(&self, publication: Publication, position: Option<Position>) {
         self.0.lock().push((said(&publication), position));
     }
+
+    fn deliver_each(&self, publication: Publication, channels: &[ChannelName]) {
+        for channel in channels {
+            let on = format!("{} on {channel}", said(&publication));
+            self.0.lock().push((on, None));
+        }
+    }
 }
 
 fn said(publication: &Publication) -> String {
@@ -47,6 +54,25 @@ pub async fn check<B: Broker + 'static>(make: impl Fn(Arc<dyn Sink>) -> Arc<B>) 
     }
     let texts: Vec<String> = sink.0.lock().iter().map(|(text, _)| text.clone()).collect();
     assert_eq!(texts, ["1", "2", "3"]);
+
+    // To each of several channels: once on each, after what was published before it and before what comes after it.
+    let sink = Arc::new(Delivered::default());
+    let broker = make(sink.clone());
+    let other = ChannelName::parse("other").expect("a valid name");
+    for channel in [&room, &other] {
+        broker.listen(app, channel).await.expect("listens");
+    }
+    broker.publish(message("1"), None).await.expect("accepted");
+    let both = vec![room.clone(), other.clone()];
+    broker.publish_each(message("2"), both).await.expect("accepted");
+    broker.publish(message("3"), None).await.expect("accepted");
+    let mut heard: Vec<String> = sink.0.lock().iter().map(|(text, _)| text.clone()).collect();
+    let on_other = heard
+        .iter()
+        .position(|text| text == "2 on other")
+        .expect("delivered");
+    heard.remove(on_other);
+    assert_eq!(heard, ["1", "2 on room", "3"]);
 
     // With history: dense offsets in one epoch, the delivered position is the returned one.
     let sink = Arc::new(Delivered::default());

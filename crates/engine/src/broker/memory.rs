@@ -55,8 +55,12 @@ impl MemoryBroker {
         }
     }
 
+    fn place(&self, key: &(AppNumber, ChannelName)) -> usize {
+        self.hasher.hash_one(key) as usize % SHARDS
+    }
+
     fn shard(&self, key: &(AppNumber, ChannelName)) -> &Shard {
-        &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
+        &self.shards[self.place(key)]
     }
 }
 
@@ -104,6 +108,25 @@ impl Broker for MemoryBroker {
         };
         self.sink.deliver(publication, Some(position));
         Ok(Some(position))
+    }
+
+    async fn publish_each(
+        &self,
+        publication: Publication,
+        channels: Vec<ChannelName>,
+    ) -> Result<(), BrokerError> {
+        // The locks of all their shards, always in the same order, so that two publishers never wait for each other.
+        let app = publication.app;
+        let touched = channels.iter().fold(0_u64, |touched, channel| {
+            touched | 1 << self.place(&(app, channel.clone()))
+        });
+        let shards = self.shards.iter().enumerate();
+        let _held: Vec<_> = shards
+            .filter(|(place, _)| touched >> place & 1 == 1)
+            .map(|(_, shard)| shard.lock())
+            .collect();
+        self.sink.deliver_each(publication, &channels);
+        Ok(())
     }
 
     async fn listen(&self, _app: AppNumber, _channel: &ChannelName) -> Result<(), BrokerError> {

@@ -19,6 +19,10 @@ struct Viewer {
 }
 
 impl Sink for Viewer {
+    fn deliver_each(&self, publication: Publication, _: &[ChannelName]) {
+        self.deliver(publication, None);
+    }
+
     fn deliver(&self, publication: Publication, _: Option<Position>) {
         match publication.content {
             Content::Joined { member, version } => {

@@ -2,7 +2,8 @@
 
 use super::{Announce, StoreError};
 use crate::{
-    Audience, ConversationId, Event, Feed, Mention, Message, MessageId, Reaction, Timestamp, UserId,
+    Audience, ConversationId, Event, Feed, Mention, Message, MessageId, Reaction, ThreadChange, Timestamp,
+    UserId,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -137,6 +138,8 @@ pub struct DeletedIn {
     pub rev: u64,
     /// The tombstones and their places.
     pub items: Vec<(MessageId, u64)>,
+    /// The threads that have fewer replies now.
+    pub threads: Vec<ThreadChange>,
     /// The active members who see all of them, ascending.
     pub audience: Vec<UserId>,
     /// The other active members, with those that each of them sees.

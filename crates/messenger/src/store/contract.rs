@@ -13,6 +13,7 @@ pub mod profiles;
 pub mod proofs;
 pub mod receipts;
 pub mod sending;
+pub mod threads;
 
 use super::{AccountRecord, Admission, Store};
 use crate::{
@@ -63,6 +64,10 @@ macro_rules! store_contract {
             words_of_the_blocked_do_not_arrive, the_blocked_do_not_bring_a_conversation_back);
         $crate::store_contract!($fresh, pins:
             pins_are_for_everybody, pins_have_their_limits);
+        $crate::store_contract!($fresh, threads:
+            replies_add_up_at_their_root, only_roots_take_replies, followers_have_something_to_read,
+            deleted_replies_are_not_counted, threads_come_in_pages,
+            concurrent_replies_are_all_counted);
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
             sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
@@ -167,6 +172,7 @@ impl World {
             .create_group(owner, wish("Group", &others))
             .await
             .expect("created")
+            .item
             .conversation
             .id
     }
@@ -204,6 +210,7 @@ pub(super) fn draft(words: &str) -> Draft {
         client_id: ClientId(uuid::Uuid::new_v4()),
         body: words.to_owned(),
         reply_to: None,
+        thread: None,
         advance_seen: true,
     }
 }
@@ -211,7 +218,7 @@ pub(super) fn draft(words: &str) -> Draft {
 /// The conversation and rev of a durable event of a conversation.
 pub(super) fn rev_of(event: &Event) -> Option<(ConversationId, u64)> {
     match event {
-        Event::MessageCreated { message } => Some((message.conversation, message.rev)),
+        Event::MessageCreated { message, .. } => Some((message.conversation, message.rev)),
         Event::MessageUpdated { message, .. }
         | Event::ReactionChanged { message, .. }
         | Event::PinChanged { message, .. } => Some((message.conversation, message.rev)),

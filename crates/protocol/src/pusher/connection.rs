@@ -102,7 +102,7 @@ impl Connection for Pusher {
                 open.heard(now);
                 None
             }
-            Input::Delivery(delivery) => open.delivered(now, delivery, effects),
+            Input::Delivery(delivery, channel) => open.delivered(now, delivery, channel, effects),
             Input::Answer(answer) => open.answered(answer, effects),
             Input::Wake => open.woken(now, effects),
             Input::DisconnectUser(user) if !open.belongs_to(user) => None,

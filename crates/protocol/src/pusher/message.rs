@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use chinwag_engine::{Content, Delivery, Publication, Roster, WireFormat};
+use chinwag_engine::{ChannelName, Content, Delivery, Publication, Roster, WireFormat};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -14,6 +14,9 @@ use crate::frame::Frame;
 
 /// The place of this protocol's encoded copy in a delivery.
 pub const WIRE: WireFormat = WireFormat(0);
+
+/// What an event is called that was published by a protocol whose events have no names.
+const NAMELESS: &str = "message";
 
 /// Any frame of a client.
 #[derive(Deserialize)]
@@ -130,20 +133,29 @@ fn event<'a>(name: &str, channel: impl Into<Option<&'a str>>, data: &str, user: 
     let channel = channel.into();
     let length = name.len() + channel.map_or(0, str::len) + data.len() * 5 / 4;
     Frame::text_with(length + 64, |buffer| {
-        buffer.extend_from_slice(b"{\"event\":");
-        json(buffer, name);
-        if let Some(channel) = channel {
-            buffer.extend_from_slice(b",\"channel\":");
-            json(buffer, channel);
-        }
-        buffer.extend_from_slice(b",\"data\":");
-        json(buffer, data);
-        if let Some(user) = user {
-            buffer.extend_from_slice(b",\"user_id\":");
-            json(buffer, user);
-        }
-        buffer.push(b'}');
+        event_head(buffer, name, channel);
+        event_tail(buffer, data, user);
     })
+}
+
+fn event_head(buffer: &mut Vec<u8>, name: &str, channel: Option<&str>) {
+    buffer.extend_from_slice(b"{\"event\":");
+    json(buffer, name);
+    if let Some(channel) = channel {
+        buffer.extend_from_slice(b",\"channel\":");
+        json(buffer, channel);
+    }
+}
+
+/// What does not differ from channel to channel.
+fn event_tail(buffer: &mut Vec<u8>, data: &str, user: Option<&str>) {
+    buffer.extend_from_slice(b",\"data\":");
+    json(buffer, data);
+    if let Some(user) = user {
+        buffer.extend_from_slice(b",\"user_id\":");
+        json(buffer, user);
+    }
+    buffer.push(b'}');
 }
 
 fn text(value: &impl Serialize) -> String {
@@ -256,28 +268,41 @@ pub(super) fn cache_miss(channel: &str) -> Frame {
     event("pusher:cache_miss", channel, "{}", None)
 }
 
-/// A delivery in this protocol's form, header included.
-pub(super) fn delivery(delivery: &Delivery) -> Bytes {
-    publication(&delivery.publication)
+/// A delivery in this protocol's form. Encoded for the first receiver; of what goes to many channels, each receiver
+/// has its channel's name written, and shares the rest.
+pub(super) fn delivery(delivery: &Delivery, channel: &ChannelName) -> Frame {
+    let of = &delivery.publication;
+    match &of.content {
+        Content::Message { event: name, data } if delivery.to_many => {
+            let tail = delivery.encoded(WIRE, |_| {
+                let mut tail = Vec::with_capacity(data.len() * 5 / 4 + 64);
+                event_tail(&mut tail, &String::from_utf8_lossy(data), publisher(of));
+                tail.into()
+            });
+            let name = name.as_deref().unwrap_or(NAMELESS);
+            Frame::text_before(tail, name.len() + channel.as_str().len() + 32, |buffer| {
+                event_head(buffer, name, Some(channel.as_str()));
+            })
+        }
+        _ => Frame::from_bytes(delivery.encoded(WIRE, |_| publication(of)).clone()),
+    }
+}
+
+fn publisher(publication: &Publication) -> Option<&str> {
+    let user = publication.publisher.as_ref()?.user.as_ref()?;
+    Some(&user.0)
 }
 
 /// A publication in this protocol's form, header included.
 pub(super) fn publication(publication: &Publication) -> Bytes {
     let channel = publication.channel.as_str();
     let frame = match &publication.content {
-        Content::Message { event: name, data } => {
-            let name = name.as_deref().unwrap_or("message");
-            let user = publication
-                .publisher
-                .as_ref()
-                .and_then(|publisher| publisher.user.as_ref());
-            event(
-                name,
-                channel,
-                &String::from_utf8_lossy(data),
-                user.map(|user| &*user.0),
-            )
-        }
+        Content::Message { event: name, data } => event(
+            name.as_deref().unwrap_or(NAMELESS),
+            channel,
+            &String::from_utf8_lossy(data),
+            publisher(publication),
+        ),
         Content::Joined { member, .. } => {
             let info = member.info.as_deref().unwrap_or("{}");
             let data = format!(r#"{{"user_id":{},"user_info":{info}}}"#, text(&&*member.user.0));
@@ -294,7 +319,7 @@ pub(super) fn publication(publication: &Publication) -> Bytes {
         // An order to the node, never on its way to a client.
         Content::Disconnect { .. } => return Bytes::new(),
     };
-    frame.into_bytes()
+    frame.into_parts().0
 }
 
 #[cfg(test)]

@@ -54,8 +54,8 @@ mod tests {
     fn refusals_are_known_by_their_frames() {
         let check = |frame: Frame, channel: Option<&str>, text: &str| {
             let payload = frame.payload();
-            assert!(is_refusal(payload), "{text}");
-            let refused = refused(payload).unwrap();
+            assert!(is_refusal(&payload), "{text}");
+            let refused = refused(&payload).unwrap();
             assert_eq!(
                 (refused.channel.as_deref(), refused.text.as_str()),
                 (channel, text)
@@ -70,6 +70,6 @@ mod tests {
         check(message::error(&Refusal::not_a_client_event()), None, text);
         let frame = message::subscription_error("private-\"a", &SubscriptionRefusal::unauthorized());
         check(frame, Some("private-\"a"), "401, Connection is unauthorized");
-        assert!(!is_refusal(message::pong().payload()));
+        assert!(!is_refusal(&message::pong().payload()));
     }
 }

@@ -167,15 +167,15 @@ impl Open {
         &mut self,
         now: Millis,
         delivery: &Arc<Delivery>,
+        channel: &ChannelName,
         effects: &mut Vec<Effect>,
     ) -> Option<Close> {
-        let channel = delivery.publication.channel.as_str();
-        let Some(subscription) = self.subscriptions.get_mut(channel) else {
+        let Some(subscription) = self.subscriptions.get_mut(channel.as_str()) else {
             let user = self.user.as_mut()?;
-            return user.delivered(now, delivery, effects);
+            return user.delivered(now, delivery, channel, effects);
         };
         match subscription {
-            Subscription::Active { version, .. } => send_delivery(delivery, *version, effects),
+            Subscription::Active { version, .. } => send_delivery(delivery, channel, *version, effects),
             Subscription::Pending { held, .. } if held.len() < HELD_MAX => held.push(delivery.clone()),
             Subscription::Pending { .. } => return Some(error::OVERTAKEN),
         }
@@ -216,7 +216,7 @@ impl Open {
                     };
                     held.iter()
                         .filter(unseen)
-                        .for_each(|delivery| send_delivery(delivery, version, effects));
+                        .for_each(|delivery| send_delivery(delivery, &channel, version, effects));
                 }
                 None
             }
@@ -247,14 +247,18 @@ impl Open {
 }
 
 /// Sends it unless it is a join or leave that the roster of this version holds already.
-pub(super) fn send_delivery(delivery: &Arc<Delivery>, roster_version: u64, effects: &mut Vec<Effect>) {
+pub(super) fn send_delivery(
+    delivery: &Arc<Delivery>,
+    channel: &ChannelName,
+    roster_version: u64,
+    effects: &mut Vec<Effect>,
+) {
     if let Content::Joined { version, .. } | Content::Left { version, .. } = &delivery.publication.content
         && *version <= roster_version
     {
         return;
     }
-    let bytes = delivery.encoded(message::WIRE, message::delivery).clone();
-    effects.push(Effect::Send(Frame::from_bytes(bytes)));
+    effects.push(Effect::Send(message::delivery(delivery, channel)));
 }
 
 /// Sends a newcomer the event that a cache channel keeps, or says that there is none.

@@ -13,7 +13,7 @@ use super::connection::Open;
 use super::error::{self, Refusal, SubscriptionRefusal};
 use super::subscription::HELD_MAX;
 use super::{auth, message};
-use crate::{Close, Effect, Frame, Millis};
+use crate::{Close, Effect, Millis};
 
 /// Most users that one may watch.
 const WATCHED_MAX: usize = 100;
@@ -72,12 +72,13 @@ impl User {
         &mut self,
         now: Millis,
         delivery: &Arc<Delivery>,
+        channel: &ChannelName,
         effects: &mut Vec<Effect>,
     ) -> Option<Close> {
         let publication = &delivery.publication;
-        if publication.channel == self.channel {
+        if *channel == self.channel {
             match &mut self.pending {
-                None => send(delivery, effects),
+                None => effects.push(Effect::Send(message::delivery(delivery, channel))),
                 Some(pending) if pending.held.len() < HELD_MAX => pending.held.push(delivery.clone()),
                 Some(_) => return Some(error::OVERTAKEN),
             }
@@ -91,7 +92,7 @@ impl User {
         let list = self.watchlist.as_mut()?;
         let told = list.told;
         let mut watched = list.watched.iter_mut();
-        let one = watched.find(|one| one.channel.as_ref() == Some(&publication.channel))?;
+        let one = watched.find(|one| one.channel.as_ref() == Some(channel))?;
         if version <= one.version {
             return None;
         }
@@ -123,12 +124,6 @@ impl User {
         }
         effects.extend(message::watchlist_events(&[], &gone).map(Effect::Send));
     }
-}
-
-/// What is published to a user goes out in the form of any event.
-fn send(delivery: &Arc<Delivery>, effects: &mut Vec<Effect>) {
-    let bytes = delivery.encoded(message::WIRE, message::delivery).clone();
-    effects.push(Effect::Send(Frame::from_bytes(bytes)));
 }
 
 impl Watchlist {
@@ -241,7 +236,10 @@ impl Open {
         if let Some(Pending { user_data, held }) = user.pending.take() {
             self.authenticate_by = Millis::MAX;
             effects.push(Effect::Send(message::signed_in(&user_data)));
-            held.iter().for_each(|delivery| send(delivery, effects));
+            effects.extend(
+                held.iter()
+                    .map(|delivery| Effect::Send(message::delivery(delivery, channel))),
+            );
             let Some(list) = &user.watchlist else { return };
             if list.too_long {
                 let accepted: Vec<_> = list.watched.iter().map(|one| &*one.id).collect();

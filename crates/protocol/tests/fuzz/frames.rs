@@ -128,7 +128,10 @@ impl Session {
             "!" => {
                 if let Some(delivery) = self.delivery(rest) {
                     self.held += rest.len() + WORDS_MAX;
-                    self.input(Input::Delivery(&delivery), rest.len());
+                    self.input(
+                        Input::Delivery(&delivery, &delivery.publication.channel),
+                        rest.len(),
+                    );
                 }
             }
             "+" => {
@@ -225,7 +228,7 @@ impl Session {
                 Effect::Send(frame) => {
                     bytes += frame.payload().len();
                     if frame.is_text() {
-                        look_at(frame.payload());
+                        look_at(&frame.payload());
                     }
                 }
                 Effect::Close(close) => {

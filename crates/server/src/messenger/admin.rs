@@ -254,22 +254,17 @@ async fn publish(
     }
     let body = serde_json::json!({"name": new.name, "channels": [&new.channel], "data": new.data});
     let event = trigger(&app, body.to_string().as_bytes()).map_err(refused)?;
-    let (pusher, mut subscribers) = (&console.pusher, 0);
-    pusher.note_published(&app, &event.publications);
-    for publication in event.publications {
-        subscribers += pusher.engine.subscriber_count(app.number, &publication.channel);
-        pusher
-            .engine
-            .publish(publication)
-            .await
-            .map_err(|error| match error {
-                PublishError::Busy => Problem::unavailable(),
-                PublishError::Broker(error) => {
-                    warn!(%error, "A publication was not accepted");
-                    Problem::unavailable()
-                }
-            })?;
-    }
+    let pusher = &console.pusher;
+    pusher.note_published(&app, &event.publication, &event.channels);
+    let subscribers = pusher.engine.subscriber_count(app.number, &event.channels[0]);
+    let published = pusher.engine.publish(event.publication).await;
+    published.map_err(|error| match error {
+        PublishError::Busy => Problem::unavailable(),
+        PublishError::Broker(error) => {
+            warn!(%error, "A publication was not accepted");
+            Problem::unavailable()
+        }
+    })?;
     let subject = serde_json::json!({"app_id": id, "channel": new.channel, "name": new.name});
     console
         .messenger

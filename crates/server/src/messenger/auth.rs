@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use chinwag_messenger::{Caller, Token};
@@ -214,6 +214,21 @@ impl FromRequestParts<Arc<MessengerApi>> for Origin {
             https: origin.https || over_tls,
             ..origin
         })
+    }
+}
+
+/// Where the caller's pages come from, for links to them: scheme and host, with nothing behind.
+pub(crate) struct Home(pub(crate) String);
+
+impl FromRequestParts<Arc<MessengerApi>> for Home {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<MessengerApi>) -> Result<Self, Problem> {
+        let origin = Origin::from_request_parts(parts, api).await?;
+        let named = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = named.or_else(|| parts.uri.host()).unwrap_or("localhost");
+        let scheme = if origin.https { "https" } else { "http" };
+        Ok(Self(format!("{scheme}://{host}")))
     }
 }
 

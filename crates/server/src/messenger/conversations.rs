@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chinwag_messenger::{ConversationId, GroupWish, UserId};
+use chinwag_messenger::{ConversationId, CreatedGroup, GroupWish, UserId};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::auth::{By, Reads, Writes};
+use super::auth::{By, Home, Reads, Writes};
 use super::extract::{self, Body, Object, PathId, Query};
+use super::members::invite;
 use super::settings::PolicyWish;
 use super::view::{List, ListItem};
 use super::{MessengerApi, answer, ok};
@@ -85,6 +86,7 @@ enum Kind {
 pub(super) async fn open(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
+    home: Home,
     Body(given): Body<Opening>,
 ) -> Result<Response, Problem> {
     match given.kind {
@@ -108,7 +110,12 @@ pub(super) async fn open(
                 members: members.into_iter().map(UserId).collect(),
                 policies: policies.unwrap_or_default(),
             };
-            let item = api.messenger.create_group(&caller, wish).await?;
+            let CreatedGroup { item, refused } = api.messenger.create_group(&caller, wish).await?;
+            if !refused.is_empty() {
+                let id = item.conversation.id;
+                let invited = invite(&api, &caller, id, &refused, &home).await?;
+                return Err(Problem::cannot_add(&refused, &invited, Some(id)));
+            }
             answer(StatusCode::CREATED, &ListItem::from(&item))
         }
     }

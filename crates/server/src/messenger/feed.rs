@@ -137,7 +137,7 @@ impl FeedTask {
             api.sockets
                 .expel(*user, *conversation, api.app.number, &api.engine);
         }
-        if let Event::MessageCreated { message } = event {
+        if let Event::MessageCreated { message, .. } = event {
             notifier.notify(api, users, message);
         }
     }
@@ -175,35 +175,38 @@ impl FeedTask {
 /// Publishes an event to those of the users who are connected. Returns how many publications the engine did
 /// not take.
 pub(super) async fn tell(engine: &Engine, app: &App, users: &[UserId], event: &view::Event<'_>) -> u64 {
-    let mut encoded: Option<(&'static str, Bytes)> = None;
-    let mut refused = 0;
-    for user in users {
-        let channel = user_channel(*user);
-        if !engine.has_subscribers(app.number, &channel) {
-            continue;
-        }
-        let (name, data) = encoded.get_or_insert_with(|| encode(event));
-        let publication = Publication::message(app.number, channel, name, data.clone());
-        if let Err(error) = publish(engine, publication).await {
-            // Once for all of the audience: they share the cause.
-            if refused == 0 {
-                warn!(%error, "An event could not be published; clients will catch up by synchronising");
-            }
-            refused += 1;
+    let channels = users.iter().map(|user| user_channel(*user));
+    let channels: Vec<_> = channels
+        .filter(|channel| engine.has_subscribers(app.number, channel))
+        .collect();
+    let Some(first) = channels.first() else { return 0 };
+    let (name, data) = encode(event);
+    let publication = Publication::message(app.number, first.clone(), name, data);
+    let listening = channels.len() as u64;
+    match waiting(|| engine.publish_each(publication.clone(), channels.clone())).await {
+        Ok(()) => 0,
+        Err(error) => {
+            warn!(%error, "An event could not be published; clients will catch up by synchronising");
+            listening
         }
     }
-    refused
 }
 
 /// Waits while the node's workers are behind, which also holds back the events after this one.
 pub(crate) async fn publish(engine: &Engine, publication: Publication) -> Result<(), PublishError> {
+    waiting(|| engine.publish(publication.clone())).await.map(drop)
+}
+
+async fn waiting<T, F: Future<Output = Result<T, PublishError>>>(
+    mut publish: impl FnMut() -> F,
+) -> Result<T, PublishError> {
     for _ in 1..BUSY_TRIES {
-        match engine.publish(publication.clone()).await {
+        match publish().await {
             Err(PublishError::Busy) => tokio::time::sleep(BUSY_PAUSE).await,
-            outcome => return outcome.map(drop),
+            outcome => return outcome,
         }
     }
-    engine.publish(publication).await.map(drop)
+    publish().await
 }
 
 fn encode(event: &view::Event<'_>) -> (&'static str, Bytes) {

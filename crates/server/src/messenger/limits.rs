@@ -157,6 +157,12 @@ impl Limiter {
         )
     }
 
+    /// A message that follows from something else the user did, which has shown its own bucket.
+    pub(crate) fn invitation(&self, user: UserId) -> Result<(), Problem> {
+        let sends = (Key::Sends(user), per_minute(self.limits.sends_per_minute));
+        self.charge(&[sends], &Meter::default())
+    }
+
     pub(crate) fn address(&self, address: Option<IpAddr>, meter: &Meter) -> Result<(), Problem> {
         self.charge(
             &[(Key::Address(address), per_minute(self.limits.writes_per_minute))],

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chinwag_messenger::{ConversationId, Role, UserId};
+use chinwag_messenger::{Caller, ConversationId, Role, UserId};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::auth::{By, Reads, Writes};
+use super::auth::{By, Home, Reads, Writes};
 use super::extract::{self, Body, PathId, PathIds, Query};
 use super::view::{Added, Ban, List, ListedMember};
 use super::{MessengerApi, ok};
@@ -66,6 +66,7 @@ pub(super) async fn add(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
     PathId(id): PathId,
+    home: Home,
     Body(given): Body<Adding>,
 ) -> Result<Response, Problem> {
     if !(1..=ADDED_MAX).contains(&given.user_ids.len()) {
@@ -77,9 +78,32 @@ pub(super) async fn add(
         .add_members(&caller, ConversationId(id), &users)
         .await?;
     if !added.refused.is_empty() {
-        return Err(Problem::cannot_add(&added.refused, None));
+        let invited = invite(&api, &caller, ConversationId(id), &added.invitable, &home).await?;
+        return Err(Problem::cannot_add(&added.refused, &invited, None));
     }
     ok(&Added::from(&added))
+}
+
+/// Sends invites to those who do not let the caller add them, as far as they take messages and the caller may send
+/// some. Returns who got one.
+pub(super) async fn invite(
+    api: &MessengerApi,
+    caller: &Caller,
+    group: ConversationId,
+    users: &[UserId],
+    home: &Home,
+) -> Result<Vec<UserId>, Problem> {
+    let mut invited = Vec::new();
+    for &user in users {
+        if api.limiter.invitation(caller.user).is_err() {
+            break;
+        }
+        let link = |token: &str| format!("{}/join/{token}", home.0);
+        if api.messenger.invite_by_message(caller, group, user, link).await? {
+            invited.push(user);
+        }
+    }
+    Ok(invited)
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
-use chinwag_messenger::{ClientId, ConversationId, Draft, HistoryRange, MessageId};
+use chinwag_messenger::{ClientId, ConversationId, Draft, HistoryRange, MessageId, ThreadPlace};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -32,7 +32,7 @@ pub(super) struct HistoryQuery {
     #[param(value_type = Option<u64>)]
     around: Option<String>,
     #[param(value_type = Option<u64>)]
-    limit: Option<String>,
+    pub(super) limit: Option<String>,
 }
 
 #[utoipa::path(
@@ -55,7 +55,7 @@ pub(super) async fn list(
     ok(&History::from(&history))
 }
 
-fn range(given: &HistoryQuery) -> Result<HistoryRange, Problem> {
+pub(super) fn range(given: &HistoryQuery) -> Result<HistoryRange, Problem> {
     let before = extract::number("before", given.before.as_deref())?;
     let after = extract::number("after", given.after.as_deref())?;
     let around = extract::number("around", given.around.as_deref())?;
@@ -80,6 +80,11 @@ pub(super) struct Sending {
     #[serde(default)]
     body: String,
     reply_to: Option<i64>,
+    /// The message whose thread it belongs to.
+    thread_root_id: Option<i64>,
+    /// Whether a reply in a thread shows in the conversation, too.
+    #[serde(default)]
+    also_in_timeline: bool,
     /// Whether the author has seen everything up to this message.
     #[serde(default = "yes")]
     advance_seen: bool,
@@ -107,6 +112,10 @@ pub(super) async fn send(
         client_id: client_id(given.client_id.as_deref().unwrap_or_default())?,
         body: given.body,
         reply_to: given.reply_to.map(MessageId),
+        thread: given.thread_root_id.map(|root| ThreadPlace {
+            root: MessageId(root),
+            also_in_timeline: given.also_in_timeline,
+        }),
         advance_seen: given.advance_seen,
     };
     let sent = api.messenger.send(&caller, ConversationId(id), draft).await?;

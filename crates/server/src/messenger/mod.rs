@@ -30,6 +30,7 @@ mod reports;
 mod second_factor;
 mod settings;
 mod sync;
+mod threads;
 pub(crate) mod view;
 
 pub use limits::RateLimits;
@@ -215,6 +216,9 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(changes::reactions))
         .routes(routes!(pins::pin, pins::unpin))
         .routes(routes!(pins::list))
+        .routes(routes!(threads::show))
+        .routes(routes!(threads::follow))
+        .routes(routes!(threads::list))
         .routes(routes!(receipts::advance))
         .routes(routes!(sync::page))
         .routes(routes!(sync::changes_of_many))

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use chinwag_messenger::{Advance, AdvanceError, ConversationId};
+use chinwag_messenger::store::ThreadAdvance;
+use chinwag_messenger::{Advance, AdvanceError, Caller, ConversationId, MessageId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::auth::{By, Reads, Writes};
 use super::extract::{Body, Object, PathId, exact};
-use super::view::{Items, ListItem, Outcome, Watermarks, WatermarksOf};
+use super::view::{Items, ListItem, MovedTo, Outcome, ThreadWatermark, Watermarks, WatermarksOf};
 use super::{MessengerApi, ok};
 use crate::error::Problem;
 
@@ -30,6 +31,8 @@ struct Receipt {
     conversation_id: i64,
     delivered_seq: Option<u64>,
     seen_seq: Option<u64>,
+    /// The thread whose `seen_seq` this is; `delivered_seq` means nothing then.
+    thread_root_id: Option<i64>,
 }
 
 /// Charged as a read: a client in a lively conversation acknowledges several times a second.
@@ -49,17 +52,25 @@ pub(super) async fn advance(
     let advances: Vec<_> = given
         .items
         .iter()
+        .filter(|Object(item)| item.thread_root_id.is_none())
         .map(|Object(item)| Advance {
             conversation: ConversationId(item.conversation_id),
             delivered_seq: item.delivered_seq.map(exact),
             seen_seq: item.seen_seq.map(exact),
         })
         .collect();
-    let outcomes = api.messenger.advance(&caller, &advances).await;
-    let mut items = Vec::with_capacity(outcomes.len());
-    for (advance, outcome) in advances.iter().zip(outcomes) {
+    let mut advanced = api.messenger.advance(&caller, &advances).await.into_iter();
+    let mut items = Vec::with_capacity(given.items.len());
+    for Object(item) in &given.items {
+        let outcome = match item.thread_root_id {
+            Some(root) => advance_thread(&api, &caller, item, MessageId(root)).await,
+            None => match advanced.next() {
+                Some(outcome) => outcome.map(|marks| MovedTo::Conversation(Watermarks::from(&marks))),
+                None => return Err(Problem::internal()),
+            },
+        };
         let outcome = match outcome {
-            Ok(marks) => Outcome::Done(Watermarks::from(&marks)),
+            Ok(moved) => Outcome::Done(moved),
             Err(AdvanceError::NotAMember) => Outcome::Refused {
                 error: "not_a_member",
             },
@@ -70,11 +81,26 @@ pub(super) async fn advance(
             Err(AdvanceError::Store(error)) => return Err(error.into()),
         };
         items.push(WatermarksOf {
-            conversation_id: advance.conversation.0,
+            conversation_id: item.conversation_id,
             outcome,
         });
     }
     ok(&Items { items })
+}
+
+async fn advance_thread(
+    api: &MessengerApi,
+    caller: &Caller,
+    item: &Receipt,
+    root: MessageId,
+) -> Result<MovedTo, AdvanceError> {
+    let wish = ThreadAdvance {
+        conversation: ConversationId(item.conversation_id),
+        root,
+        seen_seq: item.seen_seq.map_or(0, exact),
+    };
+    let mark = api.messenger.advance_thread(caller, wish).await?;
+    Ok(MovedTo::Thread(ThreadWatermark::from(&mark)))
 }
 
 #[utoipa::path(

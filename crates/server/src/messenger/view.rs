@@ -4,6 +4,7 @@ mod event;
 mod groups;
 mod moderation;
 mod people;
+mod threads;
 mod words;
 
 pub(super) use event::Event;
@@ -13,6 +14,7 @@ pub(super) use groups::{
 };
 pub(super) use moderation::{AdminUser, AuditEntry, Counts, OwnReport, Report, ReportWord, ServerInvite};
 pub(super) use people::{Blocked, Contact, Device, Me, OfferedSecret, Person, RecoveryCodes, Renewed};
+pub(super) use threads::{Followed, Replies, Thread, ThreadWatermark};
 pub(super) use words::{OpennessWord, PresenceState};
 
 use chinwag_messenger as domain;
@@ -695,7 +697,15 @@ impl<'a> SyncPage<'a> {
 pub(super) struct WatermarksOf {
     pub(super) conversation_id: i64,
     #[serde(flatten)]
-    pub(super) outcome: Outcome<Watermarks>,
+    pub(super) outcome: Outcome<MovedTo>,
+}
+
+/// In the conversation, or in a thread of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum MovedTo {
+    Conversation(Watermarks),
+    Thread(ThreadWatermark),
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -131,18 +131,20 @@ fn unavailable(error: &BrokerError) -> ApiError {
 
 /// Publishes, and returns on which channels.
 async fn publish(api: &PusherApi, app: &App, event: Event) -> Result<Vec<ChannelName>, ApiError> {
-    api.note_published(app, &event.publications);
-    let mut channels = Vec::with_capacity(event.publications.len());
-    for publication in event.publications {
-        channels.push(publication.channel.clone());
-        api.engine
-            .publish(publication)
-            .await
-            .map_err(|error| match error {
-                PublishError::Busy => ApiError::new(503, "busy", "The server is busy; try again in a moment"),
-                PublishError::Broker(error) => unavailable(&error),
-            })?;
-    }
+    let Event {
+        publication,
+        channels,
+        ..
+    } = event;
+    api.note_published(app, &publication, &channels);
+    let published = match channels.as_slice() {
+        [_] => api.engine.publish(publication).await.map(drop),
+        _ => api.engine.publish_each(publication, channels.clone()).await,
+    };
+    published.map_err(|error| match error {
+        PublishError::Busy => ApiError::new(503, "busy", "The server is busy; try again in a moment"),
+        PublishError::Broker(error) => unavailable(&error),
+    })?;
     Ok(channels)
 }
 

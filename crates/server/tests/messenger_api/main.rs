@@ -17,3 +17,4 @@ mod refusals;
 mod second_factor;
 mod shapes;
 mod support;
+mod threads;

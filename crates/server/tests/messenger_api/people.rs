@@ -303,6 +303,115 @@ async fn who_can_write_is_for_the_receiver_to_say() {
 }
 
 #[tokio::test]
+async fn who_is_added_to_groups_is_for_them_to_say() {
+    let server = Server::start().await;
+    let sam = server.person("sam").await;
+    let [anna, eve, dan] = [
+        server.person("anna").await,
+        server.person("eve").await,
+        server.person("dan").await,
+    ];
+    let contacts_only = json!({"who_can_add_me": "contacts"});
+    patch(&server, "/me/privacy", &contacts_only)
+        .by(&anna)
+        .send()
+        .await;
+    let neither = json!({"who_can_add_me": "nobody", "who_can_dm": "nobody"});
+    patch(&server, "/me/privacy", &neither).by(&eve).send().await;
+    let everybody = json!({"kind": "group", "title": "Tea", "member_ids": [anna.id, eve.id, dan.id]});
+    let create = server
+        .post("/conversations", &everybody)
+        .by(&sam)
+        .header("host", "chat.test:8080");
+    let answer = create.send().await;
+    refused(&answer, 403, "cannot_add_user");
+    assert_eq!(
+        answer.json["user_ids"],
+        json!([anna.id, eve.id]),
+        "{}",
+        answer.text
+    );
+    assert_eq!(
+        answer.json["invited_user_ids"],
+        json!([anna.id]),
+        "{}",
+        answer.text
+    );
+    let group = answer.json["conversation_id"].as_i64().unwrap();
+    let path = format!("/conversations/{group}/members");
+    let ids = async || {
+        let listed = server.get(&path).by(&sam).send().await;
+        let members = listed.json["items"].as_array().unwrap().clone();
+        members
+            .iter()
+            .map(|member| member["user"]["id"].as_i64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids().await, [sam.id, dan.id]);
+
+    // The link lets one person in.
+    let list = server.get("/conversations").by(&anna).send().await;
+    let said = list.json["items"][0]["last_message"]["body"].as_str().unwrap();
+    let token = said.strip_prefix("Tea: http://chat.test:8080/join/").unwrap();
+    let join = format!("/invites/{token}/join");
+    assert_eq!(server.post(&join, &json!({})).by(&anna).send().await.status, 201);
+    refused(
+        &server.post(&join, &json!({})).by(&eve).send().await,
+        410,
+        "invite_used_up",
+    );
+    assert_eq!(
+        server.get("/conversations").by(&eve).send().await.json["items"],
+        json!([])
+    );
+
+    // Who is a member already stays one, whatever it says about being added.
+    let add = async |users: &[&Person]| {
+        let users: Vec<i64> = users.iter().map(|user| user.id).collect();
+        server
+            .post(&path, &json!({"user_ids": users}))
+            .by(&sam)
+            .send()
+            .await
+    };
+    let again = add(&[&anna]).await;
+    assert_eq!(
+        (again.status, &again.json["unchanged"]),
+        (200, &json!([anna.id])),
+        "{}",
+        again.text
+    );
+
+    // A block is as good as not wanting to be added by that one, and no invite tells of it either.
+    server
+        .ask(Method::PUT, &format!("/blocks/{}", sam.id))
+        .by(&dan)
+        .send()
+        .await;
+    let dans_id = format!("{path}/{}", dan.id);
+    server.delete(&dans_id).by(&sam).send().await;
+    let answer = add(&[&dan, &eve]).await;
+    refused(&answer, 403, "cannot_add_user");
+    assert_eq!(
+        answer.json["user_ids"],
+        json!([eve.id, dan.id]),
+        "{}",
+        answer.text
+    );
+    put(&server, &format!("/contacts/{}", sam.id), &json!({}))
+        .by(&eve)
+        .send()
+        .await;
+    patch(&server, "/me/privacy", &contacts_only)
+        .by(&eve)
+        .send()
+        .await;
+    assert_eq!(add(&[&eve]).await.status, 200, "sam is a contact of eve's");
+    assert_eq!(ids().await, [sam.id, anna.id, eve.id]);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn blocks_are_ones_own_affair() {
     let server = Server::start().await;
     let (sam, eve) = (server.person("sam").await, server.person("eve").await);

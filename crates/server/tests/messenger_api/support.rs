@@ -349,8 +349,17 @@ fn is_time(text: &str) -> bool {
 struct Sender(mpsc::UnboundedSender<Inboxed>);
 
 impl Inbox for Sender {
+    /// What goes to many channels at once is looked at as it would be on each.
     fn put(&self, item: Inboxed) {
-        let _ = self.0.send(item);
+        let Inboxed::Deliveries(delivery, channels) = item else {
+            let _ = self.0.send(item);
+            return;
+        };
+        for channel in channels {
+            let mut publication = delivery.publication.clone();
+            publication.channel = channel;
+            let _ = self.0.send(Inboxed::Delivery(Delivery::new(publication, None)));
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -427,6 +436,7 @@ impl Worker {
             Inboxed::Delivery(delivery) => event(&delivery),
             order @ Inboxed::DisconnectUser { .. } => panic!("{order:?}"),
             Inboxed::CloseApp(app) => unreachable!("nobody closes {app:?}"),
+            Inboxed::Deliveries(..) => unreachable!("they were taken apart"),
         }
     }
 

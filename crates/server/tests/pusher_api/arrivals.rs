@@ -75,30 +75,35 @@ fn a_websocket_opens_however_its_head_is_cut_and_hears_what_was_sent_ahead() {
 #[test]
 fn a_kept_connection_may_become_a_websocket_later() {
     let server = Server::start_under("/ws", AppOptions::default());
-    let mut stream = stream(&server);
-    stream
-        .get_mut()
-        .write_all(b"GET /ws/up HTTP/1.1\r\nhost: x\r\n\r\n")
-        .unwrap();
-    let lines = head(&mut stream);
-    assert_eq!(lines[0], "http/1.1 200 ok");
-    let mut body = [0; 15];
-    stream.read_exact(&mut body).unwrap();
-    stream
-        .get_mut()
-        .write_all(opening("/ws/app/nobody", "").as_bytes())
-        .unwrap();
-    let lines = head(&mut stream);
-    assert_eq!(lines[0], "http/1.1 101 switching protocols");
-    assert!(
-        !lines
-            .iter()
-            .any(|line| line.starts_with("sec-websocket-protocol"))
-    );
-    assert!(
-        text(&mut stream).contains("4001"),
-        "the key is not one of any app"
-    );
+    let up = ("/ws/up", "http/1.1 200 ok");
+    let api = ("/ws/apps/nobody/channels", "http/1.1 404 not found");
+    // One that begins with the HTTP API stays on its worker, and is answered everything all the same.
+    for asked in [vec![up], vec![up, api], vec![api, up, api]] {
+        let mut stream = stream(&server);
+        for (path, answer) in asked {
+            let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+            stream.get_mut().write_all(request.as_bytes()).unwrap();
+            let lines = head(&mut stream);
+            assert_eq!(lines[0], answer);
+            let length = lines
+                .iter()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            let mut body = vec![0; length.unwrap().parse().unwrap()];
+            stream.read_exact(&mut body).unwrap();
+        }
+        stream
+            .get_mut()
+            .write_all(opening("/ws/app/nobody", "").as_bytes())
+            .unwrap();
+        let lines = head(&mut stream);
+        assert_eq!(lines[0], "http/1.1 101 switching protocols");
+        let subprotocol = |line: &String| line.starts_with("sec-websocket-protocol");
+        assert!(!lines.iter().any(subprotocol));
+        assert!(
+            text(&mut stream).contains("4001"),
+            "the key is not one of any app"
+        );
+    }
 }
 
 #[test]

@@ -41,6 +41,7 @@ export function useHistory(item: () => ListItem) {
       for (const message of messagesIn(timeline.value, range.value)) {
         const key = keyOf(message)
         held.add(key)
+        if (!message.in_timeline) continue
         list.push({ key, seq: message.seq, message, outbox: null })
       }
     }

@@ -79,7 +79,8 @@ pub async fn a_group_begins_with_notes_to_its_members(store: Arc<dyn Store>) {
         .messenger
         .create_group(&ann, wish("  Tea\u{202E} ", &given))
         .await
-        .expect("created");
+        .expect("created")
+        .item;
     let group = &item.conversation;
     assert_eq!(group.title.as_deref(), Some("Tea"));
     assert_eq!(
@@ -108,7 +109,7 @@ pub async fn a_group_begins_with_notes_to_its_members(store: Arc<dyn Store>) {
         .collect();
     assert_eq!(revs, [1, 2]);
     assert!(told[3..].iter().all(|(users, _)| *users == everyone));
-    let Event::MessageCreated { message } = &told[3].1 else {
+    let Event::MessageCreated { message, .. } = &told[3].1 else {
         panic!("{:?}", told[3])
     };
     assert_eq!(
@@ -143,7 +144,8 @@ pub async fn a_group_begins_with_notes_to_its_members(store: Arc<dyn Store>) {
         .messenger
         .create_group(&bob, wish("Alone", &[]))
         .await
-        .expect("created");
+        .expect("created")
+        .item;
     assert_eq!(
         (alone.conversation.last_rev, alone.conversation.members_rev),
         (1, 1)

@@ -296,7 +296,7 @@ pub async fn words_of_the_blocked_do_not_arrive(store: Arc<dyn Store>) {
                 .heard()
                 .iter()
                 .any(|(users, event)| users.contains(&bob.user)
-                    && matches!(event, Event::MessageCreated { message } if message.id == after.id))
+                    && matches!(event, Event::MessageCreated { message, .. } if message.id == after.id))
     );
     assert_eq!(unread(&bob).await, 1);
     assert!(early.receipts);

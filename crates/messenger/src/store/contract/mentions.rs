@@ -56,7 +56,7 @@ pub async fn names_of_members_are_mentions(store: Arc<dyn Store>) {
     let expected = [of(&bob, 7, 7), of(&ann, 26, 4)];
     assert_eq!(sent.mentions, expected, "eve is no member");
     let told = world.heard();
-    assert!(matches!(&told[0].1, Event::MessageCreated { message } if message.mentions == expected));
+    assert!(matches!(&told[0].1, Event::MessageCreated { message, .. } if message.mentions == expected));
     assert_eq!(read(&world, &bob, sent.id).await, expected);
     let changes = world.messenger.changes(&bob, id, sent.rev - 1, 10).await;
     assert_eq!(changes.expect("read").messages[0].mentions, expected);

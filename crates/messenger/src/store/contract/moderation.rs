@@ -84,7 +84,12 @@ pub async fn a_report_carries_what_its_author_sees(store: Arc<dyn Store>) {
         policies: since_join,
         ..wish("Closed past", &[bea.user])
     };
-    let other = world.messenger.create_group(&ann, group).await.expect("created");
+    let other = world
+        .messenger
+        .create_group(&ann, group)
+        .await
+        .expect("created")
+        .item;
     let other = other.conversation.id;
     let early = world.say(&bea, other, "before Cal").await.message.id;
     world

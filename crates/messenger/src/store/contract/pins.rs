@@ -42,7 +42,7 @@ pub async fn pins_are_for_everybody(store: Arc<dyn Store>) {
     );
     assert!(matches!(&told[0].1, Event::PinChanged { message, by, .. } if *by == ann.user && message.pinned));
     assert!(matches!(&told[1].1, Event::Noop { .. }));
-    let Event::MessageCreated { message: note } = &told[2].1 else {
+    let Event::MessageCreated { message: note, .. } = &told[2].1 else {
         panic!("{told:?}")
     };
     let expected = SystemEvent::Pinned {

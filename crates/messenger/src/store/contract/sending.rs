@@ -30,7 +30,7 @@ pub async fn sending_again_yields_the_same_message(store: Arc<dyn Store>) {
     assert_eq!(told.len(), 33);
     assert!(told.iter().all(|(users, event)| {
         *users == [ann.user, bob.user]
-            && matches!(event, Event::MessageCreated { message } if *message == later.message)
+            && matches!(event, Event::MessageCreated { message, .. } if *message == later.message)
     }));
 }
 
@@ -88,6 +88,7 @@ pub async fn a_key_stands_for_one_message(store: Arc<dyn Store>) {
             client_id: key,
             body: format!("variant {n}"),
             reply_to: None,
+            thread: None,
             advance_seen: true,
         };
         tasks.spawn(async move { messenger.send(&ann, id, draft).await });

@@ -35,8 +35,10 @@ enum OneOrMore {
 /// One event and what its publisher wants to know.
 #[derive(Debug)]
 pub struct Event {
-    /// One publication per channel, in the order given.
-    pub publications: Vec<Publication>,
+    /// What is published, on the first channel.
+    pub publication: Publication,
+    /// All channels it is published on, each once, in the order given; at least one.
+    pub channels: Vec<ChannelName>,
     /// What is asked of each channel.
     pub info: Info,
 }
@@ -132,38 +134,42 @@ fn event(app: &App, body: EventBody<'_>) -> Result<Event, ApiError> {
                 .map_err(|_| bad_request("invalid_socket_id", "The socket_id is not one"))?,
         ),
     };
-    let mut channels = match body.channels.or(body.channel) {
+    let names = match body.channels.or(body.channel) {
         None => Vec::new(),
         Some(OneOrMore::One(channel)) => vec![channel],
         Some(OneOrMore::More(channels)) => channels,
     };
     let limit = options.channels_per_event_max;
-    if channels.is_empty() || channels.len() > limit {
-        let text = format!(
-            "An event needs 1 to {limit} channels, {} were given",
-            channels.len()
-        );
-        return Err(bad_request("invalid_channels", text));
+    let invalid = || {
+        let text = format!("An event needs 1 to {limit} channels, {} were given", names.len());
+        bad_request("invalid_channels", text)
+    };
+    if names.len() > limit {
+        return Err(invalid());
     }
-    let mut seen = hashbrown::HashSet::new();
-    channels.retain(|channel| seen.insert(channel.clone()));
-    let data = bytes::Bytes::from(data);
-    let mut publications = Vec::with_capacity(channels.len());
-    for channel in &channels {
-        if user_of(channel).is_none() {
-            check_name_for(app, channel)
-                .map_err(|error| bad_request("invalid_channel", format!("{error}: {channel}")))?;
+    let mut seen = hashbrown::HashSet::with_capacity(names.len());
+    let mut channels = Vec::with_capacity(names.len());
+    for name in &names {
+        if user_of(name).is_none() {
+            check_name_for(app, name)
+                .map_err(|error| bad_request("invalid_channel", format!("{error}: {name}")))?;
         }
-        let channel = ChannelName::parse(channel).expect("names of this protocol are names of the engine");
-        let mut publication = Publication::message(app.number, channel, name, data.clone());
-        publication.except = except;
-        publications.push(publication);
+        if seen.insert(name.as_str()) {
+            channels.push(ChannelName::parse(name).expect("names of this protocol are names of the engine"));
+        }
     }
+    let first = channels.first().cloned().ok_or_else(invalid)?;
+    let mut publication = Publication::message(app.number, first, name, data);
+    publication.except = except;
     let info = Info::parse(body.info.as_deref().unwrap_or_default())?;
     if info.cache {
         return Err(Info::unknown("cache"));
     }
-    Ok(Event { publications, info })
+    Ok(Event {
+        publication,
+        channels,
+        info,
+    })
 }
 
 #[cfg(test)]
@@ -178,17 +184,17 @@ mod tests {
         let read = |body: &str| {
             trigger(&app(), body.as_bytes()).map(|trigger| {
                 let channels = trigger
-                    .publications
+                    .channels
                     .iter()
-                    .map(|p| p.channel.to_string())
+                    .map(ChannelName::to_string)
                     .collect::<Vec<_>>();
-                let Content::Message { data, .. } = trigger.publications[0].content.clone() else {
+                let Content::Message { data, .. } = trigger.publication.content.clone() else {
                     panic!("a trigger publishes messages")
                 };
                 (
                     channels,
                     String::from_utf8(data.to_vec()).unwrap(),
-                    trigger.publications[0].except.is_some(),
+                    trigger.publication.except.is_some(),
                 )
             })
         };
@@ -331,14 +337,14 @@ mod tests {
     #[test]
     fn the_old_way_takes_the_body_as_it_is() {
         let event = on_channel(&app(), "a", "name=my-event&socket_id=1.2", br#"{"x": "\n"}"#).unwrap();
-        let Content::Message { event: name, data } = &event.publications[0].content else {
+        let Content::Message { event: name, data } = &event.publication.content else {
             panic!("a message")
         };
         assert_eq!(
             (name.as_deref(), &data[..]),
             (Some("my-event"), &br#"{"x": "\n"}"#[..])
         );
-        assert!(event.publications[0].except.is_some());
+        assert!(event.publication.except.is_some());
         assert_eq!(
             on_channel(&app(), "a", "", b"{}").unwrap_err().code,
             "invalid_name"

@@ -5,6 +5,7 @@ use chinwag_messenger as domain;
 use chinwag_messenger::{LogoutReason, MessageId, RemovalReason};
 use serde::Serialize;
 
+use super::threads::ThreadChange;
 use super::{ChangedPolicies, ListItem, Me, Member, Message, Moment, My, PresenceOf, Reaction};
 
 /// An event with its envelope.
@@ -17,6 +18,8 @@ pub(in crate::messenger) enum Event<'a> {
         rev: u64,
         at: Moment,
         message: Message<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thread: Option<ThreadChange>,
     },
     MessageUpdated {
         v: u8,
@@ -32,6 +35,8 @@ pub(in crate::messenger) enum Event<'a> {
         at: Moment,
         items: Vec<Place>,
         deleted_by: i64,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        threads: Vec<ThreadChange>,
     },
     ReactionChanged {
         v: u8,
@@ -142,6 +147,15 @@ pub(in crate::messenger) enum Event<'a> {
         user_id: i64,
         blocked: bool,
     },
+    ThreadFollowed {
+        v: u8,
+        user_rev: u64,
+        at: Moment,
+        conversation_id: i64,
+        root_id: i64,
+        following: bool,
+        seen_seq: u64,
+    },
     ReceiptUpdated {
         v: u8,
         items: [Receipt; 1],
@@ -166,6 +180,8 @@ pub(in crate::messenger) struct Receipt {
     user_id: i64,
     delivered_seq: u64,
     seen_seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_root_id: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unread_count: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,12 +212,13 @@ impl<'a> Event<'a> {
     /// How to show the event; `None` when it is not shown but acted on.
     pub(in crate::messenger) fn of(event: &'a domain::Event) -> Option<Self> {
         Some(match event {
-            domain::Event::MessageCreated { message } => Self::MessageCreated {
+            domain::Event::MessageCreated { message, thread } => Self::MessageCreated {
                 v: V,
                 conversation_id: message.conversation.0,
                 rev: message.rev,
                 at: Moment(message.created_at),
                 message: message.into(),
+                thread: thread.as_ref().map(ThreadChange::from),
             },
             domain::Event::MessageUpdated { message, at } => Self::MessageUpdated {
                 v: V,
@@ -216,6 +233,7 @@ impl<'a> Event<'a> {
                 at,
                 items,
                 by,
+                threads,
             } => Self::MessagesDeleted {
                 v: V,
                 conversation_id: conversation.0,
@@ -223,6 +241,7 @@ impl<'a> Event<'a> {
                 at: Moment(*at),
                 items: places(items),
                 deleted_by: by.0,
+                threads: threads.iter().map(ThreadChange::from).collect(),
             },
             domain::Event::ReactionChanged {
                 message,
@@ -387,11 +406,28 @@ impl<'a> Event<'a> {
                 user_id: user.0,
                 blocked: *blocked,
             },
+            domain::Event::ThreadFollowed {
+                conversation,
+                root,
+                following,
+                seen_seq,
+                user_rev,
+                at,
+            } => Self::ThreadFollowed {
+                v: V,
+                user_rev: *user_rev,
+                at: Moment(*at),
+                conversation_id: conversation.0,
+                root_id: root.0,
+                following: *following,
+                seen_seq: *seen_seq,
+            },
             domain::Event::ReceiptUpdated {
                 conversation,
                 user,
                 delivered_seq,
                 seen_seq,
+                thread_root,
                 unread,
             } => {
                 let receipt = Receipt {
@@ -399,6 +435,7 @@ impl<'a> Event<'a> {
                     user_id: user.0,
                     delivered_seq: *delivered_seq,
                     seen_seq: *seen_seq,
+                    thread_root_id: thread_root.map(|id| id.0),
                     unread_count: unread.map(|(count, _)| count),
                     unread_mentions: unread.map(|(_, mentions)| mentions),
                 };
@@ -457,6 +494,7 @@ impl<'a> Event<'a> {
             Self::MeUpdated { .. } => "me.updated",
             Self::ContactChanged { .. } => "contact.changed",
             Self::BlockChanged { .. } => "block.changed",
+            Self::ThreadFollowed { .. } => "thread.changed",
             Self::ReceiptUpdated { .. } => "receipt.updated",
             Self::PresenceChanged { .. } => "presence.changed",
             Self::SyncRequired { .. } => "sync.required",
