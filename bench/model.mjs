@@ -7,7 +7,7 @@ const cost = {
   deliveryInBacklog: 0.6, // the same when eight or more frames go in one write
   connect: 55, // accept, handshake, subscribe
   memory: 3.5, // of an idle connection in this process
-  memoryTls: 9, // more of it under TLS
+  memoryTls: 6, // more of it under TLS
   kernel: 4, // estimated: socket, descriptor and epoll entry, without what is queued
   ping: 9, // estimated: a ping frame out and a pong in
 }

@@ -6,6 +6,7 @@ mod accounts;
 mod append;
 mod apps;
 mod archive;
+mod attachments;
 mod catch_up;
 mod changes;
 mod conversations;

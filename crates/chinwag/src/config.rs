@@ -16,7 +16,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chinwag_engine::{AppOptions, ClientEvents, MessageRate, Pings, Secret};
-use chinwag_messenger::{Options, Registration};
+use chinwag_messenger::{AttachmentLimits, Options, Registration};
 
 pub(crate) use apps::FileApp;
 use chinwag_server::laravel::ChannelRule;
@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// Where to keep things.
     pub(crate) data_dir: PathBuf,
+    /// Where to keep files that people send.
+    pub(crate) files_dir: PathBuf,
     /// Where the PostgreSQL database is, if not SQLite is used.
     pub(crate) database_url: Option<Secret>,
     /// Prefix of the Pusher protocol: empty, or with a slash in front and none behind.
@@ -52,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) stateful_domains: Vec<String>,
     /// Does the REST API limit its users.
     pub(crate) rate_limits: bool,
+    /// Files one user may bring within an hour, when the REST API limits its users.
+    pub(crate) uploads_per_hour: u32,
     /// Worker threads, at least 1.
     pub(crate) workers: usize,
     /// Most connections of the node.
@@ -500,6 +504,10 @@ impl Reader {
                 )),
             },
             data_dir: PathBuf::from(self.text("data_dir")),
+            files_dir: match self.text("files_dir").as_str() {
+                "" => PathBuf::from(self.text("data_dir")).join("files"),
+                folder => PathBuf::from(folder),
+            },
             database_url: self.database_url(),
             path: if path.is_empty() {
                 String::new()
@@ -521,6 +529,11 @@ impl Reader {
             cors_origins,
             stateful_domains: self.list("stateful_domains"),
             rate_limits: self.flag("rate_limits"),
+            uploads_per_hour: self.parse(
+                "limits.uploads_per_hour",
+                "a whole number is wanted; 0 is without limit",
+                60,
+            ),
             workers,
             connections_max: self.positive("connections_max"),
             queue_bytes_max: self.positive("queue_bytes_max"),
@@ -553,6 +566,15 @@ impl Reader {
             conversations_max: self.positive("limits.conversations"),
             invites_max: self.positive("limits.invites"),
             invite_life_s: self.positive("limits.invite_life_s") as u64,
+            attachments: AttachmentLimits {
+                per_message_max: self.positive("limits.attachments"),
+                file_bytes_max: self.positive("limits.file_bytes") as u64,
+                quota_bytes: self.positive("limits.upload_quota_bytes") as u64,
+                voice_s_max: self.positive("limits.voice_s") as u64,
+                voice_bytes_max: self.positive("limits.voice_bytes") as u64,
+                image_pixels_max: self.positive("limits.image_pixels") as u64,
+                ..AttachmentLimits::default()
+            },
             ..Options::default()
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use chinwag_backends::SqlStore;
+use chinwag_backends::{DiskBlobs, SqlStore};
 use chinwag_engine::{App, AppOptions, Engine, KeyPair, Namespace, Secret};
 use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
 use chinwag_protocol::pusher::cache_namespaces;
@@ -16,7 +16,7 @@ use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::messenger::admin::Console;
 use chinwag_server::messenger::apps::AppsApi;
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
-use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed};
+use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed, sweep};
 use chinwag_server::metrics::{self, Health};
 use chinwag_server::pusher::{PusherApi, Rates, nobody};
 use chinwag_server::tls::Certificate;
@@ -115,6 +115,15 @@ fn add_app(
         .apps
         .add(id, vec![pair], options, namespaces)
         .with_context(|| format!("app {id}: its id or key is taken"))
+}
+
+/// Gives the messenger the place for files. What is still arriving lies in a folder of its own beside them.
+fn with_files(messenger: Messenger, folder: &Path) -> anyhow::Result<Messenger> {
+    let context = || format!("using the folder for files {}", folder.display());
+    let blobs = DiskBlobs::open(folder).with_context(context)?;
+    messenger
+        .with_files(Arc::new(blobs), &folder.join("arriving"))
+        .with_context(context)
 }
 
 /// Two servers on one data folder would each think themselves alone.
@@ -222,11 +231,8 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
 
     let (event_feed, feed_task) = feed::channel();
     let event_feed: Arc<dyn Feed> = Arc::new(event_feed);
-    let messenger = Arc::new(Messenger::new(
-        store.clone(),
-        event_feed,
-        messenger_options(&config),
-    ));
+    let messenger = Messenger::new(store.clone(), event_feed, messenger_options(&config));
+    let messenger = Arc::new(with_files(messenger, &config.files_dir)?);
     let messenger_app_number = messenger_app.number;
     let presence = Presence::new(messenger_app.number, PresenceOptions::default());
     engine.observe(presence.clone());
@@ -237,7 +243,10 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .context("preparing rules for channels")?;
     let channel_rules = ChannelRules::new(config.channel_rules, asking, app_pair);
     let rate_limits = if config.rate_limits {
-        RateLimits::default()
+        RateLimits {
+            uploads_per_hour: config.uploads_per_hour,
+            ..RateLimits::default()
+        }
     } else {
         RateLimits::unlimited()
     };
@@ -250,7 +259,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         channel_rules,
     };
     let messenger_api = MessengerApi::new(
-        messenger,
+        messenger.clone(),
         engine.clone(),
         messenger_app,
         presence.clone(),
@@ -274,6 +283,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     tasks.spawn(feed_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(presence.run(messenger_api.clone(), background.clone()));
     tasks.spawn(apps.run(background.clone()));
+    tasks.spawn(sweep(messenger, background.clone()));
     tasks.spawn(webhook_task.run(background.clone()));
     let traffic = workers.traffic();
     engine.observe(traffic.log.clone());

@@ -2,8 +2,8 @@
 
 use crate::store::Unread;
 use crate::{
-    ConversationId, LoginId, Me, Member, MemberState, Message, MessageId, SettingsChange, ThreadChange,
-    Timestamp, UserId,
+    Attachment, ConversationId, LoginId, Me, Member, MemberState, Message, MessageId, SettingsChange,
+    ThreadChange, Timestamp, UserId,
 };
 
 /// Why a conversation went from somebody's list.
@@ -197,6 +197,15 @@ pub enum Event {
         /// Whether.
         blocked: bool,
         /// The owner's own change number.
+        user_rev: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// An upload has ended.
+    AttachmentUpdated {
+        /// As it is now.
+        attachment: Attachment,
+        /// The user's own change number.
         user_rev: u64,
         /// When.
         at: Timestamp,

@@ -6,7 +6,9 @@
 
 mod account;
 mod administration;
+mod attachment;
 mod attempts;
+pub mod blob;
 mod contact;
 mod conversation;
 mod delete;
@@ -18,6 +20,7 @@ mod ids;
 mod invite;
 mod login;
 mod login_cache;
+mod media;
 mod member;
 mod mention;
 mod message;
@@ -45,6 +48,10 @@ pub use administration::{
     AdminAccount, AuditEntry, ChangeAccountError, Counts, CreatedServerInvite, NewServerInvite, ServerInvite,
     ServerInviteError,
 };
+pub use attachment::{
+    Attachment, AttachmentError, AttachmentId, AttachmentKind, AttachmentLimits, AttachmentState, Content,
+    Incoming, MediaError, MediaItem, NewUpload, Thumb, Upload, UploadError,
+};
 pub use contact::{Blocked, Contact, ContactError};
 pub use conversation::{
     Conversation, ConversationKind, CreateGroupError, CreatedGroup, GroupWish, ListError, ListItem,
@@ -57,6 +64,7 @@ pub use feed::{Feed, NoFeed};
 pub use ids::{ClientId, ConversationId, InviteId, LoginId, MessageId, Timestamp, UserId};
 pub use invite::{CreatedInvite, Invite, InviteError, InviteWish, JoinError, Joined, NewInvite};
 pub use login::{AuthenticateError, Caller, Device, LogInError, LoggedIn, Login};
+pub use media::VoiceNote;
 pub use member::{
     AccessError, AddMembersError, Added, Ban, ListMembersError, Member, MemberError, MemberState, Role,
 };
@@ -83,6 +91,7 @@ pub use thread::{
 };
 pub use token::Token;
 
+use attachment::Files;
 use attempts::Attempts;
 use login_cache::LoginCache;
 use password::PasswordHasher;
@@ -141,6 +150,8 @@ pub struct Options {
     pub login_window_s: u64,
     /// Pending changes of one conversation beyond which a client is told to start it afresh.
     pub changes_max: u64,
+    /// Bounds of attachments.
+    pub attachments: AttachmentLimits,
 }
 
 impl Default for Options {
@@ -171,6 +182,7 @@ impl Default for Options {
             login_failures_max: 10,
             login_window_s: 15 * 60,
             changes_max: 2_000,
+            attachments: AttachmentLimits::default(),
         }
     }
 }
@@ -185,6 +197,7 @@ pub struct Messenger {
     attempts: Attempts,
     code_attempts: Attempts,
     logins: Arc<LoginCache>,
+    files: Option<Files>,
 }
 
 impl Messenger {
@@ -200,6 +213,7 @@ impl Messenger {
             attempts,
             code_attempts,
             logins: Arc::new(LoginCache::default()),
+            files: None,
         }
     }
 

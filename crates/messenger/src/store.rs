@@ -8,6 +8,7 @@
 //! after the commit, in commit order of each conversation, even when the one who asked has gone. It is not called
 //! when nothing was committed, except that [`Messages::append`] also calls it for a message sent again.
 
+mod attachments;
 mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
@@ -21,6 +22,9 @@ mod pins;
 mod proofs;
 mod threads;
 
+pub use attachments::{
+    Attachments, FinishedUpload, MediaPlace, NewAttachment, NewPart, QuotaExceeded, StoredAttachment,
+};
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
@@ -70,6 +74,7 @@ pub trait Store:
     + Profiles
     + Contacts
     + MessageChanges
+    + Attachments
     + Threads
     + Tickets
     + SecondFactors
@@ -97,6 +102,7 @@ impl<T> Store for T where
         + Profiles
         + Contacts
         + MessageChanges
+        + Attachments
         + Threads
         + Tickets
         + SecondFactors

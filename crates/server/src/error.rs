@@ -15,12 +15,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
-    AccessError, AddMembersError, AdminListError, AuthenticateError, ChangeAccountError, ChangeMeError,
-    ChangePasswordError, ContactError, ConversationId, CreateGroupError, DeleteConversationError,
-    DeleteError, EditError, FollowError, HistoryError, InviteError, JoinError, ListError, ListMembersError,
-    LogInError, MemberError, MyStateError, OpenDirectError, PinError, ReactError, ReactionsError,
-    RegisterError, ReportError, SearchPeopleError, SendError, ServerInviteError, SyncError, ThreadError,
-    ThreadsError, Token, UpdateError, UserId, UsernameError, VersionsError,
+    AccessError, AddMembersError, AdminListError, AttachmentError, AuthenticateError, ChangeAccountError,
+    ChangeMeError, ChangePasswordError, ContactError, ConversationId, CreateGroupError,
+    DeleteConversationError, DeleteError, EditError, FollowError, HistoryError, InviteError, JoinError,
+    ListError, ListMembersError, LogInError, MediaError, MemberError, MyStateError, OpenDirectError,
+    PinError, ReactError, ReactionsError, RegisterError, ReportError, SearchPeopleError, SendError,
+    ServerInviteError, SyncError, ThreadError, ThreadsError, Token, UpdateError, UploadError, UserId,
+    UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -256,6 +257,7 @@ impl Problem {
             409 => "This conflicts with what is stored",
             410 => "This is over",
             412 => "It has changed",
+            416 => "There is no such part",
             413 => "The request is too large",
             415 => "The body has the wrong type",
             422 => "Some fields are not valid",
@@ -948,6 +950,65 @@ impl From<SyncError> for Problem {
             SyncError::CursorInvalid => cursor_invalid(),
             SyncError::LimitInvalid => limit_invalid(),
             SyncError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AttachmentError> for Problem {
+    fn from(error: AttachmentError) -> Self {
+        match error {
+            AttachmentError::NotFound => Self::not_found(),
+            AttachmentError::Gone => Self::new(StatusCode::GONE, "attachment_deleted", "It was deleted."),
+            AttachmentError::NotReady => conflict("attachment_not_ready", "Its bytes are not there."),
+            AttachmentError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<MediaError> for Problem {
+    fn from(error: MediaError) -> Self {
+        match error {
+            MediaError::NotFound => Self::not_found(),
+            MediaError::CursorInvalid => cursor_invalid(),
+            MediaError::LimitInvalid => limit_invalid(),
+            MediaError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<UploadError> for Problem {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::NotFound => Self::not_found(),
+            UploadError::FileTooLarge => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "file_too_large",
+                "The file is larger or longer than such a file may be, or than was announced.",
+            ),
+            UploadError::TypeNotAllowed => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "type_not_allowed",
+                "The file is not of a type that is taken here.",
+            ),
+            UploadError::ImageTooLarge => {
+                Self::field("file", "image_too_large", "The image has too many pixels.")
+            }
+            UploadError::ImageInvalid => Self::field("file", "image_invalid", "The image is damaged."),
+            UploadError::WaveformInvalid => Self::field(
+                "waveform",
+                "waveform_invalid",
+                "A waveform is 64 whole numbers from 0 to 31.",
+            ),
+            UploadError::OffsetMismatch { .. } => conflict(
+                "offset_mismatch",
+                "The upload goes on at the offset in the header Upload-Offset, once nobody else is sending.",
+            ),
+            UploadError::QuotaExceeded => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "quota_exceeded",
+                "There is no room left for your files.",
+            ),
+            UploadError::Store(error) => error.into(),
         }
     }
 }

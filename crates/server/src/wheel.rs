@@ -41,6 +41,11 @@ impl Wheel {
         tick
     }
 
+    /// Forgets all entries, and the room they took.
+    pub(crate) fn clear(&mut self) {
+        self.ticks.fill_with(Vec::new);
+    }
+
     /// Takes all entries that have come up.
     pub(crate) fn take(&mut self, now: Millis) -> Vec<(u64, Due)> {
         let until = now / TICK_MS;

@@ -615,6 +615,9 @@ impl Worker {
             if connections.len() * 4 < connections.capacity() && connections.len().is_power_of_two() {
                 connections.shrink_to_fit();
             }
+            if connections.is_empty() {
+                self.wheel.borrow_mut().clear();
+            }
         }
         for gone in dropped {
             self.engine

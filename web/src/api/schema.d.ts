@@ -245,6 +245,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_attachments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/attachments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_attachments_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/attachments/{id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_attachments_id_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/attachments/{id}/thumb/{size}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_attachments_id_thumb_size"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/auth/login": {
         parameters: {
             query?: never;
@@ -551,6 +615,22 @@ export interface paths {
         patch: operations["patch_conversations_id_me"];
         trace?: never;
     };
+    "/conversations/{id}/media": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_conversations_id_media"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/conversations/{id}/members": {
         parameters: {
             query?: never;
@@ -593,22 +673,6 @@ export interface paths {
         get: operations["get_conversations_id_messages"];
         put?: never;
         post: operations["post_conversations_id_messages"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/conversations/{id}/pins": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_conversations_id_pins"];
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -871,38 +935,6 @@ export interface paths {
         patch: operations["patch_messages_id"];
         trace?: never;
     };
-    "/messages/{id}/pin": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put: operations["put_messages_id_pin"];
-        post?: never;
-        delete: operations["delete_messages_id_pin"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/messages/{id}/reactions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_messages_id_reactions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/messages/{id}/reactions/{emoji}": {
         parameters: {
             query?: never;
@@ -1113,6 +1145,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_uploads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_uploads_id"];
+        put: operations["put_uploads_id"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_uploads_id_complete"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/users": {
         parameters: {
             query?: never;
@@ -1174,6 +1254,24 @@ export interface components {
             server_role: components["schemas"]["ServerRole"];
             status: components["schemas"]["AccountStatus"];
         };
+        Announcement: {
+            /**
+             * Format: int64
+             * @description How long a voice note is.
+             */
+            duration_ms?: number | null;
+            /** @description `voice`, or nothing: other kinds are for the content to say. */
+            kind?: string | null;
+            /** @description What the file is called. */
+            name?: string;
+            /**
+             * Format: int64
+             * @description Its length in bytes.
+             */
+            size: number;
+            /** @description Peaks of 64 slices of a voice note, 0 to 31. */
+            waveform?: number[] | null;
+        };
         App: {
             created_at: components["schemas"]["Moment"];
             id: string;
@@ -1231,6 +1329,51 @@ export interface components {
         Apps: {
             items: components["schemas"]["App"][];
         };
+        /** @description A file that somebody brought. */
+        Attachment: {
+            created_at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            duration_ms: number | null;
+            /** Format: int32 */
+            height: number | null;
+            /** Format: uuid */
+            id: string;
+            kind: components["schemas"]["AttachmentKind"];
+            /** @description What it is by its content. */
+            mime: string;
+            name: string;
+            /** @description A ThumbHash in Base64, to be shown until there is more. */
+            placeholder: string | null;
+            /** @description Of what is stored, in hexadecimal. */
+            sha256: string | null;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            size: number;
+            state: components["schemas"]["AttachmentState"];
+            /** @description Small pictures of it, smallest first. */
+            thumbs: components["schemas"]["Thumb"][];
+            /** Format: int64 */
+            uploader_id: number;
+            /** @description Peaks of 64 slices of a voice note, 0 to 31. */
+            waveform: number[] | null;
+            /**
+             * Format: int32
+             * @description Pixels, upright.
+             */
+            width: number | null;
+        };
+        /**
+         * @description How an attachment is shown.
+         * @enum {string}
+         */
+        AttachmentKind: "image" | "video" | "audio" | "voice" | "file";
+        /**
+         * @description How far an attachment has come.
+         * @enum {string}
+         */
+        AttachmentState: "uploading" | "ready" | "failed";
         /** @description Something an administrator did. */
         AuditEntry: {
             /** @description `user.suspended`, `report.handled` … */
@@ -1260,10 +1403,24 @@ export interface components {
             code: string;
             password: string;
         };
+        /** @description A file, and what there is to say of it. */
+        Bringing: {
+            /**
+             * Format: int64
+             * @description How long a voice note is.
+             */
+            duration_ms?: number | null;
+            /** Format: binary */
+            file: string;
+            /** @description What kind of attachment it shall be when that is not for the content to say: `voice`. */
+            kind?: string | null;
+            /** @description Of a voice note: a JSON array of 64 whole numbers from 0 to 31. */
+            waveform?: string | null;
+        };
         Changes: {
             conversation: components["schemas"]["Conversation"] | null;
             has_more: boolean;
-            items: components["schemas"]["Listed"][];
+            items: components["schemas"]["Message"][];
             members: components["schemas"]["Member"][] | null;
             reset: boolean;
             /** Format: int64 */
@@ -1361,8 +1518,6 @@ export interface components {
             username: string;
         };
         Deleting: {
-            /** @description `everyone`, which is the default, or `me`. */
-            for?: string | null;
             /** @description At most 100. */
             message_ids: number[];
         };
@@ -1440,25 +1595,10 @@ export interface components {
         Health: {
             status: string;
         };
-        /** @description The place of a message that is hidden from the reader. */
-        HiddenMessage: {
-            /** @description Always true. */
-            hidden: boolean;
-            /** Format: int64 */
-            rev: number;
-            /** Format: int64 */
-            seq: number;
-        };
-        HiddenPlace: {
-            /** Format: int64 */
-            conversation_id: number;
-            /** Format: int64 */
-            seq: number;
-        };
         History: {
             has_more_after: boolean;
             has_more_before: boolean;
-            items: components["schemas"]["Listed"][];
+            items: components["schemas"]["Message"][];
             /** Format: int64 */
             last_rev: number;
             /** Format: int64 */
@@ -1530,6 +1670,8 @@ export interface components {
         };
         /** @description Limits in force. Lengths count characters unless named otherwise. */
         Limits: {
+            /** @description Attachments of one message. */
+            attachments: number;
             bio_chars: number;
             body_bytes: number;
             body_chars: number;
@@ -1537,9 +1679,13 @@ export interface components {
             description_chars: number;
             devices: number;
             display_name_chars: number;
+            /** Format: int64 */
+            file_bytes: number;
             group_admins: number;
             group_members: number;
             groups_per_day: number;
+            /** Format: int64 */
+            image_pixels: number;
             /** Format: int64 */
             invite_life_s: number;
             invites: number;
@@ -1547,10 +1693,20 @@ export interface components {
             page_size: number;
             page_size_max: number;
             password_chars_min: number;
-            pins: number;
             receipts_members: number;
             settings_bytes: number;
             title_chars: number;
+            /**
+             * Format: int64
+             * @description Bytes that one user may have uploaded.
+             */
+            upload_quota_bytes: number;
+            /** Format: int32 */
+            uploads_per_hour: number;
+            /** Format: int64 */
+            voice_bytes: number;
+            /** Format: int64 */
+            voice_ms: number;
         };
         ListItem: {
             conversation: components["schemas"]["Conversation"];
@@ -1703,47 +1859,15 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A list that ends here, or goes on at the cursor. */
-        List_Message: {
+        List_MediaItem: {
             items: {
-                attachments?: Record<string, never>[];
+                attachment: components["schemas"]["Attachment"];
                 /** Format: int64 */
                 author_id: number;
-                body?: string;
-                /** Format: uuid */
-                client_id?: string | null;
                 /** Format: int64 */
-                conversation_id: number;
-                created_at: components["schemas"]["Moment"];
-                deleted_at?: components["schemas"]["Moment"] | null;
-                /** Format: int64 */
-                deleted_by?: number | null;
-                /** Format: int32 */
-                edit_count?: number;
-                edited_at?: components["schemas"]["Moment"] | null;
-                forwarded_from?: components["schemas"]["ForwardedFrom"] | null;
-                /** Format: int64 */
-                id: number;
-                in_timeline: boolean;
-                kind?: string;
-                last_reply_at?: components["schemas"]["Moment"] | null;
-                /** Format: int64 */
-                last_reply_seq?: number | null;
-                mentions?: components["schemas"]["Mention"][];
-                participants: number[];
-                pinned?: boolean;
-                reactions?: components["schemas"]["Reaction"][];
-                receipts: boolean;
-                /** Format: int32 */
-                reply_count: number;
-                reply_to?: components["schemas"]["Quote"] | null;
-                /** Format: int64 */
-                rev: number;
+                message_id: number;
                 /** Format: int64 */
                 seq: number;
-                status?: string;
-                system?: components["schemas"]["System"];
-                /** Format: int64 */
-                thread_root_id?: number | null;
             }[];
             next_cursor: string | null;
         };
@@ -1759,15 +1883,6 @@ export interface components {
                  * @description Counts from 1.
                  */
                 version: number;
-            }[];
-            next_cursor: string | null;
-        };
-        /** @description A list that ends here, or goes on at the cursor. */
-        List_ReactionBy: {
-            items: {
-                created_at: components["schemas"]["Moment"];
-                emoji: string;
-                user: components["schemas"]["User"];
             }[];
             next_cursor: string | null;
         };
@@ -1845,8 +1960,6 @@ export interface components {
             }[];
             next_cursor: string | null;
         };
-        /** @description A message among others, or only its place when it is hidden from the reader. */
-        Listed: components["schemas"]["HiddenMessage"] | components["schemas"]["Message"];
         /** @description A member in the list of members. */
         ListedMember: components["schemas"]["Member"] & {
             joined_at: components["schemas"]["Moment"];
@@ -1873,6 +1986,16 @@ export interface components {
             timezone: string;
             /** Format: int64 */
             user_rev: number;
+        };
+        /** @description An attachment in the gallery of a conversation. */
+        MediaItem: {
+            attachment: components["schemas"]["Attachment"];
+            /** Format: int64 */
+            author_id: number;
+            /** Format: int64 */
+            message_id: number;
+            /** Format: int64 */
+            seq: number;
         };
         /** @description A member in a list item, in changes and in events: what ticks are drawn from. */
         Member: {
@@ -2044,7 +2167,7 @@ export interface components {
         Outcome_Changes: {
             conversation?: components["schemas"]["Conversation"] | null;
             has_more: boolean;
-            items: components["schemas"]["Listed"][];
+            items: components["schemas"]["Message"][];
             members?: components["schemas"]["Member"][] | null;
             reset: boolean;
             /** Format: int64 */
@@ -2192,12 +2315,6 @@ export interface components {
             me?: boolean;
             user_ids: number[];
         };
-        /** @description An emoji that somebody put under a message. */
-        ReactionBy: {
-            created_at: components["schemas"]["Moment"];
-            emoji: string;
-            user: components["schemas"]["User"];
-        };
         /** @description How to connect. */
         RealtimeConfig: {
             auth_endpoint: string;
@@ -2257,7 +2374,7 @@ export interface components {
         Replies: components["schemas"]["Thread"] & {
             has_more_after: boolean;
             has_more_before: boolean;
-            items: components["schemas"]["Listed"][];
+            items: components["schemas"]["Message"][];
         };
         /** @description A report. */
         Report: {
@@ -2399,8 +2516,6 @@ export interface components {
             user: components["schemas"]["SyncUser"];
         };
         SyncUser: {
-            /** @description Messages that the caller has hidden from itself. */
-            hidden_messages: components["schemas"]["HiddenPlace"][];
             me: components["schemas"]["Me"];
             /** Format: int64 */
             rev: number;
@@ -2436,9 +2551,40 @@ export interface components {
             /** Format: int32 */
             unread_count: number;
         };
+        /** @description A small picture, at `/attachments/{id}/thumb/{size}`. */
+        Thumb: {
+            /** Format: int32 */
+            height: number;
+            mime: string;
+            /**
+             * Format: int32
+             * @description The longer side it may have.
+             */
+            size: number;
+            /** Format: int32 */
+            width: number;
+        };
         Transfer: {
             /** Format: int64 */
             user_id: number;
+        };
+        /** @description How far an upload has come. */
+        Upload: {
+            /**
+             * Format: uuid
+             * @description The attachment will have the same.
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description Bytes that are there.
+             */
+            offset: number;
+            /**
+             * Format: int64
+             * @description Bytes in all.
+             */
+            size: number;
         };
         User: {
             deleted: boolean;
@@ -3023,6 +3169,141 @@ export interface operations {
         responses: {
             /** @description All logins of the user have ended */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_attachments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Bringing"];
+            };
+        };
+        responses: {
+            /** @description Taken, looked at and ready */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_attachments_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What there is to know of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_attachments_id_content: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file, under its own type */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": number[];
+                };
+            };
+            /** @description The range of it that was asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": number[];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_attachments_id_thumb_size: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                /** @description One of the attachment's `thumbs` */
+                size: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A small picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": number[];
+                };
+            };
+            /** @description The range of it that was asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": number[];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3687,6 +3968,41 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_conversations_id_media: {
+        parameters: {
+            query?: {
+                /** @description `media` (images and films), `image`, `video`, `audio`, `voice`, or `file` (with sounds); all without. */
+                kind?: string;
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came with messages, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_MediaItem"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_conversations_id_members: {
         parameters: {
             query?: {
@@ -3870,36 +4186,6 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Message"];
                 };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    get_conversations_id_pins: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Pinned messages, last pinned first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["List_Message"];
-                };
-            };
-            /** @description The client has it, by its If-None-Match */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -4345,7 +4631,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description All deleted; for everyone, those of one conversation under one rev */
+            /** @description All deleted for everyone, those of one conversation under one rev */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4388,7 +4674,7 @@ export interface operations {
     delete_messages_id: {
         parameters: {
             query?: {
-                /** @description `everyone`, which is the default, or `me`. */
+                /** @description `everyone`, which is the default. */
                 for?: string;
             };
             header?: never;
@@ -4399,7 +4685,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Deleted, for everyone or for the caller */
+            /** @description Deleted for everyone */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4435,92 +4721,6 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Message"];
                 };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    put_messages_id_pin: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It was pinned */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Message"];
-                };
-            };
-            /** @description Pinned */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Message"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    delete_messages_id_pin: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Not pinned any more */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    get_messages_id_reactions: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-            };
-            header?: never;
-            path: {
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Who reacted, in the order in which they did */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["List_ReactionBy"];
-                };
-            };
-            /** @description The client has it, by its If-None-Match */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -4936,6 +5136,114 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_uploads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Announcement"];
+            };
+        };
+        responses: {
+            /** @description Announced */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_uploads_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How far it has come; Upload-Offset says it, too */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_uploads_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Where the body begins: the upload's end */
+                "Upload-Offset": number;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description Taken; Upload-Offset says where to go on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_uploads_id_complete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Looked at and ready */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
+                };
             };
             default: components["responses"]["Problem"];
         };

@@ -56,6 +56,9 @@ const TABLES: &[(&str, &[&str])] = &[
         "receipt_advance",
         &["conversation_id", "user_id", "kind", "up_to_seq"],
     ),
+    ("attachment", &["id"]),
+    ("attachment_part", &["attachment_id", "size"]),
+    ("released_blob", &["digest"]),
     ("report", &["id"]),
     ("audit", &["id"]),
     ("server_invite", &["id"]),
@@ -211,6 +214,7 @@ async fn export_table(
                 let index = at(name).ok_or_else(|| DbErr::Type(format!("{table} has no {name}")))?;
                 match columns[index].kind {
                     Kind::Text => last.try_get_by_index::<String>(index).map(Value::from),
+                    Kind::Bytes => last.try_get_by_index::<Vec<u8>>(index).map(Value::from),
                     _ => last.try_get_by_index::<i64>(index).map(Value::from),
                 }
             };

@@ -47,6 +47,10 @@ impl MigratorTrait for Migrator {
                 sql: include_str!("migrations/0030_mentions.sql"),
             }),
             Box::new(Step {
+                name: "0032_attachments",
+                sql: include_str!("migrations/0032_attachments.sql"),
+            }),
+            Box::new(Step {
                 name: "0034_proofs",
                 sql: include_str!("migrations/0034_proofs.sql"),
             }),

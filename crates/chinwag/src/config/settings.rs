@@ -34,6 +34,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Folder for the database and the generated secrets.",
     },
     Setting {
+        key: "files_dir",
+        reverb: "",
+        default: "",
+        help: "Where files that people send are kept. Empty: files, in the data folder.",
+    },
+    Setting {
         key: "database_url",
         reverb: "",
         default: "",
@@ -392,6 +398,48 @@ pub(super) const SETTINGS: &[Setting] = &[
         reverb: "",
         default: "604800",
         help: "Seconds an invite lasts when its creator does not say.",
+    },
+    Setting {
+        key: "limits.attachments",
+        reverb: "",
+        default: "10",
+        help: "Most attachments of one message.",
+    },
+    Setting {
+        key: "limits.file_bytes",
+        reverb: "",
+        default: "104857600",
+        help: "Largest file that people may send, in bytes.",
+    },
+    Setting {
+        key: "limits.upload_quota_bytes",
+        reverb: "",
+        default: "5368709120",
+        help: "Bytes of files that one user may have brought.",
+    },
+    Setting {
+        key: "limits.uploads_per_hour",
+        reverb: "",
+        default: "60",
+        help: "Files one user may bring within an hour. 0: without limit.",
+    },
+    Setting {
+        key: "limits.voice_s",
+        reverb: "",
+        default: "900",
+        help: "Longest voice note, in seconds.",
+    },
+    Setting {
+        key: "limits.voice_bytes",
+        reverb: "",
+        default: "26214400",
+        help: "Largest voice note, in bytes.",
+    },
+    Setting {
+        key: "limits.image_pixels",
+        reverb: "",
+        default: "50000000",
+        help: "Most pixels of an image. Looking at one takes up to 8 bytes of memory for each.",
     },
 ];
 

@@ -62,6 +62,15 @@ struct Limits {
     page_size_max: usize,
     receipts_members: usize,
     password_chars_min: usize,
+    /// Attachments of one message.
+    attachments: usize,
+    file_bytes: u64,
+    /// Bytes that one user may have uploaded.
+    upload_quota_bytes: u64,
+    uploads_per_hour: u32,
+    voice_ms: u64,
+    voice_bytes: u64,
+    image_pixels: u64,
 }
 
 #[utoipa::path(
@@ -102,6 +111,13 @@ pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Respo
             page_size_max: options.page_size_max,
             receipts_members: options.receipts_members_max,
             password_chars_min: options.password_chars_min,
+            attachments: options.attachments.per_message_max,
+            file_bytes: options.attachments.file_bytes_max,
+            upload_quota_bytes: options.attachments.quota_bytes,
+            uploads_per_hour: api.options.rate_limits.uploads_per_hour,
+            voice_ms: options.attachments.voice_s_max * 1_000,
+            voice_bytes: options.attachments.voice_bytes_max,
+            image_pixels: options.attachments.image_pixels_max,
         },
     })
 }

@@ -156,11 +156,15 @@ impl Drop for Place<'_> {
 }
 
 /// Answers a `POST` under a key that was answered before as it was answered then. Faults of the server's, and
-/// refusals that pass, are not kept; nor is what hands out secrets.
+/// refusals that pass, are not kept; nor is what hands out secrets, or brings a file.
 pub(super) async fn once(State(api): State<Arc<MessengerApi>>, request: Request, next: Next) -> Response {
     let key = request.headers().get(IDEMPOTENCY_KEY).cloned();
-    let hands_out_secrets = request.uri().path().contains("/auth/");
-    let Some(key) = key.filter(|_| request.method() == Method::POST && !hands_out_secrets) else {
+    let path = request.uri().path();
+    let hands_out_secrets = path.contains("/auth/");
+    // Not to be held in memory; the same file twice is stored once anyway.
+    let is_file = path.ends_with("/attachments");
+    let kept = request.method() == Method::POST && !hands_out_secrets && !is_file;
+    let Some(key) = key.filter(|_| kept) else {
         return next.run(request).await;
     };
     let Some(key) = key

@@ -204,6 +204,26 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     }
 }
 
+/// A UUID in the usual spelling.
+pub(crate) fn uuid(text: &str) -> Option<uuid::Uuid> {
+    let id = uuid::Uuid::try_parse(text).ok()?;
+    (text.len() == uuid::fmt::Hyphenated::LENGTH).then_some(id)
+}
+
+/// The `{id}` of the path where it is a UUID. One that is none is not found.
+pub(crate) struct PathUuid(pub(crate) uuid::Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathUuid {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let Ok(Path(text)) = parts.extract::<Path<String>>().await else {
+            return Err(Problem::not_found());
+        };
+        uuid(&text).map(Self).ok_or_else(Problem::not_found)
+    }
+}
+
 /// The last part of the path as it is. One that is no text is not found.
 pub(crate) struct PathText(pub(crate) String);
 

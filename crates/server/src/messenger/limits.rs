@@ -31,6 +31,8 @@ pub struct RateLimits {
     pub writes_per_minute: u32,
     /// Requests that change nothing, and receipts, one user may make within a minute.
     pub reads_per_minute: u32,
+    /// Files one user may bring within an hour.
+    pub uploads_per_hour: u32,
 }
 
 impl RateLimits {
@@ -41,6 +43,7 @@ impl RateLimits {
             sends_per_minute: 0,
             writes_per_minute: 0,
             reads_per_minute: 0,
+            uploads_per_hour: 0,
         }
     }
 }
@@ -52,6 +55,7 @@ impl Default for RateLimits {
             sends_per_minute: 60,
             writes_per_minute: 120,
             reads_per_minute: 600,
+            uploads_per_hour: 60,
         }
     }
 }
@@ -62,6 +66,7 @@ enum Key {
     Reads(UserId),
     Writes(UserId),
     Sends(UserId),
+    Uploads(UserId),
     SendsInto(UserId, ConversationId),
     Address(Option<IpAddr>),
 }
@@ -72,6 +77,7 @@ impl Key {
             Self::Reads(_) => "reads",
             Self::Writes(_) => "writes",
             Self::Sends(_) => "sends",
+            Self::Uploads(_) => "uploads",
             Self::SendsInto(..) => "conversation_sends",
             Self::Address(_) => "address",
         }
@@ -141,6 +147,14 @@ impl Limiter {
             &[(Key::Writes(user), per_minute(self.limits.writes_per_minute))],
             meter,
         )
+    }
+
+    pub(crate) fn upload(&self, user: UserId, meter: &Meter) -> Result<(), Problem> {
+        let rate = Rate {
+            capacity: self.limits.uploads_per_hour,
+            period: Duration::from_secs(60 * 60),
+        };
+        self.charge(&[(Key::Uploads(user), rate)], meter)
     }
 
     pub(crate) fn send(&self, user: UserId, into: ConversationId, meter: &Meter) -> Result<(), Problem> {

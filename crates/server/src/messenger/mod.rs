@@ -7,9 +7,11 @@
 mod accounts;
 pub mod admin;
 pub mod apps;
+mod attachments;
 pub(crate) mod auth;
 mod changes;
 mod contacts;
+mod content;
 mod conventions;
 mod conversations;
 mod devices;
@@ -29,11 +31,14 @@ mod receipts;
 mod reports;
 mod second_factor;
 mod settings;
+mod sweep;
 mod sync;
 mod threads;
+mod uploads;
 pub(crate) mod view;
 
 pub use limits::RateLimits;
+pub use sweep::sweep;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -220,6 +225,14 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(threads::follow))
         .routes(routes!(threads::list))
         .routes(routes!(receipts::advance))
+        .routes(routes!(attachments::create))
+        .routes(routes!(attachments::show))
+        .routes(routes!(attachments::content))
+        .routes(routes!(attachments::thumb))
+        .routes(routes!(attachments::media))
+        .routes(routes!(uploads::create))
+        .routes(routes!(uploads::show, uploads::append))
+        .routes(routes!(uploads::complete))
         .routes(routes!(sync::page))
         .routes(routes!(sync::changes_of_many))
         .routes(routes!(reports::report))

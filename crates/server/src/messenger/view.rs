@@ -1,5 +1,6 @@
 //! The JSON shapes of the REST API and of its events, all in one place; see `docs/API.md`.
 
+mod attachment;
 mod event;
 mod groups;
 mod moderation;
@@ -7,6 +8,7 @@ mod people;
 mod threads;
 mod words;
 
+pub(super) use attachment::{Attachment, MediaItem, Upload};
 pub(super) use event::Event;
 pub(super) use groups::{
     Added, Ban, ChangedPolicies, Draft, EditHistoryWord, Invite, InvitePreview, NewcomersWord, NotifyWord,

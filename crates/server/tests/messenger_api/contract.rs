@@ -59,7 +59,7 @@ pub(crate) fn check(method: &Method, path: &str, status: u16, content_type: Opti
         return;
     };
     let content_type = content_type.unwrap_or_default();
-    let Some(content) = contents.get(content_type) else {
+    let Some(content) = contents.get(content_type).or_else(|| contents.get("*/*")) else {
         panic!("{method} {template}: {content_type:?} is not in the document");
     };
     if !content_type.ends_with("json") {

@@ -8,6 +8,7 @@ mod contract;
 mod conventions;
 mod groups;
 mod hides;
+mod media;
 mod mentions;
 mod moderation;
 mod people;

@@ -41,7 +41,9 @@ async fn the_configuration_tells_whether_an_owner_is_missing() {
                 "group_members": 1024, "group_admins": 50, "mention_all_members": 32, "pins": 50, "groups_per_day": 20, "conversations": 5000,
                 "invites": 100, "invite_life_s": 604_800, "page_size": 50, "page_size_max": 100,
                 "receipts_members": 256,
-                "password_chars_min": 8,
+                "password_chars_min": 8, "attachments": 10, "file_bytes": 104_857_600,
+                "upload_quota_bytes": 5_368_709_120_u64, "uploads_per_hour": 0, "voice_ms": 900_000,
+                "voice_bytes": 26_214_400, "image_pixels": 50_000_000,
             },
         })
     };

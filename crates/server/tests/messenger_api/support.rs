@@ -8,8 +8,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request};
-use chinwag_backends::SqlStore;
+use bytes::Bytes;
 use chinwag_backends::testing::store_in;
+use chinwag_backends::{DiskBlobs, SqlStore};
 use chinwag_engine::{
     App, AppOptions, Beginning, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed,
     KeyPair, Secret, WorkerNumber,
@@ -58,9 +59,10 @@ pub(crate) struct Server {
     pub(crate) app: Arc<App>,
     router: Router,
     pub(crate) store: Arc<SqlStore>,
+    pub(crate) messenger: Arc<Messenger>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
-    _folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -71,6 +73,16 @@ impl Server {
     pub(crate) async fn start_with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(store_in(folder.path()).await);
+        Self::start_on(store, folder, setup)
+    }
+
+    /// The same again over what is kept: nothing that was in memory is known any more.
+    pub(crate) async fn restart(self) -> Self {
+        let (store, folder) = self.end().await;
+        Self::start_on(store, folder, Setup::default())
+    }
+
+    fn start_on(store: Arc<SqlStore>, folder: tempfile::TempDir, setup: Setup) -> Self {
         let engine = Arc::new(Engine::in_memory());
         let keys = KeyPair {
             key: "chinwag-key".to_owned(),
@@ -81,15 +93,15 @@ impl Server {
             .add("messenger", vec![keys], AppOptions::default(), Vec::new())
             .unwrap();
         let (event_feed, feed_task) = feed::channel();
-        let messenger = Arc::new(Messenger::new(
-            store.clone(),
-            Arc::new(event_feed),
-            setup.messenger,
-        ));
+        let blobs = DiskBlobs::open(&folder.path().join("files")).unwrap();
+        let messenger = Messenger::new(store.clone(), Arc::new(event_feed), setup.messenger)
+            .with_files(Arc::new(blobs), &folder.path().join("arriving"))
+            .unwrap();
+        let messenger = Arc::new(messenger);
         let presence = Presence::new(app.number, setup.presence);
         engine.observe(presence.clone());
         let api = MessengerApi::new(
-            messenger,
+            messenger.clone(),
             engine.clone(),
             app.clone(),
             presence.clone(),
@@ -107,19 +119,25 @@ impl Server {
                 .merge(laravel::router(api.clone()))
                 .merge(apps::router(AppsApi::new(api, admin))),
             store,
+            messenger,
             stop,
             tasks,
-            _folder: folder,
+            folder,
         }
     }
 
     /// Ends the tasks in order, which must not take long.
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
+        self.end().await;
+    }
+
+    async fn end(mut self) -> (Arc<SqlStore>, tempfile::TempDir) {
         self.stop.cancel();
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         tokio::time::timeout(Duration::from_secs(5), ended)
             .await
             .expect("the tasks end when told to");
+        (self.store, self.folder)
     }
 
     pub(crate) fn ask(&self, method: Method, path: &str) -> Ask<'_> {
@@ -274,7 +292,7 @@ impl Ask<'_> {
         let response = self.server.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let status = parts.status.as_u16();
         let content_type = parts
             .headers
@@ -286,6 +304,7 @@ impl Ask<'_> {
             headers: parts.headers,
             json: serde_json::from_str(&text).unwrap_or(Value::Null),
             text,
+            bytes,
         }
     }
 }
@@ -297,6 +316,7 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) json: Value,
     pub(crate) text: String,
+    pub(crate) bytes: Bytes,
 }
 
 impl Answer {
@@ -314,6 +334,17 @@ impl Answer {
         lines
             .filter_map(|line| line.split(';').next()?.split_once('='))
             .find_map(|(key, value)| (key == name).then(|| value.to_owned()))
+    }
+
+    /// A refusal.
+    #[track_caller]
+    pub(crate) fn check_code(&self, status: u16, code: &str) {
+        assert_eq!(
+            (self.status, self.json["code"].as_str()),
+            (status, Some(code)),
+            "{}",
+            self.text
+        );
     }
 
     /// The whole answer, times aside.

@@ -6,7 +6,7 @@ use chinwag_messenger::{LogoutReason, MessageId, RemovalReason};
 use serde::Serialize;
 
 use super::threads::ThreadChange;
-use super::{ChangedPolicies, ListItem, Me, Member, Message, Moment, My, PresenceOf, Reaction};
+use super::{Attachment, ChangedPolicies, ListItem, Me, Member, Message, Moment, My, PresenceOf, Reaction};
 
 /// An event with its envelope.
 #[derive(Debug, Serialize)]
@@ -146,6 +146,12 @@ pub(in crate::messenger) enum Event<'a> {
         at: Moment,
         user_id: i64,
         blocked: bool,
+    },
+    AttachmentUpdated {
+        v: u8,
+        user_rev: u64,
+        at: Moment,
+        attachment: Attachment<'a>,
     },
     ThreadFollowed {
         v: u8,
@@ -406,6 +412,16 @@ impl<'a> Event<'a> {
                 user_id: user.0,
                 blocked: *blocked,
             },
+            domain::Event::AttachmentUpdated {
+                attachment,
+                user_rev,
+                at,
+            } => Self::AttachmentUpdated {
+                v: V,
+                user_rev: *user_rev,
+                at: Moment(*at),
+                attachment: attachment.into(),
+            },
             domain::Event::ThreadFollowed {
                 conversation,
                 root,
@@ -492,6 +508,7 @@ impl<'a> Event<'a> {
             Self::ConversationDeleted { .. } => "conversation.deleted",
             Self::MemberStateChanged { .. } => "member_state.changed",
             Self::MeUpdated { .. } => "me.updated",
+            Self::AttachmentUpdated { .. } => "attachment.updated",
             Self::ContactChanged { .. } => "contact.changed",
             Self::BlockChanged { .. } => "block.changed",
             Self::ThreadFollowed { .. } => "thread.changed",

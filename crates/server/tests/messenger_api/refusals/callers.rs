@@ -349,6 +349,7 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     setup.api.rate_limits = RateLimits {
         sends_per_conversation_5s: 2,
         sends_per_minute: 3,
+        uploads_per_hour: 0,
         writes_per_minute: 4,
         reads_per_minute: 5,
     };
