@@ -11,6 +11,7 @@ mod catch_up;
 mod changes;
 mod conversations;
 mod entity;
+mod forwards;
 mod groups;
 mod heads;
 mod hides;

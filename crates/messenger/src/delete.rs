@@ -47,6 +47,9 @@ impl Messenger {
             }
         };
         self.store.delete(record, Box::new(announce)).await??;
+        if let Some(files) = &self.files {
+            files.release();
+        }
         Ok(())
     }
 }

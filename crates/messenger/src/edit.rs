@@ -43,6 +43,7 @@ impl From<EditRefusal> for EditError {
     fn from(refusal: EditRefusal) -> Self {
         match refusal {
             EditRefusal::NotFound => Self::NotFound,
+            EditRefusal::Empty => Self::Empty,
             EditRefusal::NotAuthor => Self::NotAuthor,
             EditRefusal::NotEditable => Self::NotEditable,
             EditRefusal::Deleted => Self::Deleted,
@@ -94,9 +95,10 @@ impl Messenger {
         if words.len() / 3 > options.body_bytes_max {
             return Err(EditError::BodyTooLong);
         }
-        let body = text::body(words);
+        let mut body = text::body(words);
         if text::is_blank(&body) {
-            return Err(EditError::Empty);
+            // Files may do without words.
+            body.clear();
         }
         if body.len() > options.body_bytes_max || body.chars().count() > options.body_chars_max {
             return Err(EditError::BodyTooLong);

@@ -249,6 +249,7 @@ impl Messenger {
         let draft = Draft {
             client_id: ClientId(uuid::Uuid::new_v4()),
             body: format!("{title}: {}", link(&invite.token)),
+            attachments: Vec::new(),
             reply_to: None,
             thread: None,
             // The caller may have unread messages there.

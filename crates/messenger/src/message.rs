@@ -2,8 +2,8 @@
 
 use crate::store::{AppendRefusal, Appended, NewMessage, StoreError};
 use crate::{
-    AccessError, Audience, Caller, ClientId, ConversationId, Event, Feed, MessageId, Messenger, Options,
-    PolicyChange, ThreadPlace, Timestamp, UserId, text,
+    AccessError, Attachment, AttachmentId, Audience, Caller, ClientId, ConversationId, Event, Feed,
+    MessageId, Messenger, Options, PolicyChange, ThreadPlace, Timestamp, UserId, text,
 };
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -144,6 +144,8 @@ pub struct Message {
     pub body: String,
     /// Whom the words name.
     pub mentions: Vec<Mention>,
+    /// The files it came with.
+    pub attachments: Vec<Attachment>,
     /// What it answers.
     pub reply_to: Option<Quote>,
     /// The root of the thread it belongs to.
@@ -189,6 +191,7 @@ impl Message {
             kind,
             body: String::new(),
             mentions: Vec::new(),
+            attachments: Vec::new(),
             reply_to: None,
             thread_root: None,
             in_timeline: true,
@@ -244,6 +247,8 @@ pub struct Draft {
     pub client_id: ClientId,
     /// The words as given.
     pub body: String,
+    /// The files it brings, in their order.
+    pub attachments: Vec<AttachmentId>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
     /// The thread it belongs to.
@@ -313,6 +318,18 @@ pub enum SendError {
     /// The root of the thread is not in this conversation, or cannot have replies.
     #[error("that message cannot have a thread here")]
     ThreadRootInvalid,
+    /// More files than one message may have.
+    #[error("the message has too many attachments")]
+    TooManyAttachments,
+    /// One of the files has not arrived, or was not what it had to be.
+    #[error("an attachment is not ready")]
+    AttachmentNotReady,
+    /// One of the files was not brought by the caller, or is none.
+    #[error("an attachment is not the caller's")]
+    AttachmentNotYours,
+    /// One of the files came with another message, is somebody's picture, or is named twice.
+    #[error("an attachment is in use")]
+    AttachmentInUse,
     /// The key was used for another message.
     #[error("the client id was used for another message")]
     ClientIdConflict,
@@ -344,7 +361,10 @@ impl Draft {
         }
         let body = text::body(&self.body);
         if text::is_blank(&body) {
-            return Err(SendError::Empty);
+            return match self.attachments.is_empty() {
+                true => Err(SendError::Empty),
+                false => Ok(String::new()),
+            };
         }
         if body.len() > options.body_bytes_max || body.chars().count() > options.body_chars_max {
             return Err(SendError::BodyTooLong);
@@ -354,15 +374,21 @@ impl Draft {
 }
 
 /// Stands for all that makes two drafts the same message.
-fn content_hash(body: &str, reply_to: Option<MessageId>, thread: Option<ThreadPlace>) -> [u8; 16] {
+fn content_hash(body: &str, draft: &Draft) -> [u8; 16] {
     let mut hash = Sha256::new();
-    hash.update(reply_to.map_or(0, |id| id.0).to_be_bytes());
+    hash.update(draft.reply_to.map_or(0, |id| id.0).to_be_bytes());
     hash.update(body.as_bytes());
-    if let Some(thread) = thread {
+    if let Some(thread) = draft.thread {
         // No body contains a zero.
         hash.update(b"\0thread");
         hash.update(thread.root.0.to_be_bytes());
         hash.update([u8::from(thread.also_in_timeline)]);
+    }
+    if !draft.attachments.is_empty() {
+        hash.update(b"\0attachments");
+        for id in &draft.attachments {
+            hash.update(id.0.as_bytes());
+        }
     }
     let mut short = [0u8; 16];
     short.copy_from_slice(&hash.finalize()[..16]);
@@ -379,15 +405,20 @@ impl Messenger {
         draft: Draft,
     ) -> Result<Sent, SendError> {
         let body = draft.checked_body(&self.options)?;
+        if draft.attachments.len() > self.options.attachments.per_message_max {
+            return Err(SendError::TooManyAttachments);
+        }
         let new = NewMessage {
             author: caller.user,
             conversation,
             client_id: draft.client_id,
-            content_hash: content_hash(&body, draft.reply_to, draft.thread),
+            content_hash: content_hash(&body, &draft),
             mentions: self.mentions(caller.user, conversation, &body).await?,
             body,
+            attachments: draft.attachments,
             reply_to: draft.reply_to,
             thread: draft.thread,
+            forwarded_from: None,
             advance_seen: draft.advance_seen,
             at: Timestamp::now(),
         };
@@ -404,6 +435,9 @@ impl Messenger {
             Err(AppendRefusal::PostingRestricted) => Err(SendError::PostingRestricted),
             Err(AppendRefusal::ReplyTargetInvalid) => Err(SendError::ReplyTargetInvalid),
             Err(AppendRefusal::ThreadRootInvalid) => Err(SendError::ThreadRootInvalid),
+            Err(AppendRefusal::AttachmentNotReady) => Err(SendError::AttachmentNotReady),
+            Err(AppendRefusal::AttachmentNotYours) => Err(SendError::AttachmentNotYours),
+            Err(AppendRefusal::AttachmentInUse) => Err(SendError::AttachmentInUse),
             Err(AppendRefusal::ClientIdConflict) => Err(SendError::ClientIdConflict),
         }
     }
@@ -438,7 +472,7 @@ impl Messenger {
 
 /// The message goes to every member. Where receipts are shared, members also learn that the author has now seen
 /// what came before: the author's own receipt for it, coming later, would move nothing and tell nobody.
-fn announce_message(feed: &dyn Feed, appended: &Appended, receipts_members_max: usize) {
+pub(crate) fn announce_message(feed: &dyn Feed, appended: &Appended, receipts_members_max: usize) {
     let message = &appended.message;
     let event = Event::MessageCreated {
         message: message.clone(),
@@ -473,15 +507,19 @@ fn announce_message(feed: &dyn Feed, appended: &Appended, receipts_members_max: 
 mod tests {
     use super::*;
 
-    fn verdict(body: &str) -> &'static str {
-        let client_id = ClientId(uuid::Uuid::nil());
-        let draft = Draft {
-            client_id,
+    fn draft(body: &str) -> Draft {
+        Draft {
+            client_id: ClientId(uuid::Uuid::nil()),
             body: body.to_owned(),
+            attachments: Vec::new(),
             reply_to: None,
             thread: None,
             advance_seen: true,
-        };
+        }
+    }
+
+    fn verdict(body: &str) -> &'static str {
+        let draft = draft(body);
         match draft.checked_body(&Options::default()) {
             Ok(_) => "fine",
             Err(SendError::Empty) => "empty",
@@ -509,7 +547,17 @@ mod tests {
     }
 
     #[test]
-    fn the_content_hash_knows_words_answered_message_and_thread() {
+    fn the_content_hash_knows_words_files_answered_message_and_thread() {
+        let hash = |words: &str, reply_to, thread, files: &[u128]| {
+            let attachments = files.iter().map(|&n| AttachmentId(uuid::Uuid::from_u128(n)));
+            let draft = Draft {
+                attachments: attachments.collect(),
+                reply_to,
+                thread,
+                ..draft(words)
+            };
+            content_hash(words, &draft)
+        };
         let thread = |root, also_in_timeline| {
             let root = MessageId(root);
             Some(ThreadPlace {
@@ -518,17 +566,20 @@ mod tests {
             })
         };
         let hashes = [
-            content_hash("a", None, None),
-            content_hash("b", None, None),
-            content_hash("a", Some(MessageId(1)), None),
-            content_hash("a", Some(MessageId(2)), None),
-            content_hash("a", None, thread(1, false)),
-            content_hash("a", None, thread(1, true)),
-            content_hash("a", None, thread(2, false)),
+            hash("a", None, None, &[]),
+            hash("b", None, None, &[]),
+            hash("a", Some(MessageId(1)), None, &[]),
+            hash("a", Some(MessageId(2)), None, &[]),
+            hash("a", None, thread(1, false), &[]),
+            hash("a", None, thread(1, true), &[]),
+            hash("a", None, thread(2, false), &[]),
+            hash("a", None, None, &[1]),
+            hash("a", None, None, &[1, 2]),
+            hash("a", None, None, &[2, 1]),
         ];
         for (i, one) in hashes.iter().enumerate() {
             assert!(hashes[i + 1..].iter().all(|other| other != one));
         }
-        assert_eq!(content_hash("a", None, None), hashes[0]);
+        assert_eq!(hash("a", None, None, &[]), hashes[0]);
     }
 }

@@ -149,6 +149,9 @@ impl Messenger {
     /// by the next call, such as the one at the next start.
     pub async fn purge_deleted(&self) -> Result<(), StoreError> {
         while self.store.purge_deleted(PURGE_BATCH, Timestamp::now()).await? {}
+        if let Some(files) = &self.files {
+            files.release();
+        }
         Ok(())
     }
 

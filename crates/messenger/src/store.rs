@@ -12,6 +12,7 @@ mod attachments;
 mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
+mod forwards;
 mod groups;
 mod hides;
 mod mentions;
@@ -25,6 +26,7 @@ mod threads;
 pub use attachments::{
     Attachments, FinishedUpload, MediaPlace, NewAttachment, NewPart, QuotaExceeded, StoredAttachment,
 };
+pub use forwards::{ForwardRecord, ForwardRefusal, Forwards};
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
@@ -47,9 +49,9 @@ pub use changes::{
 };
 
 use crate::{
-    Account, AccountKind, AccountStatus, Advance, Changes, ClientId, Conversation, ConversationId, History,
-    HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message, MessageId, Policies,
-    ServerRole, ThreadChange, ThreadPlace, Timestamp, UserId, Username,
+    Account, AccountKind, AccountStatus, Advance, AttachmentId, Changes, ClientId, Conversation,
+    ConversationId, History, HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message,
+    MessageId, Policies, ServerRole, ThreadChange, ThreadPlace, Timestamp, UserId, Username,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -68,6 +70,7 @@ pub trait Store:
     + Mentions
     + Hides
     + Pins
+    + Forwards
     + Messages
     + Receipts
     + CatchUp
@@ -96,6 +99,7 @@ impl<T> Store for T where
         + Mentions
         + Hides
         + Pins
+        + Forwards
         + Messages
         + Receipts
         + CatchUp
@@ -406,10 +410,14 @@ pub struct NewMessage {
     pub body: String,
     /// Whom the words name.
     pub mentions: Vec<Mention>,
+    /// The files it brings, in their order.
+    pub attachments: Vec<AttachmentId>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
     /// The thread it belongs to.
     pub thread: Option<ThreadPlace>,
+    /// The name of who said it first, when it is forwarded.
+    pub forwarded_from: Option<String>,
     /// Whether the author's own watermarks move to it.
     pub advance_seen: bool,
     /// When.
@@ -446,6 +454,12 @@ pub enum AppendRefusal {
     ReplyTargetInvalid,
     /// Not a message of this conversation that the author sees and that may have a thread.
     ThreadRootInvalid,
+    /// One of the files has not arrived, or was not what it had to be.
+    AttachmentNotReady,
+    /// One of the files was not brought by the author, or is none.
+    AttachmentNotYours,
+    /// One of the files came with another message, is somebody's picture, or is named twice.
+    AttachmentInUse,
     /// The author used the key for something else.
     ClientIdConflict,
 }

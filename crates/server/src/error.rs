@@ -17,11 +17,11 @@ use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
     AccessError, AddMembersError, AdminListError, AttachmentError, AuthenticateError, ChangeAccountError,
     ChangeMeError, ChangePasswordError, ContactError, ConversationId, CreateGroupError,
-    DeleteConversationError, DeleteError, EditError, FollowError, HistoryError, InviteError, JoinError,
-    ListError, ListMembersError, LogInError, MediaError, MemberError, MyStateError, OpenDirectError,
-    PinError, ReactError, ReactionsError, RegisterError, ReportError, SearchPeopleError, SendError,
-    ServerInviteError, SyncError, ThreadError, ThreadsError, Token, UpdateError, UploadError, UserId,
-    UsernameError, VersionsError,
+    DeleteConversationError, DeleteError, EditError, FollowError, ForwardError, HistoryError, InviteError,
+    JoinError, ListError, ListMembersError, LogInError, MediaError, MemberError, MyStateError,
+    OpenDirectError, PinError, ReactError, ReactionsError, RegisterError, ReportError, SearchPeopleError,
+    SendError, ServerInviteError, SyncError, ThreadError, ThreadsError, Token, UpdateError, UploadError,
+    UserId, UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -796,6 +796,26 @@ impl From<SendError> for Problem {
                 "reply_target_invalid",
                 "This message cannot be answered here.",
             ),
+            SendError::TooManyAttachments => Self::field(
+                "attachments",
+                "too_many_attachments",
+                "The message has too many attachments.",
+            ),
+            SendError::AttachmentNotReady => Self::field(
+                "attachments",
+                "attachment_not_ready",
+                "One of the attachments is not ready.",
+            ),
+            SendError::AttachmentNotYours => Self::field(
+                "attachments",
+                "attachment_not_yours",
+                "One of the attachments was not brought by you.",
+            ),
+            SendError::AttachmentInUse => Self::field(
+                "attachments",
+                "attachment_in_use",
+                "One of the attachments is in use already.",
+            ),
             SendError::ThreadRootInvalid => thread_root_invalid(),
             SendError::ClientIdConflict => {
                 conflict("client_id_conflict", "The client_id belongs to another message.")
@@ -888,6 +908,28 @@ impl From<VersionsError> for Problem {
                 "What it said before is for its author and administrators.",
             ),
             VersionsError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ForwardError> for Problem {
+    fn from(error: ForwardError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ForwardError::MessagesInvalid => Self::field("message_ids", "message_ids_invalid", detail),
+            ForwardError::TargetsInvalid => Self::field("to", "to_invalid", detail),
+            ForwardError::NotFound => Self::not_found(),
+            ForwardError::NotAMember => not_a_member(),
+            ForwardError::PostingRestricted => {
+                refused("posting_restricted", "Only administrators may post here.")
+            }
+            ForwardError::NotForwardable => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not_forwardable",
+                "This message cannot be forwarded.",
+            ),
+            ForwardError::Deleted => message_deleted(),
+            ForwardError::Store(error) => error.into(),
         }
     }
 }

@@ -2019,7 +2019,7 @@ export interface components {
         };
         /** @description A message; `None` on the outside of a field leaves it out, as a tombstone does. */
         Message: {
-            attachments?: Record<string, never>[];
+            attachments?: components["schemas"]["Attachment"][];
             /** Format: int64 */
             author_id: number;
             body?: string;
@@ -2436,6 +2436,8 @@ export interface components {
             advance_seen?: boolean;
             /** @description Whether a reply in a thread shows in the conversation, too. */
             also_in_timeline?: boolean;
+            /** @description Files that the author brought before, in their order. */
+            attachments?: string[];
             body?: string;
             /**
              * Format: uuid

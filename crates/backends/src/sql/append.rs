@@ -1,6 +1,7 @@
 //! Storing messages, many at once: what was sent before, what is answered and who may write are checked for all
 //! of them together, then rows, counters and watermarks follow in one statement each.
 
+use super::attachments::{Brought, attach, write_attachments};
 use super::heads::{Head, Heads};
 use super::hides::{Place, hidden_from, insert_hidden};
 use super::mentions::insert_mentions;
@@ -9,7 +10,9 @@ use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
 use super::threads::Roots;
 use super::writer::Group;
 use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage, Told};
-use chinwag_messenger::{ClientId, Message, MessageId, MessageKind, Quote, Timestamp, UserId};
+use chinwag_messenger::{
+    Attachment, AttachmentKind, ClientId, Message, MessageId, MessageKind, Quote, Timestamp, UserId,
+};
 use sea_orm::{DatabaseTransaction, DbErr, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -44,6 +47,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
     let targets = targets(&group.tx, news).await?;
     let hidden = hidden_from(&group.tx, &places_read(&sent, &targets)).await?;
     let mut roots = Roots::load(&group.tx, news).await?;
+    let mut brought = Brought::load(&group.tx, news).await?;
 
     let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(news.len());
     let mut accepted: Vec<usize> = Vec::with_capacity(news.len());
@@ -74,12 +78,21 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
                 continue;
             }
         };
+        let attachments = match brought.take(new) {
+            Ok(attachments) => attachments,
+            Err(refusal) => {
+                outcomes.push(Some(Err(refusal)));
+                continue;
+            }
+        };
         let Some(head) = group.heads.find(new.conversation.0) else {
             return Err(corrupt("a conversation that vanished"));
         };
         first_of.insert(key, index);
         accepted.push(index);
         let mut appended = accept(head, new, quote, &hidden, &mut watermarks);
+        appended.message.kind = kind(&attachments);
+        appended.message.attachments = attachments;
         appended.thread = roots.add(&appended.message);
         outcomes.push(Some(Ok(appended)));
     }
@@ -100,6 +113,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
         }
         insert_mentions(&group.tx, stored(&outcomes, &accepted)).await?;
         hide_from_blockers(group, &outcomes, &accepted).await?;
+        attach(&group.tx, stored(&outcomes, &accepted)).await?;
         raise_counters(group, news, &outcomes, &accepted).await?;
         move_watermarks(group, &watermarks).await?;
         let advance: Vec<bool> = accepted.iter().map(|&index| news[index].advance_seen).collect();
@@ -159,6 +173,15 @@ fn check(
     }
 }
 
+/// What the message is by what it brings: one voice note alone is spoken.
+fn kind(attachments: &[Attachment]) -> MessageKind {
+    match attachments {
+        [] => MessageKind::Text,
+        [one] if one.kind == AttachmentKind::Voice => MessageKind::Voice,
+        _ => MessageKind::Media,
+    }
+}
+
 /// Who was a member once may know that the conversation exists.
 async fn mark_past_members(
     tx: &DatabaseTransaction,
@@ -211,6 +234,7 @@ fn accept(
     message.client_id = Some(new.client_id);
     message.body = new.body.clone();
     message.mentions = new.mentions.clone();
+    message.forwarded_from = new.forwarded_from.clone();
     let blocker = head.blocker_of(new.author);
     message.receipts = blocker.is_none();
     let told = match (&reply_to, blocker) {
@@ -394,10 +418,10 @@ async fn insert(
 ) -> Result<HashMap<(i64, u64), MessageId>, DbErr> {
     let sql = format!(
         "INSERT INTO message (conversation_id, seq, rev, author_id, client_id, content_hash, body, reply_to_id, \
-         created_at, thread_root_id, in_timeline, mentions, receipts) VALUES {} RETURNING id, conversation_id, seq",
-        row_places(accepted.len(), 13)
+         created_at, thread_root_id, in_timeline, mentions, receipts, forwarded_from, kind, attachments) VALUES {} RETURNING id, conversation_id, seq",
+        row_places(accepted.len(), 16)
     );
-    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 13);
+    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 16);
     for &index in accepted {
         let (new, Some(Ok(appended))) = (news[index], &outcomes[index]) else {
             continue;
@@ -416,6 +440,9 @@ async fn insert(
             appended.message.in_timeline.into(),
             rows::write_mentions(&new.mentions).into(),
             appended.message.receipts.into(),
+            new.forwarded_from.clone().into(),
+            rows::message_kind_number(&appended.message.kind).into(),
+            write_attachments(&appended.message.attachments).into(),
         ]);
     }
     let mut ids = HashMap::with_capacity(accepted.len());

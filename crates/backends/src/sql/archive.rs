@@ -484,6 +484,7 @@ mod tests {
             let draft = Draft {
                 client_id: ClientId(uuid::Uuid::new_v4()),
                 body: format!("{n} \"…\" 数据"),
+                attachments: Vec::new(),
                 reply_to: None,
                 thread: None,
                 advance_seen: true,

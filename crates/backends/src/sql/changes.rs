@@ -1,6 +1,7 @@
 //! Changes of stored messages: edits, deletions, reactions. Each is a job of its own under the conversation's next
 //! rev, which it stamps on every row it touches.
 
+use super::attachments::forget_attachments;
 use super::conversations::standing;
 use super::heads::HeadMember;
 use super::hides::{Place, hidden_from, hidden_of, veil};
@@ -203,6 +204,8 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
         Some(EditRefusal::WindowClosed)
     } else if edit.if_rev.is_some_and(|rev| rev != message.rev) {
         Some(EditRefusal::Stale)
+    } else if edit.body.is_empty() && message.attachments.is_empty() {
+        Some(EditRefusal::Empty)
     } else {
         None
     };
@@ -352,7 +355,7 @@ async fn delete_all(
         let ids = || items.iter().map(|(id, _)| Value::from(id.0));
         let in_list = places(items.len());
         let sql = format!(
-            "UPDATE message SET body = '', mentions = NULL, reply_to_id = NULL, forwarded_from = NULL, \
+            "UPDATE message SET body = '', mentions = NULL, attachments = NULL, reply_to_id = NULL, forwarded_from = NULL, \
              reactions = NULL, pinned_at = NULL, kind = 0, edited_at = NULL, edit_count = 0, deleted_at = ?, \
              deleted_by = ?, rev = ? WHERE id IN ({in_list})"
         );
@@ -367,6 +370,8 @@ async fn delete_all(
         let threads = threads::recount(group, &roots, rev).await?;
         let seqs: Vec<u64> = items.iter().map(|(_, seq)| *seq).collect();
         delete_mentions(&group.tx, conversation, &seqs).await?;
+        let of_messages = format!("message_id IN ({in_list})");
+        forget_attachments(group, &of_messages, ids().collect(), record.at).await?;
         let told = told_deleted(group, ConversationId(conversation), rev, items).await?;
         deleted.push(DeletedIn { threads, ..told });
     }

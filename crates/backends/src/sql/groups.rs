@@ -1,6 +1,7 @@
 //! What happens to a conversation besides messages. Everything is checked before anything is written, in the
 //! transaction that writes it; each step takes the next rev, and with a note the next seq too.
 
+use super::attachments::forget_attachments;
 use super::conversations::{insert_note, raise_user_revs, standing};
 use super::list;
 use super::query::{execute, places, query, row_places, store_error};
@@ -757,7 +758,9 @@ async fn purge_deleted(group: &mut Group, limit: usize, at: Timestamp) -> Result
     ] {
         execute(&group.tx, sql, range()).await?;
     }
-    let sql = "UPDATE message SET body = '', note = NULL, mentions = NULL, forwarded_from = NULL, \
+    let within = "conversation_id = ? AND seq >= ? AND seq < ?";
+    forget_attachments(group, within, range(), at).await?;
+    let sql = "UPDATE message SET body = '', note = NULL, mentions = NULL, attachments = NULL, forwarded_from = NULL, \
          participants = NULL, reactions = NULL, pinned_at = NULL, deleted_at = ? \
          WHERE conversation_id = ? AND seq >= ? AND seq < ?";
     let values = std::iter::once(at.0.into()).chain(range()).collect();

@@ -1,5 +1,6 @@
 //! Rows as the messenger's types.
 
+use super::attachments::read_attachments;
 use super::entity::account;
 use super::notes::read_note;
 use chinwag_messenger::{
@@ -276,7 +277,7 @@ pub(super) fn role_number(role: Role) -> i64 {
 
 /// A message as `m`, and as `q` the one it answers.
 pub(super) const MESSAGE: &str = "m.id, m.conversation_id, m.seq, m.rev, m.client_id, m.author_id, m.note, \
-     m.kind, m.body, m.mentions, m.thread_root_id, m.in_timeline, m.reply_count, m.last_reply_seq, \
+     m.kind, m.body, m.mentions, m.attachments, m.thread_root_id, m.in_timeline, m.reply_count, m.last_reply_seq, \
      m.last_reply_at, m.participants, m.forwarded_from, m.reactions, m.pinned_at, m.receipts, m.created_at, \
      m.edited_at, m.edit_count, m.deleted_at, m.deleted_by, \
      q.id, q.seq, q.author_id, q.kind, substr(q.body, 1, 160), q.deleted_at";
@@ -299,6 +300,7 @@ pub(super) fn message(columns: &mut Columns<'_>) -> Result<Message, DbErr> {
     (message.id, message.seq, message.rev, message.client_id) = (id, seq, rev, client_id);
     message.body = columns.take()?;
     message.mentions = read_mentions(columns.take()?)?;
+    message.attachments = read_attachments(columns.take()?)?;
     message.thread_root = columns.take::<Option<i64>>()?.map(MessageId);
     message.in_timeline = columns.take()?;
     message.thread = thread_summary(columns)?;
@@ -356,6 +358,14 @@ pub(super) fn message_kind(number: i64) -> MessageKind {
         1 => MessageKind::Media,
         2 => MessageKind::Voice,
         _ => MessageKind::Text,
+    }
+}
+
+pub(super) fn message_kind_number(kind: &MessageKind) -> i64 {
+    match kind {
+        MessageKind::Text | MessageKind::System(_) => 0,
+        MessageKind::Media => 1,
+        MessageKind::Voice => 2,
     }
 }
 

@@ -40,6 +40,7 @@ fn draft(words: impl Into<String>) -> Draft {
     Draft {
         client_id,
         body: words.into(),
+        attachments: Vec::new(),
         reply_to: None,
         thread: None,
         advance_seen: true,

@@ -104,6 +104,11 @@ impl Files {
         })
     }
 
+    /// Says that something may have lost its last reference.
+    pub(crate) fn release(&self) {
+        self.released.notify_one();
+    }
+
     /// Looks at a file when it is its turn.
     pub(super) async fn look(
         &self,

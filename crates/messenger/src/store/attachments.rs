@@ -126,7 +126,7 @@ pub trait Attachments {
     /// Bytes the user has brought: those that are there, and those announced.
     async fn attachment_bytes(&self, user: UserId) -> Result<u64, StoreError>;
     /// Attachments of these kinds of the messages that the reader may see, newest first, after the given place.
-    /// `None` when it is not an active member.
+    /// Who left sees what there was then; `None` when it never was a member.
     async fn media(
         &self,
         reader: UserId,

@@ -82,6 +82,8 @@ pub struct Edited {
 pub enum EditRefusal {
     /// None that the editor sees.
     NotFound,
+    /// Nothing would be left: no words, and there are no files.
+    Empty,
     /// Somebody else's.
     NotAuthor,
     /// A note, or forwarded.

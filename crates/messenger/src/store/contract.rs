@@ -3,8 +3,10 @@
 pub mod catching_up;
 pub mod changes;
 pub mod conversations;
+pub mod forwards;
 pub mod groups;
 pub mod hides;
+pub mod invariants;
 pub mod mentions;
 pub mod moderation;
 pub mod people;
@@ -68,6 +70,11 @@ macro_rules! store_contract {
             replies_add_up_at_their_root, only_roots_take_replies, followers_have_something_to_read,
             deleted_replies_are_not_counted, threads_come_in_pages,
             concurrent_replies_are_all_counted);
+        $crate::store_contract!($fresh, forwards:
+            what_was_said_is_said_again_elsewhere, forwarding_has_its_refusals);
+        $crate::store_contract!($fresh, invariants:
+            everything_at_once_keeps_the_numbers_and_converges, notes_are_the_servers,
+            what_one_may_not_see_is_behind_no_door);
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
             sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
@@ -209,6 +216,7 @@ pub(super) fn draft(words: &str) -> Draft {
     Draft {
         client_id: ClientId(uuid::Uuid::new_v4()),
         body: words.to_owned(),
+        attachments: Vec::new(),
         reply_to: None,
         thread: None,
         advance_seen: true,

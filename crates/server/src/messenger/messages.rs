@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
-use chinwag_messenger::{ClientId, ConversationId, Draft, HistoryRange, MessageId, ThreadPlace};
+use chinwag_messenger::{
+    AttachmentId, ClientId, ConversationId, Draft, HistoryRange, MessageId, SendError, ThreadPlace,
+};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -79,6 +81,10 @@ pub(super) struct Sending {
     client_id: Option<String>,
     #[serde(default)]
     body: String,
+    /// Files that the author brought before, in their order.
+    #[serde(default)]
+    #[schema(value_type = Vec<uuid::Uuid>)]
+    attachments: Vec<String>,
     reply_to: Option<i64>,
     /// The message whose thread it belongs to.
     thread_root_id: Option<i64>,
@@ -111,6 +117,7 @@ pub(super) async fn send(
     let draft = Draft {
         client_id: client_id(given.client_id.as_deref().unwrap_or_default())?,
         body: given.body,
+        attachments: attachments(&given.attachments)?,
         reply_to: given.reply_to.map(MessageId),
         thread: given.thread_root_id.map(|root| ThreadPlace {
             root: MessageId(root),
@@ -134,6 +141,13 @@ pub(super) async fn send(
 }
 
 /// Only the usual spelling, since clients find their message again by comparing it.
+/// What is no id at all is nobody's attachment.
+fn attachments(ids: &[String]) -> Result<Vec<AttachmentId>, Problem> {
+    let ids = ids.iter().map(|id| extract::uuid(id).map(AttachmentId));
+    ids.collect::<Option<_>>()
+        .ok_or_else(|| SendError::AttachmentNotYours.into())
+}
+
 fn client_id(text: &str) -> Result<ClientId, Problem> {
     match Uuid::try_parse(text) {
         Ok(id) if text.len() == uuid::fmt::Hyphenated::LENGTH => Ok(ClientId(id)),

@@ -17,6 +17,7 @@ mod conversations;
 mod devices;
 pub(crate) mod extract;
 pub mod feed;
+mod forwards;
 mod invites;
 pub(crate) mod limits;
 mod me;
@@ -219,6 +220,7 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(changes::delete_many))
         .routes(routes!(changes::react, changes::unreact))
         .routes(routes!(changes::reactions))
+        .routes(routes!(forwards::forward))
         .routes(routes!(pins::pin, pins::unpin))
         .routes(routes!(pins::list))
         .routes(routes!(threads::show))

@@ -131,8 +131,8 @@ pub(super) struct Message<'a> {
     #[schema(nullable = false)]
     mentions: Option<Vec<Mention>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Object>>, nullable = false)]
-    attachments: Option<[(); 0]>,
+    #[schema(nullable = false)]
+    attachments: Option<Vec<Attachment<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Quote>)]
     reply_to: Option<Option<Quote<'a>>>,
@@ -185,7 +185,7 @@ impl<'a> From<&'a domain::Message> for Message<'a> {
             body: alive.then_some(message.body.as_str()),
             system: system.filter(|_| alive),
             mentions: alive.then(|| message.mentions.iter().map(Mention::from).collect()),
-            attachments: alive.then_some([]),
+            attachments: alive.then(|| message.attachments.iter().map(Attachment::from).collect()),
             reply_to: alive.then(|| message.reply_to.as_ref().map(Quote::from)),
             thread_root_id: message.thread_root.map(|id| id.0),
             in_timeline: message.in_timeline,

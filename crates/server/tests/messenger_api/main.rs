@@ -6,6 +6,7 @@ mod apps;
 mod changes;
 mod contract;
 mod conventions;
+mod forwards;
 mod groups;
 mod hides;
 mod media;

@@ -1,5 +1,6 @@
 //! Files: bringing them, what is kept of them, and who may read them.
 
+mod messages;
 mod resumable;
 
 use std::io::Cursor;
@@ -47,7 +48,7 @@ impl Server {
         answer.json
     }
 
-    async fn content(&self, by: &Person, attachment: &Value) -> Answer {
+    pub(crate) async fn content(&self, by: &Person, attachment: &Value) -> Answer {
         let path = format!("/attachments/{}/content", id(attachment));
         self.get(&path).by(by).send().await
     }

@@ -87,6 +87,7 @@ pub async fn a_key_stands_for_one_message(store: Arc<dyn Store>) {
         let draft = Draft {
             client_id: key,
             body: format!("variant {n}"),
+            attachments: Vec::new(),
             reply_to: None,
             thread: None,
             advance_seen: true,
