@@ -31,6 +31,8 @@ mod proofs;
 mod query;
 mod receipts;
 mod rows;
+mod search;
+mod search_index;
 mod server_invites;
 mod sqlite;
 mod statistics;

@@ -180,6 +180,7 @@ mod tests {
             id: UserId(id),
             username: Username::parse(name).unwrap(),
             display_name: format!("The {name}"),
+            avatar: None,
             kind: AccountKind::Human,
             server_role,
             suspended,

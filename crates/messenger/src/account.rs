@@ -3,8 +3,8 @@
 use crate::store::{AccountRecord, AccountRefusal, Admission, Announce, StoreError};
 use crate::token::Secret;
 use crate::{
-    Audience, Caller, Event, LoggedIn, LoginId, Messenger, StoreResult, Timestamp, UserId, contact, password,
-    text,
+    AttachmentId, Audience, Caller, Event, LoggedIn, LoginId, Messenger, StoreResult, Timestamp, UserId,
+    contact, password, text,
 };
 use std::sync::Arc;
 
@@ -38,6 +38,8 @@ pub struct Account {
     pub username: Username,
     /// The name shown to others.
     pub display_name: String,
+    /// The picture it is shown by.
+    pub avatar: Option<AttachmentId>,
     /// Person or program.
     pub kind: AccountKind,
     /// What it may do on this server.

@@ -185,6 +185,23 @@ pub enum AttachmentError {
     Store(#[from] StoreError),
 }
 
+/// Why an attachment cannot be the picture of somebody or of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AvatarError {
+    /// The caller did not bring it, or there is none.
+    #[error("the picture is not the caller's")]
+    NotYours,
+    /// It has not arrived, or was not what it had to be.
+    #[error("the picture is not ready")]
+    NotReady,
+    /// It came with a message, or is a picture already.
+    #[error("the picture is in use")]
+    InUse,
+    /// It is something else.
+    #[error("the picture is no image")]
+    NoImage,
+}
+
 /// Why the gallery is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
@@ -232,6 +249,13 @@ impl Messenger {
     pub(crate) fn files(&self) -> StoreResult<&Files> {
         let missing = || StoreError::Unavailable("there is no place for files".into());
         self.files.as_ref().ok_or_else(missing)
+    }
+
+    /// Says that something may have lost its last reference.
+    pub(crate) fn release_files(&self) {
+        if let Some(files) = &self.files {
+            files.release();
+        }
     }
 
     /// What there is to know of an attachment.

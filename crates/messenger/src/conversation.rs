@@ -2,8 +2,8 @@
 
 use crate::store::{GroupCreated, GroupRecord, GroupRefusal, ListPlace, ListQuery, StoreError};
 use crate::{
-    AccessError, Account, Audience, Caller, ConversationId, Event, Feed, Member, MemberState, Message,
-    Messenger, Openness, Policies, PolicyChange, StoreResult, Timestamp, UserId, text,
+    AccessError, Account, AttachmentId, Audience, Caller, ConversationId, Event, Feed, Member, MemberState,
+    Message, Messenger, Openness, Policies, PolicyChange, StoreResult, Timestamp, UserId, text,
 };
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ pub struct Conversation {
     pub title: Option<String>,
     /// What the group says of itself.
     pub description: Option<String>,
+    /// The picture a group is shown by.
+    pub avatar: Option<AttachmentId>,
     /// The owner of a group.
     pub owner: Option<UserId>,
     /// Who opened it.

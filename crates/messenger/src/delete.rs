@@ -47,9 +47,7 @@ impl Messenger {
             }
         };
         self.store.delete(record, Box::new(announce)).await??;
-        if let Some(files) = &self.files {
-            files.release();
-        }
+        self.release_files();
         Ok(())
     }
 }

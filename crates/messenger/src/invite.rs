@@ -153,7 +153,8 @@ impl From<ActRefusal> for InviteError {
             ActRefusal::NotAllowed
             | ActRefusal::LastOwner
             | ActRefusal::TooManyAdmins
-            | ActRefusal::PurgeExistingRequired => Self::NotAllowed,
+            | ActRefusal::PurgeExistingRequired
+            | ActRefusal::Avatar(_) => Self::NotAllowed,
         }
     }
 }

@@ -33,6 +33,7 @@ mod policy;
 mod reaction;
 mod receipt;
 mod report;
+pub mod search;
 mod second_factor;
 mod settings;
 pub mod store;
@@ -50,8 +51,8 @@ pub use administration::{
     ServerInviteError,
 };
 pub use attachment::{
-    Attachment, AttachmentError, AttachmentId, AttachmentKind, AttachmentLimits, AttachmentState, Content,
-    Incoming, MediaError, MediaItem, NewUpload, Thumb, Upload, UploadError,
+    Attachment, AttachmentError, AttachmentId, AttachmentKind, AttachmentLimits, AttachmentState,
+    AvatarError, Content, Incoming, MediaError, MediaItem, NewUpload, Thumb, Upload, UploadError,
 };
 pub use contact::{Blocked, Contact, ContactError};
 pub use conversation::{
@@ -84,6 +85,7 @@ pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove
 pub use reaction::{ReactError, Reaction, ReactionsError};
 pub use receipt::{Advance, AdvanceError, Watermarks};
 pub use report::{AdminListError, Report, ReportError, ReportStatus, ReportWish, ReportedMessage};
+pub use search::{Hit, Hits, SearchError, SearchOrder, SearchWish, Snippet, Total};
 pub use second_factor::{Offered, SecondFactorError, SecondStepError};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
 use store::{Store, StoreError};

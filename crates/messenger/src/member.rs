@@ -189,9 +189,10 @@ impl From<ActRefusal> for MemberError {
             ActRefusal::NotAMember => Self::NotAMember,
             ActRefusal::LastOwner => Self::LastOwner,
             ActRefusal::TooManyAdmins => Self::TooManyAdmins,
-            ActRefusal::NotAllowed | ActRefusal::GroupFull | ActRefusal::PurgeExistingRequired => {
-                Self::NotAllowed
-            }
+            ActRefusal::NotAllowed
+            | ActRefusal::GroupFull
+            | ActRefusal::PurgeExistingRequired
+            | ActRefusal::Avatar(_) => Self::NotAllowed,
         }
     }
 }

@@ -61,6 +61,8 @@ pub enum SystemEvent {
         /// The new one.
         description: Option<String>,
     },
+    /// The group has another picture, or none any more.
+    AvatarChanged,
     /// Policies changed.
     PolicyChanged {
         /// The new values.

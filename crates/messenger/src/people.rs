@@ -2,8 +2,8 @@
 
 use crate::store::{Announce, MeChange, MeRefusal, StoreError};
 use crate::{
-    Account, Audience, Caller, Event, Messenger, RegisterError, StoreResult, Timestamp, UserId, Username,
-    UsernameError, password, text,
+    Account, AttachmentId, Audience, AvatarError, Caller, Event, Messenger, RegisterError, StoreResult,
+    Timestamp, UserId, Username, UsernameError, password, text,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -132,6 +132,8 @@ pub struct ProfileChange {
     pub locale: Option<String>,
     /// Name of a time zone.
     pub timezone: Option<String>,
+    /// The picture to be shown by, or that there is none.
+    pub avatar: Option<Option<AttachmentId>>,
 }
 
 /// Why one's own account was not changed.
@@ -155,6 +157,9 @@ pub enum ChangeMeError {
     /// Not the name of a time zone.
     #[error("the time zone is not valid")]
     TimezoneInvalid,
+    /// The picture does not fit.
+    #[error(transparent)]
+    Avatar(#[from] AvatarError),
     /// More than [`SETTINGS_BYTES_MAX`].
     #[error("the settings are too large")]
     SettingsTooLarge,
@@ -247,6 +252,7 @@ impl Messenger {
             bio: bio.transpose()?,
             locale: locale.transpose()?,
             timezone: timezone.transpose()?,
+            avatar: wish.avatar,
             at,
             ..MeChange::default()
         };
@@ -283,10 +289,15 @@ impl Messenger {
 
     async fn change_me(&self, caller: &Caller, change: MeChange) -> Result<Me, ChangeMeError> {
         let announce = self.announce_me(change.at);
+        let pictures = change.avatar.is_some();
         let changed = self.store.change_me(caller.user, change, announce).await?;
+        if pictures {
+            self.release_files();
+        }
         changed.map_err(|refusal| match refusal {
             MeRefusal::UsernameTaken => ChangeMeError::UsernameTaken,
             MeRefusal::SettingsChanged => ChangeMeError::SettingsChanged,
+            MeRefusal::Avatar(error) => ChangeMeError::Avatar(error),
         })
     }
 

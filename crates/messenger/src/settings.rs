@@ -2,7 +2,10 @@
 
 use crate::member::announce_acted;
 use crate::store::{Act, ActRefusal, Acted, Acting, StoreError};
-use crate::{Caller, ConversationId, ConversationKind, Messenger, PolicyChange, Timestamp, text};
+use crate::{
+    AttachmentId, AvatarError, Caller, ConversationId, ConversationKind, Messenger, PolicyChange, Timestamp,
+    text,
+};
 use std::sync::Arc;
 
 /// Messages whose content is taken out in one transaction, so that others are served in between.
@@ -15,6 +18,8 @@ pub struct SettingsWish {
     pub title: Option<String>,
     /// The new description; an empty one is none.
     pub description: Option<String>,
+    /// The new picture, or that there is none.
+    pub avatar: Option<Option<AttachmentId>>,
     /// The policies to change.
     pub policies: PolicyChange,
     /// Whether old versions of edited messages go when the edit history is switched off.
@@ -28,6 +33,8 @@ pub struct SettingsChange {
     pub title: Option<String>,
     /// The description, or that there is none.
     pub description: Option<Option<String>>,
+    /// The picture, or that there is none.
+    pub avatar: Option<Option<AttachmentId>>,
     /// Policies.
     pub policies: PolicyChange,
 }
@@ -53,6 +60,9 @@ pub enum UpdateError {
     /// Over the limit.
     #[error("the description is too long")]
     DescriptionTooLong,
+    /// The picture does not fit.
+    #[error(transparent)]
+    Avatar(#[from] AvatarError),
     /// Switching the edit history off needs to say what becomes of old versions.
     #[error("say whether existing versions are purged")]
     PurgeExistingRequired,
@@ -76,7 +86,7 @@ pub enum DeleteConversationError {
 }
 
 impl Messenger {
-    /// Changes title, description and policies, as far as the caller may; each that differs is one change with a
+    /// Changes title, description, picture and policies, as far as the caller may; each that differs is one change with a
     /// note about it.
     pub async fn update_conversation(
         &self,
@@ -105,11 +115,18 @@ impl Messenger {
         let act = Act::Update {
             title,
             description: description.map(|given| Some(given).filter(|given| !given.is_empty())),
+            avatar: wish.avatar,
             policies: wish.policies,
             purge_existing: wish.purge_existing,
         };
         match self.act(caller, conversation, act).await? {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                if wish.avatar.is_some() {
+                    self.release_files();
+                }
+                Ok(())
+            }
+            Err(ActRefusal::Avatar(error)) => Err(error.into()),
             Err(ActRefusal::NotFound) => Err(UpdateError::NotFound),
             Err(ActRefusal::NotAMember) => Err(UpdateError::NotAMember),
             Err(ActRefusal::PurgeExistingRequired) => Err(UpdateError::PurgeExistingRequired),
@@ -149,9 +166,7 @@ impl Messenger {
     /// by the next call, such as the one at the next start.
     pub async fn purge_deleted(&self) -> Result<(), StoreError> {
         while self.store.purge_deleted(PURGE_BATCH, Timestamp::now()).await? {}
-        if let Some(files) = &self.files {
-            files.release();
-        }
+        self.release_files();
         Ok(())
     }
 

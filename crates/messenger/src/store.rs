@@ -21,6 +21,7 @@ mod my_states;
 mod people;
 mod pins;
 mod proofs;
+mod search;
 mod threads;
 
 pub use attachments::{
@@ -41,6 +42,7 @@ pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 pub use pins::{PinRecord, PinRefusal, Pinned, Pins};
 pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
+pub use search::{Search, SearchFound, SearchPage, SearchPlace, SearchQuery};
 pub use threads::{Followed, Replies, ThreadAdvance, ThreadAdvanced, ThreadRefusal, Threads};
 
 pub use changes::{
@@ -77,6 +79,7 @@ pub trait Store:
     + Profiles
     + Contacts
     + MessageChanges
+    + Search
     + Attachments
     + Threads
     + Tickets
@@ -106,6 +109,7 @@ impl<T> Store for T where
         + Profiles
         + Contacts
         + MessageChanges
+        + Search
         + Attachments
         + Threads
         + Tickets

@@ -15,13 +15,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
-    AccessError, AddMembersError, AdminListError, AttachmentError, AuthenticateError, ChangeAccountError,
-    ChangeMeError, ChangePasswordError, ContactError, ConversationId, CreateGroupError,
+    AccessError, AddMembersError, AdminListError, AttachmentError, AuthenticateError, AvatarError,
+    ChangeAccountError, ChangeMeError, ChangePasswordError, ContactError, ConversationId, CreateGroupError,
     DeleteConversationError, DeleteError, EditError, FollowError, ForwardError, HistoryError, InviteError,
     JoinError, ListError, ListMembersError, LogInError, MediaError, MemberError, MyStateError,
-    OpenDirectError, PinError, ReactError, ReactionsError, RegisterError, ReportError, SearchPeopleError,
-    SendError, ServerInviteError, SyncError, ThreadError, ThreadsError, Token, UpdateError, UploadError,
-    UserId, UsernameError, VersionsError,
+    OpenDirectError, PinError, ReactError, ReactionsError, RegisterError, ReportError, SearchError,
+    SearchPeopleError, SendError, ServerInviteError, SyncError, ThreadError, ThreadsError, Token,
+    UpdateError, UploadError, UserId, UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -534,6 +534,7 @@ impl From<ChangeMeError> for Problem {
             ChangeMeError::BioTooLong => Self::field("bio", "bio_too_long", detail),
             ChangeMeError::LocaleInvalid => Self::field("locale", "locale_invalid", detail),
             ChangeMeError::TimezoneInvalid => Self::field("timezone", "timezone_invalid", detail),
+            ChangeMeError::Avatar(error) => error.into(),
             ChangeMeError::SettingsTooLarge => Self::field("settings", "settings_too_large", detail),
             ChangeMeError::SettingsChanged => conflict("settings_changed", "Other devices change them, too."),
             ChangeMeError::Store(error) => error.into(),
@@ -567,6 +568,24 @@ impl From<SearchPeopleError> for Problem {
             SearchPeopleError::EmptyQuery => Self::field("q", "empty_query", "There is nothing to look for."),
             SearchPeopleError::QueryTooLong => Self::field("q", "query_too_long", "The query is too long."),
             SearchPeopleError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::EmptyQuery => Self::field("q", "empty_query", "There is nothing to look for."),
+            SearchError::QueryTooLong => Self::field("q", "query_too_long", "The query is too long."),
+            SearchError::FilterInvalid => Self::field(
+                "q",
+                "filter_invalid",
+                "A filter is unknown or its value is not valid.",
+            ),
+            SearchError::CursorInvalid => cursor_invalid(),
+            SearchError::LimitInvalid => limit_invalid(),
+            SearchError::NotFound => Self::not_found(),
+            SearchError::Store(error) => error.into(),
         }
     }
 }
@@ -646,6 +665,7 @@ impl From<UpdateError> for Problem {
                 "description_too_long",
                 "The description is too long.",
             ),
+            UpdateError::Avatar(error) => error.into(),
             UpdateError::PurgeExistingRequired => Self::field(
                 "purge_existing",
                 "purge_existing_required",
@@ -1004,6 +1024,18 @@ impl From<AttachmentError> for Problem {
             AttachmentError::NotReady => conflict("attachment_not_ready", "Its bytes are not there."),
             AttachmentError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<AvatarError> for Problem {
+    fn from(error: AvatarError) -> Self {
+        let (code, detail) = match error {
+            AvatarError::NotYours => ("attachment_not_yours", "The picture was not brought by you."),
+            AvatarError::NotReady => ("attachment_not_ready", "The picture is not ready."),
+            AvatarError::InUse => ("attachment_in_use", "The picture is in use already."),
+            AvatarError::NoImage => ("avatar_invalid", "The picture has to be an image."),
+        };
+        Self::field("avatar_id", code, detail)
     }
 }
 

@@ -695,6 +695,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/conversations/{id}/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_conversations_id_search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/conversations/{id}/transfer": {
         parameters: {
             query?: never;
@@ -1097,6 +1113,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sync": {
         parameters: {
             query?: never;
@@ -1452,6 +1484,11 @@ export interface components {
             user: components["schemas"]["User"];
         };
         Conversation: {
+            /**
+             * Format: uuid
+             * @description The attachment a group is shown by, if there is one.
+             */
+            avatar_id?: string;
             created_at: components["schemas"]["Moment"];
             /** Format: int64 */
             created_by: number;
@@ -1482,6 +1519,11 @@ export interface components {
          */
         ConversationKind: "direct" | "group" | "self";
         ConversationUpdate: {
+            /**
+             * Format: uuid
+             * @description An image that the caller brought before.
+             */
+            avatar_id?: string | null;
             description?: string | null;
             policies?: components["schemas"]["PolicyWish"] | null;
             purge_existing?: boolean | null;
@@ -1585,6 +1627,8 @@ export interface components {
         ForwardedFrom: {
             author_name: string;
         };
+        /** @description Something that was found, by the type that was looked for. */
+        Found: components["schemas"]["SearchHit"] | components["schemas"]["User"] | components["schemas"]["ListItem"];
         /** @description What lets a socket onto a channel. */
         Grant: {
             auth: string;
@@ -1609,6 +1653,23 @@ export interface components {
          * @enum {string}
          */
         HistoryForNewMembers: "all" | "since_join";
+        /** @description A page of what was found, and how many there are in all. */
+        Hits_Found: {
+            items: (components["schemas"]["SearchHit"] | components["schemas"]["User"] | components["schemas"]["ListItem"])[];
+            next_cursor: string | null;
+            /** @description A number up to 1,000, else `1000+`; absent where nothing is counted. */
+            total?: components["schemas"]["TotalHits"];
+        };
+        /** @description A page of what was found, and how many there are in all. */
+        Hits_SearchHit: {
+            items: {
+                message: components["schemas"]["Message"];
+                snippet: components["schemas"]["Snippet"];
+            }[];
+            next_cursor: string | null;
+            /** @description A number up to 1,000, else `1000+`; absent where nothing is counted. */
+            total?: components["schemas"]["TotalHits"];
+        };
         /** @description An invite; its token only in the answer that creates it. */
         Invite: {
             /** Format: int64 */
@@ -1949,6 +2010,11 @@ export interface components {
         /** @description A list that ends here, or goes on at the cursor. */
         List_User: {
             items: {
+                /**
+                 * Format: uuid
+                 * @description The attachment it is shown by, if there is one.
+                 */
+                avatar_id?: string;
                 deleted: boolean;
                 display_name: string;
                 /** Format: int64 */
@@ -2283,8 +2349,13 @@ export interface components {
             /** @description Who could not be added. */
             user_ids?: number[];
         };
-        /** @description What is left out, or null, stays. */
+        /** @description What is left out, or null, stays, except for the picture. */
         ProfilePatch: {
+            /**
+             * Format: uuid
+             * @description An image that the caller brought before; null takes it away.
+             */
+            avatar_id?: string | null;
             bio?: string | null;
             display_name?: string | null;
             locale?: string | null;
@@ -2306,6 +2377,13 @@ export interface components {
             message_id: number;
             /** Format: int64 */
             seq: number;
+        };
+        /** @description Where something matched, in UTF-16 units. */
+        Range: {
+            /** Format: int32 */
+            length: number;
+            /** Format: int32 */
+            offset: number;
         };
         /** @description One emoji under a message; `me` only where there is one viewer. */
         Reaction: {
@@ -2424,6 +2502,11 @@ export interface components {
             /** Format: int64 */
             keep_s?: number | null;
         };
+        /** @description A found message. */
+        SearchHit: {
+            message: components["schemas"]["Message"];
+            snippet: components["schemas"]["Snippet"];
+        };
         SecondStep: {
             /** @description Of the device, or a recovery code. */
             code: string;
@@ -2480,6 +2563,11 @@ export interface components {
             after_rev?: number;
             /** Format: int64 */
             conversation_id: number;
+        };
+        /** @description At most 160 characters of the message around its first match. */
+        Snippet: {
+            ranges: components["schemas"]["Range"][];
+            text: string;
         };
         Stats: {
             apps: components["schemas"]["AppStats"][];
@@ -2566,6 +2654,8 @@ export interface components {
             /** Format: int32 */
             width: number;
         };
+        /** @description A number, or `1000+`. */
+        TotalHits: number | string;
         Transfer: {
             /** Format: int64 */
             user_id: number;
@@ -2589,6 +2679,11 @@ export interface components {
             size: number;
         };
         User: {
+            /**
+             * Format: uuid
+             * @description The attachment it is shown by, if there is one.
+             */
+            avatar_id?: string;
             deleted: boolean;
             display_name: string;
             /** Format: int64 */
@@ -4215,6 +4310,45 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_conversations_id_search: {
+        parameters: {
+            query: {
+                /** @description Words, "phrases", -exclusions and filters: from: before: after: has: in: */
+                q: string;
+                /** @description `newest` (the default) or `relevance`. */
+                sort?: string;
+                /** @description Hits in a page; 20 at most. */
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Messages found in the conversation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hits_SearchHit"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     post_conversations_id_transfer: {
         parameters: {
             query?: never;
@@ -5047,6 +5181,45 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["OwnReport"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_search: {
+        parameters: {
+            query: {
+                /** @description As in one conversation; for people and conversations the beginnings of words. */
+                q: string;
+                /** @description `messages` (the default), `people` or `conversations`. */
+                type?: string;
+                /** @description Of messages: `newest` (the default) or `relevance`. */
+                sort?: string;
+                /** @description Hits in a page; 20 at most. */
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found; `total` counts messages only */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hits_Found"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

@@ -29,7 +29,8 @@ const VALUES_MAX: usize = 8_000;
 /// Longest line that is read: a row of the largest message, many times over.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Every table, those that others refer to first, with its key. A new table needs its line here.
+/// Every table, those that others refer to first, with its key. A new table needs its line here. The search index is
+/// left out: it is made anew.
 const TABLES: &[(&str, &[&str])] = &[
     ("commit_counter", &["id"]),
     ("account", &["id"]),
@@ -560,7 +561,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = SqlStore::open(&folder.path().join("1.db")).await.unwrap();
         let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
-             AND name <> 'seaql_migrations' ORDER BY name";
+             AND name NOT LIKE 'message_index%' AND name NOT IN ('search_state', 'seaql_migrations') ORDER BY name";
         let rows = query(&store.readers, sql, Vec::new()).await.unwrap();
         let there: Vec<String> = rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
         let mut known: Vec<&str> = TABLES.iter().map(|(table, _)| *table).collect();

@@ -13,8 +13,8 @@ use chinwag_messenger::store::{
     QuotaExceeded, StoreError, StoredAttachment,
 };
 use chinwag_messenger::{
-    Attachment, AttachmentId, AttachmentKind, AttachmentState, ConversationId, MediaItem, Message, MessageId,
-    Thumb, Timestamp, UserId,
+    Attachment, AttachmentId, AttachmentKind, AttachmentState, AvatarError, ConversationId, MediaItem,
+    Message, MessageId, Thumb, Timestamp, UserId,
 };
 use sea_orm::{ConnectionTrait, DbErr, Value};
 use serde::{Deserialize, Serialize};
@@ -509,6 +509,66 @@ pub(super) async fn copy_attachment(
     let sql = "INSERT INTO attachment_part (attachment_id, size, digest, mime, bytes, width, height) \
          SELECT ?, size, digest, mime, bytes, width, height FROM attachment_part WHERE attachment_id = ?";
     execute(&group.tx, sql, vec![bytes_of(to), bytes_of(from)]).await
+}
+
+/// Who is shown by a picture.
+#[derive(Clone, Copy)]
+pub(super) enum AvatarOf {
+    User(UserId),
+    Conversation(ConversationId),
+}
+
+pub(super) fn avatar_value(avatar: Option<AttachmentId>) -> Value {
+    avatar.map(|id| id.0.as_bytes().to_vec()).into()
+}
+
+/// Whether the actor may make this the picture of somebody.
+pub(super) async fn check_avatar(
+    group: &Group,
+    actor: UserId,
+    id: AttachmentId,
+) -> Result<Result<(), AvatarError>, DbErr> {
+    let known = stored(&group.tx, id).await?;
+    let known = known.filter(|known| known.attachment.uploader == actor);
+    let Some(known) = known else {
+        return Ok(Err(AvatarError::NotYours));
+    };
+    let used = known.message.is_some()
+        || known.avatar_of_user.is_some()
+        || known.avatar_of_conversation.is_some()
+        || known.deleted_at.is_some();
+    Ok(if used {
+        Err(AvatarError::InUse)
+    } else if known.attachment.state != AttachmentState::Ready {
+        Err(AvatarError::NotReady)
+    } else if known.attachment.kind != AttachmentKind::Image {
+        Err(AvatarError::NoImage)
+    } else {
+        Ok(())
+    })
+}
+
+/// Makes a checked image the picture of somebody, and deletes the old one.
+pub(super) async fn change_avatar(
+    group: &mut Group,
+    of: AvatarOf,
+    old: Option<AttachmentId>,
+    new: Option<AttachmentId>,
+    at: Timestamp,
+) -> Result<(), DbErr> {
+    group.dirty = true;
+    if let Some(id) = new {
+        let (column, owner) = match of {
+            AvatarOf::User(user) => ("avatar_user_id", user.0),
+            AvatarOf::Conversation(conversation) => ("avatar_conversation_id", conversation.0),
+        };
+        let sql = format!("UPDATE attachment SET {column} = ? WHERE id = ?");
+        execute(&group.tx, sql, vec![owner.into(), bytes_of(id)]).await?;
+    }
+    match old {
+        Some(old) => forget_attachments(group, "id = ?", vec![bytes_of(old)], at).await,
+        None => Ok(()),
+    }
 }
 
 /// Makes tombstones of attachments, and releases their bytes.

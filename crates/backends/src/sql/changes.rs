@@ -9,6 +9,7 @@ use super::mentions::{delete_mentions, insert_mentions};
 use super::messages::visible_from;
 use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{self, ACCOUNT, Columns, MESSAGE, QUOTED, corrupt};
+use super::search_index;
 use super::store::SqlStore;
 use super::threads;
 use super::writer::Group;
@@ -238,6 +239,7 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
         message.id.0.into(),
     ];
     execute(&group.tx, sql, values).await?;
+    search_index::renew(group, &[message.id.0]).await?;
     delete_mentions(&group.tx, conversation, &[message.seq]).await?;
     insert_mentions(&group.tx, std::iter::once(&message)).await?;
     let told = told(group, &message).await?;
@@ -366,6 +368,8 @@ async fn delete_all(
             let sql = format!("DELETE FROM {table} WHERE message_id IN ({in_list})");
             execute(&group.tx, sql, ids().collect()).await?;
         }
+        let deleted_ids: Vec<i64> = items.iter().map(|(id, _)| id.0).collect();
+        search_index::renew(group, &deleted_ids).await?;
         let roots = roots.remove(&conversation).unwrap_or_default();
         let threads = threads::recount(group, &roots, rev).await?;
         let seqs: Vec<u64> = items.iter().map(|(_, seq)| *seq).collect();

@@ -1,11 +1,12 @@
 //! What happens to a conversation besides messages. Everything is checked before anything is written, in the
 //! transaction that writes it; each step takes the next rev, and with a note the next seq too.
 
-use super::attachments::forget_attachments;
+use super::attachments::{AvatarOf, avatar_value, change_avatar, check_avatar, forget_attachments};
 use super::conversations::{insert_note, raise_user_revs, standing};
 use super::list;
 use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{self, ACCOUNT, Columns, policy_values, role_number};
+use super::search_index;
 use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
@@ -112,12 +113,14 @@ async fn act(group: &mut Group, acting: Acting) -> Result<Result<Acted, ActRefus
         Act::Update {
             title,
             description,
+            avatar,
             policies,
             purge_existing,
         } => {
             let wish = SettingsChange {
                 title,
                 description,
+                avatar,
                 policies,
             };
             update(&mut scene, group, member.role, wish, purge_existing).await
@@ -235,7 +238,7 @@ impl Scene {
         let sql = "UPDATE conversation SET title = ?, description = ?, owner_id = ?, last_seq = ?, last_rev = ?, \
              members_rev = ?, settings_rev = ?, last_activity_at = ?, member_count = ?, deleted_at = ?, \
              touched = ?, edit_history = ?, edit_window_s = ?, delete_window_s = ?, post = ?, invite = ?, \
-             info = ?, pin = ?, newcomers = ? WHERE id = ?";
+             info = ?, pin = ?, newcomers = ?, avatar_id = ? WHERE id = ?";
         let now = &self.conversation;
         let mut values: Vec<Value> = vec![
             now.title.clone().into(),
@@ -251,6 +254,7 @@ impl Scene {
             group.time.into(),
         ];
         values.extend(policy_values(&now.policies));
+        values.push(avatar_value(now.avatar));
         values.push(now.id.0.into());
         execute(&group.tx, sql, values).await
     }
@@ -288,8 +292,9 @@ async fn update(
     let now = scene.conversation.clone();
     let title = wish.title.filter(|title| now.title.as_ref() != Some(title));
     let description = wish.description.filter(|given| now.description != *given);
+    let avatar = wish.avatar.filter(|given| now.avatar != *given);
     let policies = wish.policies.beyond(&now.policies);
-    if title.is_some() || description.is_some() {
+    if title.is_some() || description.is_some() || avatar.is_some() {
         scene.require_group()?;
         if !now.policies.info.includes(role) {
             return Err(ActRefusal::NotAllowed.into());
@@ -297,6 +302,10 @@ async fn update(
     }
     if !policies.is_empty() && !policies.allowed(now.kind, role) {
         return Err(ActRefusal::NotAllowed.into());
+    }
+    if let Some(Some(avatar)) = avatar {
+        let checked = check_avatar(group, scene.actor, avatar).await?;
+        checked.map_err(ActRefusal::Avatar)?;
     }
     let switched_off = policies.edit_history == Some(EditHistory::Off);
     if switched_off && purge_existing.is_none() {
@@ -321,6 +330,16 @@ async fn update(
         scene
             .noted(group, SystemEvent::DescriptionChanged { description }, what)
             .await?;
+    }
+    if let Some(avatar) = avatar {
+        let of = AvatarOf::Conversation(now.id);
+        change_avatar(group, of, now.avatar, avatar, scene.at).await?;
+        scene.conversation.avatar = avatar;
+        let what = StepKind::Settings(SettingsChange {
+            avatar: Some(avatar),
+            ..SettingsChange::default()
+        });
+        scene.noted(group, SystemEvent::AvatarChanged, what).await?;
     }
     if switched_off && purge_existing == Some(true) {
         let sql = "DELETE FROM message_version WHERE message_id IN \
@@ -760,11 +779,16 @@ async fn purge_deleted(group: &mut Group, limit: usize, at: Timestamp) -> Result
     }
     let within = "conversation_id = ? AND seq >= ? AND seq < ?";
     forget_attachments(group, within, range(), at).await?;
+    forget_attachments(group, "avatar_conversation_id = ?", vec![id.into()], at).await?;
     let sql = "UPDATE message SET body = '', note = NULL, mentions = NULL, attachments = NULL, forwarded_from = NULL, \
          participants = NULL, reactions = NULL, pinned_at = NULL, deleted_at = ? \
          WHERE conversation_id = ? AND seq >= ? AND seq < ?";
     let values = std::iter::once(at.0.into()).chain(range()).collect();
     execute(&group.tx, sql, values).await?;
+    let sql = "SELECT id FROM message WHERE conversation_id = ? AND seq >= ? AND seq < ?";
+    let gone = query(&group.tx, sql, range()).await?;
+    let gone: Result<Vec<i64>, DbErr> = gone.iter().map(|row| row.try_get_by_index(0)).collect();
+    search_index::renew(group, &gone?).await?;
     let sql = "UPDATE conversation SET purged_before_seq = ? WHERE id = ?";
     execute(&group.tx, sql, vec![end.into(), id.into()]).await?;
     Ok(true)

@@ -2,7 +2,7 @@
 //!
 //! A step is one text for both databases. Its types are BIGINT, TEXT, BOOLEAN, and what each database calls
 //! otherwise: `{ID}` for a key that counts up by itself, `{BLOB}` for bytes. `{CLUSTERED}` behind a table keeps its
-//! rows in the order of their key, where the database can.
+//! rows in the order of their key, where the database can. `{MESSAGE_INDEX}` is the table of the search index.
 
 use super::{postgres, sqlite};
 use sea_orm::DbBackend;
@@ -49,6 +49,10 @@ impl MigratorTrait for Migrator {
             Box::new(Step {
                 name: "0032_attachments",
                 sql: include_str!("migrations/0032_attachments.sql"),
+            }),
+            Box::new(Step {
+                name: "0033_search",
+                sql: include_str!("migrations/0033_search.sql"),
             }),
             Box::new(Step {
                 name: "0034_proofs",

@@ -25,6 +25,7 @@ pub(super) fn write_note(note: &SystemEvent) -> String {
         SystemEvent::DescriptionChanged { description } => {
             json!({"event": "description_changed", "description": description})
         }
+        SystemEvent::AvatarChanged => json!({"event": "avatar_changed"}),
         SystemEvent::PolicyChanged { policies } => {
             json!({"event": "policy_changed", "policies": write_policies(policies)})
         }
@@ -63,6 +64,7 @@ pub(super) fn read_note(text: &str) -> Result<SystemEvent, DbErr> {
             "description_changed" => Some(SystemEvent::DescriptionChanged {
                 description: word("description"),
             }),
+            "avatar_changed" => Some(SystemEvent::AvatarChanged),
             "policy_changed" => Some(SystemEvent::PolicyChanged {
                 policies: read_policies(note.get("policies")?.as_object()?),
             }),
@@ -170,6 +172,7 @@ mod tests {
             SystemEvent::OwnerChanged { user: UserId(5) },
             SystemEvent::TitleChanged { title: "U".into() },
             SystemEvent::DescriptionChanged { description: None },
+            SystemEvent::AvatarChanged,
             SystemEvent::PolicyChanged { policies },
         ];
         for note in notes {

@@ -1,5 +1,6 @@
 //! People's own accounts, contacts and blocks.
 
+use super::attachments::{AvatarOf, avatar_value, change_avatar, check_avatar};
 use super::conversations::direct_key;
 use super::query::{affected, execute, places, query, row_places, store_error};
 use super::rows::{ACCOUNT, Columns, account as read_account, corrupt};
@@ -318,6 +319,12 @@ async fn change_me(
     let me = read_me(&group.tx, user).await?;
     let before = me.ok_or_else(|| corrupt("a login without its account"))?;
     let mut me = before.clone();
+    if let Some(Some(avatar)) = change.avatar
+        && Some(avatar) != before.account.avatar
+        && let Err(error) = check_avatar(group, user, avatar).await?
+    {
+        return Ok(Err(MeRefusal::Avatar(error)));
+    }
     if let Some((username, held_until)) = change.username
         && username != before.account.username
     {
@@ -343,6 +350,19 @@ async fn change_me(
         }
         me.settings = settings;
     }
+    if let Some(avatar) = change.avatar
+        && avatar != before.account.avatar
+    {
+        change_avatar(
+            group,
+            AvatarOf::User(user),
+            before.account.avatar,
+            avatar,
+            change.at,
+        )
+        .await?;
+        me.account.avatar = avatar;
+    }
     me.account.display_name = change.display_name.unwrap_or(me.account.display_name);
     me.account.locale = change.locale.unwrap_or(me.account.locale);
     me.bio = change.bio.unwrap_or(me.bio);
@@ -358,7 +378,7 @@ async fn change_me(
     group.dirty = true;
     let sql = "UPDATE account SET username = ?, display_name = ?, locale = ?, bio = ?, timezone = ?, settings = ?, \
          last_seen_for = ?, read_receipts = ?, typing = ?, who_can_dm = ?, who_can_add_me = ?, discoverable = ?, \
-         user_rev = user_rev + 1 WHERE id = ?";
+         avatar_id = ?, user_rev = user_rev + 1 WHERE id = ?";
     me.account.user_rev += 1;
     let values = vec![
         me.account.username.as_str().into(),
@@ -373,6 +393,7 @@ async fn change_me(
         openness_number(me.privacy.who_can_dm).into(),
         openness_number(me.privacy.who_can_add_me).into(),
         me.privacy.discoverable.into(),
+        avatar_value(me.account.avatar),
         user.0.into(),
     ];
     execute(&group.tx, sql, values).await?;

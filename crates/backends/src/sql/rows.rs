@@ -4,9 +4,9 @@ use super::attachments::read_attachments;
 use super::entity::account;
 use super::notes::read_note;
 use chinwag_messenger::{
-    Account, AccountKind, ClientId, Conversation, ConversationId, ConversationKind, EditHistory, KeptDraft,
-    MemberState, Mention, Message, MessageId, MessageKind, Newcomers, Notify, Policies, Quote,
-    ReactionSummary, Role, ServerRole, ThreadSummary, Timestamp, UserId, Username, Who,
+    Account, AccountKind, AttachmentId, ClientId, Conversation, ConversationId, ConversationKind,
+    EditHistory, KeptDraft, MemberState, Mention, Message, MessageId, MessageKind, Newcomers, Notify,
+    Policies, Quote, ReactionSummary, Role, ServerRole, ThreadSummary, Timestamp, UserId, Username, Who,
 };
 use sea_orm::{DbErr, QueryResult, TryGetable, Value};
 use serde_json::{Value as Json, json};
@@ -52,7 +52,7 @@ pub(super) fn corrupt(what: &str) -> DbErr {
 }
 
 pub(super) const ACCOUNT: &str = "a.id, a.username, a.display_name, a.kind, a.server_role, a.suspended, \
-     a.deleted_at, a.locale, a.user_rev, a.last_seen_at, a.created_at";
+     a.deleted_at, a.locale, a.user_rev, a.last_seen_at, a.created_at, a.avatar_id";
 
 pub(super) fn account(columns: &mut Columns<'_>) -> Result<Account, DbErr> {
     let model = account::Model {
@@ -68,6 +68,7 @@ pub(super) fn account(columns: &mut Columns<'_>) -> Result<Account, DbErr> {
         user_rev: columns.take()?,
         last_seen_at: columns.take()?,
         created_at: columns.take()?,
+        avatar_id: columns.take()?,
     };
     account_of(model)
 }
@@ -77,6 +78,7 @@ pub(super) fn account_of(model: account::Model) -> Result<Account, DbErr> {
         id: UserId(model.id),
         username: Username::from_store(model.username),
         display_name: model.display_name,
+        avatar: avatar(model.avatar_id)?,
         kind: if model.kind == 1 {
             AccountKind::Bot
         } else {
@@ -96,6 +98,13 @@ pub(super) fn account_of(model: account::Model) -> Result<Account, DbErr> {
     })
 }
 
+fn avatar(id: Option<Vec<u8>>) -> Result<Option<AttachmentId>, DbErr> {
+    let read = |id: Vec<u8>| uuid::Uuid::from_slice(&id).map(AttachmentId);
+    id.map(read)
+        .transpose()
+        .map_err(|_| corrupt("a picture whose id is no UUID"))
+}
+
 pub(super) fn account_kind_number(kind: AccountKind) -> i64 {
     match kind {
         AccountKind::Human => 0,
@@ -113,7 +122,7 @@ pub(super) fn server_role_number(role: ServerRole) -> i64 {
 
 pub(super) const CONVERSATION: &str = "c.id, c.kind, c.title, c.description, c.owner_id, c.created_by, \
      c.created_at, c.last_seq, c.last_rev, c.members_rev, c.last_activity_at, c.member_count, c.settings_rev, \
-     c.edit_history, c.edit_window_s, c.delete_window_s, c.post, c.invite, c.info, c.pin, c.newcomers";
+     c.edit_history, c.edit_window_s, c.delete_window_s, c.post, c.invite, c.info, c.pin, c.newcomers, c.avatar_id";
 
 pub(super) fn conversation(columns: &mut Columns<'_>) -> Result<Conversation, DbErr> {
     Ok(Conversation {
@@ -131,6 +140,7 @@ pub(super) fn conversation(columns: &mut Columns<'_>) -> Result<Conversation, Db
         member_count: columns.count()? as u32,
         settings_rev: columns.count()?,
         policies: policies(columns)?,
+        avatar: avatar(columns.take()?)?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! What is particular to SQLite: connections, locks, the log, errors.
 
 use super::query::Trouble;
+use chinwag_messenger::search::Document;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr,
@@ -24,11 +25,43 @@ const CHECKPOINT_PAGES: &str = "8000";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a migration's types are here.
-pub(super) const TYPES: [(&str, &str); 3] = [
+pub(super) const TYPES: [(&str, &str); 4] = [
+    ("{MESSAGE_INDEX}", MESSAGE_INDEX),
     ("{ID}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
     ("{BLOB}", "BLOB"),
     ("{CLUSTERED}", " WITHOUT ROWID"),
 ];
+
+/// The table of the search index. Words come separated by spaces; all but letters, digits and the marks of what is no
+/// word separate them. Nothing of a document that is removed stays in the file.
+pub(super) const MESSAGE_INDEX: &str = "CREATE VIRTUAL TABLE message_index USING fts5 \
+     (words, columnsize = 0, tokenize = \"ascii tokenchars '~#@!'\"); \
+     INSERT INTO message_index (message_index, rank) VALUES ('secure-delete', 1);";
+
+/// A document as it is stored in the index.
+pub(super) fn document(document: &Document) -> String {
+    let mut text = document.words.join(" ");
+    for mark in &document.marks {
+        text.push(' ');
+        text.push_str(mark);
+    }
+    text
+}
+
+/// What finds a word in the index.
+pub(super) fn word(word: &str) -> String {
+    format!("\"{word}\"")
+}
+
+/// What finds words with this beginning.
+pub(super) fn beginning(word: &str) -> String {
+    format!("\"{word}\" *")
+}
+
+/// What finds words side by side, the last one given whole or only its beginning.
+pub(super) fn phrase(words: &[String], open: bool) -> String {
+    format!("\"{}\"{}", words.join(" "), if open { " *" } else { "" })
+}
 
 /// One file.
 pub(super) struct File {
@@ -71,6 +104,8 @@ impl File {
             let sqlite = common(sqlite, &path)
                 .create_if_missing(true)
                 .statement_cache_capacity(1_024)
+                // What is deleted, or was said before an edit, is gone from the file.
+                .pragma("secure_delete", "ON")
                 .pragma("cache_size", WRITER_CACHE_KIB)
                 .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
 

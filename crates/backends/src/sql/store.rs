@@ -3,6 +3,7 @@
 use super::migrations::Migrator;
 use super::postgres::{OpenError, Server};
 use super::query::store_error;
+use super::search_index;
 use super::sqlite::File;
 use super::writer::Writer;
 use chinwag_messenger::store::StoreError;
@@ -48,6 +49,7 @@ impl SqlStore {
     pub(super) async fn open_home(home: Home) -> Result<Self, DbErr> {
         home.prepare().await?;
         let connection = home.connect_writer().await?;
+        search_index::prepare(&connection, &home).await?;
         let readers = home.connect_readers().await?;
         Ok(Self {
             readers,

@@ -8,9 +8,10 @@ use crate::testing::PostgresServer;
 use chinwag_messenger::store::{AccountRecord, Accounts, Admission, Announce, StoreError};
 use chinwag_messenger::{
     AccountKind, Caller, ClientId, ConversationId, Draft, HistoryRange, LoginId, Messenger, NoFeed, Options,
-    SendError, Timestamp, UserId, Username,
+    SearchWish, SendError, Timestamp, Total, UserId, Username,
 };
 use sea_orm::DbBackend;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -386,4 +387,95 @@ async fn a_database_that_was_away_is_used_again() {
         words_of(&store, &caller, id).await,
         ["before", "after", "before", "after"]
     );
+}
+
+async fn found(store: &Arc<SqlStore>, caller: &Caller, query: &str) -> usize {
+    let wish = SearchWish {
+        query,
+        ..SearchWish::default()
+    };
+    let hits = messenger(store).search(caller, None, wish).await.unwrap();
+    match hits.total {
+        Total::Exactly(count) => count,
+        Total::More => usize::MAX,
+    }
+}
+
+/// Neither as words nor in the index, of whose pages some may be told apart by the first letters of what was there.
+#[tokio::test]
+async fn what_was_edited_or_deleted_is_gone_from_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let store = Arc::new(SqlStore::open(&path).await.unwrap());
+    let ann = person(&store, "ann").await;
+    let messenger = messenger(&store);
+    let id = messenger.open_direct(&ann, ann.user).await.unwrap();
+    let id = id.item.conversation.id;
+    let (mut sent, mut secrets) = (Vec::new(), HashSet::new());
+    for _ in 0..600 {
+        let secret = uuid::Uuid::new_v4().simple().to_string();
+        let words = format!("password {secret}");
+        sent.push(messenger.send(&ann, id, draft(words)).await.unwrap().message.id);
+        secrets.insert(secret.as_bytes()[..12].to_vec());
+    }
+    let kept = messenger.send(&ann, id, draft("kept0123456789ab")).await.unwrap();
+    assert_eq!(kept.message.seq, 601);
+    assert_eq!(found(&store, &ann, "passwords").await, 600);
+    for &message in &sent[..300] {
+        messenger
+            .edit(&ann, message, "nothing of it", None)
+            .await
+            .unwrap();
+    }
+    for some in sent[300..].chunks(100) {
+        messenger.delete(&ann, some).await.unwrap();
+    }
+    assert_eq!(found(&store, &ann, "password").await, 0);
+    assert_eq!(found(&store, &ann, "nothing").await, 300);
+    store.close().await.unwrap();
+    let mut files = Vec::new();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        files.extend(std::fs::read(file.unwrap().path()).unwrap());
+    }
+    assert!(files.windows(16).any(|part| part == b"kept0123456789ab"));
+    let left = files.windows(12).filter(|part| secrets.contains(*part)).count();
+    assert_eq!(left, 0, "the file still holds secrets");
+}
+
+/// Of a store from before there was an index, or one made of other words.
+#[tokio::test]
+async fn what_is_not_indexed_yet_is_indexed_after_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = PostgresServer::shared().database().await;
+    for postgres in [false, true] {
+        let open = async || match postgres {
+            true => SqlStore::open_postgres(&url).await.unwrap(),
+            false => SqlStore::open(&folder.path().join("test.db")).await.unwrap(),
+        };
+        let store = Arc::new(open().await);
+        let ann = person(&store, "ann").await;
+        let messenger = messenger(&store);
+        let id = messenger.open_direct(&ann, ann.user).await.unwrap();
+        let id = id.item.conversation.id;
+        let sending = (0..1_300).map(|number| messenger.send(&ann, id, draft(format!("number {number}"))));
+        for sent in sending.collect::<Vec<_>>() {
+            sent.await.unwrap();
+        }
+        store
+            .writer
+            .run(None, |group| {
+                Box::pin(async move {
+                    group.dirty = true;
+                    execute(&group.tx, "UPDATE search_state SET words_version = 0", Vec::new()).await
+                })
+            })
+            .await
+            .unwrap();
+        store.close().await.unwrap();
+        let store = Arc::new(open().await);
+        assert_eq!(found(&store, &ann, "number").await, usize::MAX);
+        assert_eq!(found(&store, &ann, "1299").await, 1);
+        assert_eq!(found(&store, &ann, "\"number 0\"").await, 1);
+        store.close().await.unwrap();
+    }
 }

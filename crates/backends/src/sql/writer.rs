@@ -4,11 +4,14 @@
 //! Messages of a group are stored by a handful of statements for all of them, watermarks likewise; other jobs
 //! each run behind a savepoint, so that one that fails takes nobody with it. When a statement for many fails,
 //! the group is undone and its jobs tried one by one.
+//!
+//! Between the groups the search index follows, a fifth of a second behind.
 
 use super::append;
 use super::heads::{Heads, closed};
 use super::query::{query, store_error};
 use super::receipts;
+use super::search_index;
 use super::store::Home;
 use chinwag_messenger::store::{AdvanceOutcomes, Announce, AppendRefusal, Appended, NewMessage, StoreError};
 use chinwag_messenger::{Advance, UserId};
@@ -17,7 +20,9 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 /// Jobs that may wait. When so many do, those who bring more wait to be let in.
@@ -28,6 +33,12 @@ const GROUP_MAX: usize = 256;
 
 /// Committed groups not yet told of. When so many wait the writer does, too.
 const ANNOUNCED_MAX: usize = 16;
+
+/// How long the search index waits for more to do at once.
+const INDEX_DELAY: Duration = Duration::from_millis(200);
+
+/// How long it waits after a failure.
+const INDEX_RETRY: Duration = Duration::from_secs(10);
 
 /// The transaction in progress, as the jobs see it.
 pub(super) struct Group {
@@ -78,6 +89,8 @@ enum Job {
     Append(Box<AppendJob>),
     Advance(Box<AdvanceJob>),
     Other(OtherJob),
+    /// A pass of the search index. The answer is whether there may be more to do.
+    Index(Answer<bool>),
     Stop,
 }
 
@@ -176,6 +189,13 @@ impl Writer {
             .map_err(|_| StoreError::Broken("mixed up jobs".into()))
     }
 
+    /// Lets the search index follow by one pass. Whether there may be more to do.
+    pub(super) async fn index(&self) -> Result<bool, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.submit(Job::Index(answer)).await?;
+        answered.await.map_err(|_| closed())?
+    }
+
     /// Carries out what is queued, answers it, and ends.
     pub(super) async fn stop(&self) -> Result<(), StoreError> {
         // The writer may have stopped before; then there is nothing left to ask of it.
@@ -217,6 +237,7 @@ struct Batch {
     appends: Vec<AppendJob>,
     advances: Vec<AdvanceJob>,
     others: Vec<OtherJob>,
+    indexing: Vec<Answer<bool>>,
 }
 
 impl Batch {
@@ -225,6 +246,7 @@ impl Batch {
             Job::Append(job) => self.appends.push(*job),
             Job::Advance(job) => self.advances.push(*job),
             Job::Other(job) => self.others.push(job),
+            Job::Index(answer) => self.indexing.push(answer),
             Job::Stop => queue.close(),
         }
     }
@@ -268,7 +290,26 @@ struct Undone(Batch, DbErr);
 
 impl Loop {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        while let Some(job) = queue.recv().await {
+        // When the search index is to follow, if it may be behind; it may be from the start.
+        let mut index_at = Some(Instant::now());
+        loop {
+            if index_at.is_some_and(|at| at <= Instant::now()) {
+                index_at = match self.index().await {
+                    Ok(more) => more.then(Instant::now),
+                    Err(error) => {
+                        report(&error);
+                        Some(Instant::now() + INDEX_RETRY)
+                    }
+                };
+            }
+            let job = match index_at {
+                None => queue.recv().await,
+                Some(at) => match tokio::time::timeout_at(at, queue.recv()).await {
+                    Ok(job) => job,
+                    Err(_) => continue,
+                },
+            };
+            let Some(job) = job else { break };
             let mut batch = Batch::default();
             batch.add(job, &mut queue);
             while batch.len() < GROUP_MAX
@@ -276,8 +317,17 @@ impl Loop {
             {
                 batch.add(job, &mut queue);
             }
+            let indexing = std::mem::take(&mut batch.indexing);
             if batch.len() > 0 {
                 self.carry_out(batch).await;
+                index_at = index_at.or_else(|| Some(Instant::now() + INDEX_DELAY));
+            }
+            if !indexing.is_empty() {
+                let indexed = self.index().await;
+                for answer in indexing {
+                    // Whoever asked may have gone meanwhile.
+                    let _ = answer.send(indexed.clone());
+                }
             }
         }
         if let Some(connection) = self.connection.take() {
@@ -286,6 +336,18 @@ impl Loop {
             }
             let _ = connection.close().await;
         }
+    }
+
+    /// Lets the search index follow by one pass. Whether there may be more to do.
+    async fn index(&mut self) -> Result<bool, StoreError> {
+        let indexed = match self.begin_transaction().await {
+            Ok(tx) => search_index::pass(tx).await,
+            Err(error) => Err(error),
+        };
+        if indexed.is_err() {
+            self.distrust();
+        }
+        indexed.map_err(store_error)
     }
 
     async fn carry_out(&mut self, batch: Batch) {

@@ -14,6 +14,7 @@ pub mod pins;
 pub mod profiles;
 pub mod proofs;
 pub mod receipts;
+pub mod search;
 pub mod sending;
 pub mod threads;
 
@@ -59,6 +60,10 @@ macro_rules! store_contract {
         $crate::store_contract!($fresh, changes:
             an_edit_replaces_the_words_everywhere, old_words_are_kept_where_the_conversation_says_so, a_deleted_message_leaves_a_tombstone, reactions_add_up,
             concurrent_changes_keep_the_revs_dense);
+        $crate::store_contract!($fresh, search:
+            words_are_found_in_three_languages, every_hit_is_reached_by_paging, edits_and_deletions_are_followed,
+            only_what_may_be_seen_is_found, filters_narrow_the_search, searches_that_are_none_are_refused,
+            the_index_follows_concurrent_changes);
         $crate::store_contract!($fresh, mentions:
             names_of_members_are_mentions, everybody_is_named_by_those_who_may, mentions_are_unread_until_seen);
         $crate::store_contract!($fresh, hides:

@@ -2,8 +2,8 @@
 
 use super::{Announce, StoreError};
 use crate::{
-    Ban, Conversation, ConversationId, Invite, InviteId, Member, Message, NewInvite, PolicyChange, Role,
-    SettingsChange, Timestamp, UserId,
+    AttachmentId, AvatarError, Ban, Conversation, ConversationId, Invite, InviteId, Member, Message,
+    NewInvite, PolicyChange, Role, SettingsChange, Timestamp, UserId,
 };
 use async_trait::async_trait;
 
@@ -23,12 +23,14 @@ pub struct Acting {
 /// What a member can do to a conversation.
 #[derive(Debug, Clone)]
 pub enum Act {
-    /// Change settings. Title, description and policies are a change each; what is so already is none.
+    /// Change settings. Title, description, picture and policies are a change each; what is so already is none.
     Update {
         /// The new title.
         title: Option<String>,
         /// The new description, or that there is none.
         description: Option<Option<String>>,
+        /// The new picture, brought by the actor and free, or that there is none. The old one is deleted.
+        avatar: Option<Option<AttachmentId>>,
         /// The policies to change.
         policies: PolicyChange,
         /// Whether old versions go when the edit history is switched off; that has to be said.
@@ -140,6 +142,8 @@ pub enum ActRefusal {
     TooManyAdmins,
     /// It must be said what becomes of old versions.
     PurgeExistingRequired,
+    /// The picture does not fit.
+    Avatar(AvatarError),
 }
 
 /// Which members to list.

@@ -1,7 +1,7 @@
 //! What people tell of themselves, whom they know and whom they block.
 
 use super::{Announce, StoreError};
-use crate::{Blocked, Contact, Me, PrivacyChange, Timestamp, UserId, Username};
+use crate::{AttachmentId, AvatarError, Blocked, Contact, Me, PrivacyChange, Timestamp, UserId, Username};
 use async_trait::async_trait;
 
 /// A wish to change one's own account; what is `None` stays.
@@ -17,6 +17,8 @@ pub struct MeChange {
     pub locale: Option<String>,
     /// Name of a time zone.
     pub timezone: Option<String>,
+    /// The picture, or that there is none.
+    pub avatar: Option<Option<AttachmentId>>,
     /// Who may do what.
     pub privacy: PrivacyChange,
     /// The settings as they were read and as they shall be.
@@ -32,6 +34,8 @@ pub enum MeRefusal {
     UsernameTaken,
     /// The settings are others than those that were read.
     SettingsChanged,
+    /// The picture does not fit.
+    Avatar(AvatarError),
 }
 
 /// The user's new change number, or that nothing changed.

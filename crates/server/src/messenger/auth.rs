@@ -62,6 +62,15 @@ impl Budget for Writes {
     }
 }
 
+/// Looks for something.
+pub(crate) struct Searches;
+
+impl Budget for Searches {
+    fn charge(api: &MessengerApi, caller: &Caller, meter: &Meter) -> Result<(), Problem> {
+        api.limiter.search(caller.user, meter)
+    }
+}
+
 /// The operation charges by itself, once it knows more.
 pub(crate) struct OwnPrice;
 

@@ -31,6 +31,8 @@ pub struct RateLimits {
     pub writes_per_minute: u32,
     /// Requests that change nothing, and receipts, one user may make within a minute.
     pub reads_per_minute: u32,
+    /// Searches one user may make within a minute.
+    pub searches_per_minute: u32,
     /// Files one user may bring within an hour.
     pub uploads_per_hour: u32,
 }
@@ -43,6 +45,7 @@ impl RateLimits {
             sends_per_minute: 0,
             writes_per_minute: 0,
             reads_per_minute: 0,
+            searches_per_minute: 0,
             uploads_per_hour: 0,
         }
     }
@@ -55,6 +58,7 @@ impl Default for RateLimits {
             sends_per_minute: 60,
             writes_per_minute: 120,
             reads_per_minute: 600,
+            searches_per_minute: 30,
             uploads_per_hour: 60,
         }
     }
@@ -65,6 +69,7 @@ impl Default for RateLimits {
 enum Key {
     Reads(UserId),
     Writes(UserId),
+    Searches(UserId),
     Sends(UserId),
     Uploads(UserId),
     SendsInto(UserId, ConversationId),
@@ -76,6 +81,7 @@ impl Key {
         match self {
             Self::Reads(_) => "reads",
             Self::Writes(_) => "writes",
+            Self::Searches(_) => "searches",
             Self::Sends(_) => "sends",
             Self::Uploads(_) => "uploads",
             Self::SendsInto(..) => "conversation_sends",
@@ -145,6 +151,13 @@ impl Limiter {
     pub(crate) fn write(&self, user: UserId, meter: &Meter) -> Result<(), Problem> {
         self.charge(
             &[(Key::Writes(user), per_minute(self.limits.writes_per_minute))],
+            meter,
+        )
+    }
+
+    pub(crate) fn search(&self, user: UserId, meter: &Meter) -> Result<(), Problem> {
+        self.charge(
+            &[(Key::Searches(user), per_minute(self.limits.searches_per_minute))],
             meter,
         )
     }

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::auth::{By, Origin, Reads, Writes};
-use super::extract::Body;
+use super::extract::{Body, given};
+use super::settings::avatar;
 use super::view::{Me, OpennessWord};
 use super::{MessengerApi, ok};
 use crate::error::Problem;
@@ -31,7 +32,7 @@ pub(super) async fn show(
     ok(&Me::from(&me.ok_or_else(Problem::unauthenticated)?))
 }
 
-/// What is left out, or null, stays.
+/// What is left out, or null, stays, except for the picture.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct ProfilePatch {
     username: Option<String>,
@@ -39,6 +40,10 @@ pub(super) struct ProfilePatch {
     bio: Option<String>,
     locale: Option<String>,
     timezone: Option<String>,
+    /// An image that the caller brought before; null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    avatar_id: Option<Option<String>>,
 }
 
 #[utoipa::path(
@@ -57,6 +62,7 @@ pub(super) async fn change(
         bio: given.bio,
         locale: given.locale,
         timezone: given.timezone,
+        avatar: avatar(given.avatar_id)?,
     };
     ok(&Me::from(&api.messenger.change_profile(&caller, wish).await?))
 }

@@ -30,6 +30,7 @@ pub mod presence;
 pub(crate) mod realtime;
 mod receipts;
 mod reports;
+mod search;
 mod second_factor;
 mod settings;
 mod sweep;
@@ -227,6 +228,8 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(threads::follow))
         .routes(routes!(threads::list))
         .routes(routes!(receipts::advance))
+        .routes(routes!(search::within))
+        .routes(routes!(search::everywhere))
         .routes(routes!(attachments::create))
         .routes(routes!(attachments::show))
         .routes(routes!(attachments::content))

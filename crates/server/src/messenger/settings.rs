@@ -6,13 +6,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::{
-    ConversationId, DraftWish, MessageId, MyStateWish, PolicyChange, SettingsWish, Timestamp,
+    AttachmentId, AvatarError, ConversationId, DraftWish, MessageId, MyStateWish, PolicyChange, SettingsWish,
+    Timestamp,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::auth::{By, Writes};
-use super::extract::{Body, Object, PathId, given};
+use super::extract::{self, Body, Object, PathId, given};
 use super::view::{EditHistoryWord, ListItem, NewcomersWord, NotifyWord, WhoWord};
 use super::{MessengerApi, ok};
 use crate::error::Problem;
@@ -58,6 +59,16 @@ impl PolicyWish {
     }
 }
 
+/// What is no id at all is nobody's attachment.
+#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+pub(super) fn avatar(given: Option<Option<String>>) -> Result<Option<Option<AttachmentId>>, AvatarError> {
+    let read = |id: String| {
+        let id = extract::uuid(&id).map(AttachmentId);
+        id.ok_or(AvatarError::NotYours)
+    };
+    given.map(|given| given.map(read).transpose()).transpose()
+}
+
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ConversationUpdate)]
 pub(super) struct Update {
@@ -65,6 +76,10 @@ pub(super) struct Update {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     description: Option<Option<String>>,
+    /// An image that the caller brought before.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    avatar_id: Option<Option<String>>,
     #[schema(value_type = Option<PolicyWish>)]
     policies: Option<Object<PolicyWish>>,
     purge_existing: Option<bool>,
@@ -86,6 +101,7 @@ pub(super) async fn update(
     let wish = SettingsWish {
         title: given.title,
         description: given.description.map(Option::unwrap_or_default),
+        avatar: avatar(given.avatar_id)?,
         policies: policies.unwrap_or_default(),
         purge_existing: given.purge_existing,
     };

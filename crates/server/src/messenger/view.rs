@@ -5,6 +5,7 @@ mod event;
 mod groups;
 mod moderation;
 mod people;
+mod search;
 mod threads;
 mod words;
 
@@ -16,6 +17,7 @@ pub(super) use groups::{
 };
 pub(super) use moderation::{AdminUser, AuditEntry, Counts, OwnReport, Report, ReportWord, ServerInvite};
 pub(super) use people::{Blocked, Contact, Device, Me, OfferedSecret, Person, RecoveryCodes, Renewed};
+pub(super) use search::{Found, Hit, Hits};
 pub(super) use threads::{Followed, Replies, Thread, ThreadWatermark};
 pub(super) use words::{OpennessWord, PresenceState};
 
@@ -69,6 +71,10 @@ pub(super) struct User<'a> {
     id: i64,
     username: &'a str,
     display_name: &'a str,
+    /// The attachment it is shown by, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    avatar_id: Option<String>,
     kind: UserKind,
     deleted: bool,
     /// The account may not be used for now, so nobody waits for it to see anything.
@@ -88,6 +94,7 @@ impl<'a> From<&'a domain::Account> for User<'a> {
             id: account.id.0,
             username: account.username.as_str(),
             display_name: &account.display_name,
+            avatar_id: account.avatar.map(|id| id.to_string()),
             kind: match account.kind {
                 AccountKind::Human => UserKind::Human,
                 AccountKind::Bot => UserKind::Bot,
@@ -368,6 +375,7 @@ impl<'a> System<'a> {
                     description: description.as_deref(),
                 },
             ),
+            SystemEvent::AvatarChanged => ("avatar_changed", SystemData::Nothing {}),
             SystemEvent::PolicyChanged { policies } => (
                 "policy_changed",
                 SystemData::Policies {
@@ -412,6 +420,10 @@ pub(super) struct Conversation<'a> {
     kind: ConversationWord,
     title: Option<&'a str>,
     description: Option<&'a str>,
+    /// The attachment a group is shown by, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    avatar_id: Option<String>,
     owner_id: Option<i64>,
     created_by: i64,
     created_at: Moment,
@@ -436,6 +448,7 @@ impl<'a> From<&'a domain::Conversation> for Conversation<'a> {
             },
             title: conversation.title.as_deref(),
             description: conversation.description.as_deref(),
+            avatar_id: conversation.avatar.map(|id| id.to_string()),
             owner_id: conversation.owner.map(|id| id.0),
             created_by: conversation.created_by.0,
             created_at: Moment(conversation.created_at),

@@ -16,6 +16,7 @@ mod people;
 mod pins;
 mod realtime;
 mod refusals;
+mod search;
 mod second_factor;
 mod shapes;
 mod support;

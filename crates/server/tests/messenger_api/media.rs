@@ -1,5 +1,6 @@
 //! Files: bringing them, what is kept of them, and who may read them.
 
+mod avatars;
 mod messages;
 mod resumable;
 

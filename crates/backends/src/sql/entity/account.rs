@@ -20,6 +20,7 @@ pub struct Model {
     pub user_rev: i64,
     pub last_seen_at: Option<i64>,
     pub created_at: i64,
+    pub avatar_id: Option<Vec<u8>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -53,6 +53,7 @@ pub async fn settings_change_with_a_note_each(store: Arc<dyn Store>) {
     let wish = SettingsWish {
         title: Some(" Tea\u{202E} ".into()),
         description: Some(" Leaves.\n ".into()),
+        avatar: None,
         policies: PolicyChange {
             post: Some(Who::Admins),
             edit_window_s: Some(None),

@@ -103,6 +103,8 @@ pub(in crate::messenger) enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         description: Option<Option<&'a str>>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        avatar_id: Option<Option<String>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         policies: Option<ChangedPolicies>,
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<Message<'a>>,
@@ -348,6 +350,7 @@ impl<'a> Event<'a> {
                 at: Moment(*at),
                 title: changed.title.as_deref(),
                 description: changed.description.as_ref().map(Option::as_deref),
+                avatar_id: changed.avatar.map(|id| id.map(|id| id.to_string())),
                 policies: (!changed.policies.is_empty()).then(|| (&changed.policies).into()),
                 message: message.as_ref().map(Message::from),
             },

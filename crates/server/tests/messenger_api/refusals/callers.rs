@@ -352,6 +352,7 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
         uploads_per_hour: 0,
         writes_per_minute: 4,
         reads_per_minute: 5,
+        ..RateLimits::unlimited()
     };
     let server = Server::start_with(setup).await;
     let (sam, anna) = (server.person("sam").await, server.person("anna").await);

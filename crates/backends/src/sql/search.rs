@@ -1,0 +1,393 @@
+//! Searching. A query becomes an expression of the database's own index over the words that the messenger made;
+//! see `search_index.rs` for what is in it, and `sqlite.rs` and `postgres.rs` for the expressions.
+//!
+//! Newest first means by descending id, for ids are handed out in the order of the commits. SQLite walks its index
+//! in that order. PostgreSQL finds matches in no order, so all are fetched as long as they are few, and only when
+//! there are many it is left to choose between sorting them and looking at messages from the newest down.
+
+use super::query::{places, query, store_error};
+use super::rows::{self, Columns, MESSAGE, QUOTED};
+use super::store::SqlStore;
+use super::{postgres, sqlite};
+use chinwag_messenger::search::{COUNTED_MAX, Exact, Term, conversation_mark};
+use chinwag_messenger::store::{Search, SearchFound, SearchPage, SearchPlace, SearchQuery, StoreError};
+use chinwag_messenger::{ConversationId, Message, MessageId, SearchOrder, Timestamp, Total, UserId};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Value};
+use std::collections::HashMap;
+
+/// Messages that a search has indexed first when they are not yet. If there are more, the store is just being
+/// indexed or busy, and they are found later.
+const WAITED_FOR_MAX: i64 = 2_000;
+
+#[async_trait::async_trait]
+impl Search for SqlStore {
+    async fn search(
+        &self,
+        searcher: UserId,
+        wish: &SearchQuery,
+        page: SearchPage,
+    ) -> Result<Option<SearchFound>, StoreError> {
+        self.index_what_waits().await?;
+        let tx = self.snapshot().await?;
+        search(&tx, searcher, wish, page).await.map_err(store_error)
+    }
+
+    async fn titles(&self, user: UserId) -> Result<Vec<(ConversationId, String)>, StoreError> {
+        let sql = "SELECT c.id, c.title, a.username, a.display_name FROM member m \
+             JOIN conversation c ON c.id = m.conversation_id AND c.deleted_at IS NULL \
+             LEFT JOIN member other ON c.kind = 0 AND other.conversation_id = c.id AND other.user_id <> m.user_id \
+             LEFT JOIN account a ON a.id = other.user_id \
+             WHERE m.user_id = ? AND m.left_at IS NULL AND c.kind <> 2 \
+             ORDER BY c.last_activity_at DESC, c.id DESC";
+        let read = async {
+            let mut titles = Vec::new();
+            for row in query(&self.readers, sql, vec![user.0.into()]).await? {
+                let mut columns = Columns::of(&row);
+                let id = ConversationId(columns.take()?);
+                let mut names = Vec::new();
+                for _ in 0..3 {
+                    names.extend(columns.take::<Option<String>>()?);
+                }
+                titles.push((id, names.join(" ")));
+            }
+            Ok(titles)
+        };
+        read.await.map_err(store_error)
+    }
+}
+
+impl SqlStore {
+    /// Lets a search find what was sent just before it.
+    async fn index_what_waits(&self) -> Result<(), StoreError> {
+        let waiting = async {
+            let sql = "SELECT COALESCE((SELECT MAX(id) FROM message), 0) - indexed_id FROM search_state";
+            let row = query(&self.readers, sql, Vec::new()).await?.pop();
+            row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0))
+        };
+        let waiting = waiting.await.map_err(store_error)?;
+        let mut more = (1..=WAITED_FOR_MAX).contains(&waiting);
+        while more {
+            more = self.writer.index().await?;
+        }
+        Ok(())
+    }
+}
+
+/// An expression of the index, in the database's own language.
+struct Language {
+    word: fn(&str) -> String,
+    beginning: fn(&str) -> String,
+    phrase: fn(&[String], bool) -> String,
+    and: &'static str,
+    or: &'static str,
+    and_not: &'static str,
+    /// To follow `WHERE`, with a place for the expression.
+    matches: &'static str,
+    key: &'static str,
+}
+
+const SQLITE: Language = Language {
+    word: sqlite::word,
+    beginning: sqlite::beginning,
+    phrase: sqlite::phrase,
+    and: " AND ",
+    or: " OR ",
+    and_not: " NOT ",
+    matches: "i.message_index MATCH ?",
+    key: "i.rowid",
+};
+
+const POSTGRES: Language = Language {
+    word: postgres::word,
+    beginning: postgres::beginning,
+    phrase: postgres::phrase,
+    and: " & ",
+    or: " | ",
+    and_not: " & !",
+    matches: "i.words @@ CAST(? AS TSQUERY)",
+    key: "i.id",
+};
+
+impl Language {
+    fn any(&self, parts: &[String]) -> String {
+        format!("({})", parts.join(self.or))
+    }
+
+    /// What finds a term: as it was written only, or by its other forms, too.
+    fn term(&self, term: &Term, forms: bool) -> String {
+        let exact = match &term.exact {
+            Exact::Word(word) => (self.word)(word),
+            Exact::Prefix(word) => (self.beginning)(word),
+            Exact::Phrase(words) => (self.phrase)(words, false),
+            Exact::PhrasePrefix(words) => (self.phrase)(words, true),
+        };
+        let mut parts = vec![exact];
+        if forms {
+            parts.extend(term.forms.iter().map(|form| (self.word)(form)));
+        }
+        self.any(&parts)
+    }
+
+    fn all(&self, wish: &SearchQuery, scopes: &[i64], forms: bool) -> String {
+        let scopes = scopes
+            .iter()
+            .map(|&id| (self.word)(&conversation_mark(ConversationId(id))));
+        let mut parts = vec![self.any(&scopes.collect::<Vec<_>>())];
+        parts.extend(wish.marks.iter().map(|mark| (self.word)(mark)));
+        parts.extend(wish.wanted.iter().map(|term| self.term(term, forms)));
+        let mut expression = format!("({})", parts.join(self.and));
+        for term in &wish.unwanted {
+            expression = format!("({expression}{}{})", self.and_not, self.term(term, true));
+        }
+        expression
+    }
+}
+
+/// What messages are looked for, wherever they are in their order.
+struct Filter {
+    language: &'static Language,
+    searcher: UserId,
+    /// Ids outside of this need not be looked at.
+    ids: (i64, i64),
+    times: (i64, i64),
+}
+
+async fn search(
+    tx: &DatabaseTransaction,
+    searcher: UserId,
+    wish: &SearchQuery,
+    page: SearchPage,
+) -> Result<Option<SearchFound>, DbErr> {
+    let language = match tx.get_database_backend() {
+        DbBackend::Postgres => &POSTGRES,
+        _ => &SQLITE,
+    };
+    if language.key == POSTGRES.key {
+        tx.execute_unprepared(postgres::SEARCH_SESSION).await?;
+    }
+    let (scopes, first) = match wish.within {
+        Some(id) => match scope(tx, searcher, id).await? {
+            Some(first) => (vec![id.0], first),
+            None => return Ok(None),
+        },
+        None => (scopes(tx, searcher).await?, Some(0)),
+    };
+    let nothing = SearchFound {
+        messages: Vec::new(),
+        next: None,
+        total: Total::Exactly(0),
+    };
+    let Some(first) = first.filter(|_| !scopes.is_empty()) else {
+        return Ok(Some(nothing));
+    };
+    let mut filter = Filter {
+        language,
+        searcher,
+        ids: (first, i64::MAX),
+        times: (i64::MIN, i64::MAX),
+    };
+    if let Some(since) = wish.since {
+        filter.times.0 = since.0;
+        filter.ids.0 = first.max(first_since(tx, since).await?);
+    }
+    if let Some(before) = wish.before {
+        filter.times.1 = before.0;
+        filter.ids.1 = first_since(tx, before).await?;
+    }
+    let all = language.all(wish, &scopes, true);
+    let (ids, total, only_forms) = match page.order {
+        SearchOrder::Newest => {
+            let (ids, total) = filter.page(tx, &all, page.after, page.limit + 1).await?;
+            (ids, total, vec![false; page.limit + 1])
+        }
+        SearchOrder::Relevance => {
+            let exact = language.all(wish, &scopes, false);
+            let rest = format!("({all}{}{exact})", language.and_not);
+            by_relevance(tx, &filter, [&all, &exact, &rest], page).await?
+        }
+    };
+    let next = (ids.len() > page.limit).then(|| SearchPlace {
+        only_forms: only_forms[page.limit - 1],
+        below: MessageId(ids[page.limit - 1]),
+        total,
+    });
+    let messages = messages(tx, &ids[..ids.len().min(page.limit)]).await?;
+    Ok(Some(SearchFound {
+        messages,
+        next,
+        total,
+    }))
+}
+
+/// First those that match exactly, then the rest; one more than the page holds, and of each whether it is of the rest.
+async fn by_relevance(
+    tx: &DatabaseTransaction,
+    filter: &Filter,
+    [all, exact, rest]: [&str; 3],
+    page: SearchPage,
+) -> Result<(Vec<i64>, Total, Vec<bool>), DbErr> {
+    let total = match page.after {
+        Some(place) => place.total,
+        None => filter.page(tx, all, None, 1).await?.1,
+    };
+    // How many match exactly is not known, as far as the cursor goes.
+    let place = |place: SearchPlace| SearchPlace {
+        total: Total::Exactly(0),
+        ..place
+    };
+    let mut ids = Vec::new();
+    if !page.after.is_some_and(|place| place.only_forms) {
+        let after = page.after.map(place);
+        ids = filter.page(tx, exact, after, page.limit + 1).await?.0;
+    }
+    let exactly = ids.len();
+    if exactly <= page.limit {
+        let after = page.after.filter(|place| place.only_forms).map(place);
+        let more = filter.page(tx, rest, after, page.limit + 1 - exactly).await?.0;
+        ids.extend(more);
+    }
+    let only_forms = (0..ids.len()).map(|index| index >= exactly).collect();
+    Ok((ids, total, only_forms))
+}
+
+impl Filter {
+    /// The first ids from the newest down, after the given place, and how many there are in all.
+    async fn page(
+        &self,
+        tx: &DatabaseTransaction,
+        expression: &str,
+        after: Option<SearchPlace>,
+        limit: usize,
+    ) -> Result<(Vec<i64>, Total), DbErr> {
+        let below = after.map_or(i64::MAX, |place| place.below.0);
+        if let Some(SearchPlace {
+            total: Total::More, ..
+        }) = after
+        {
+            return Ok((self.newest(tx, expression, below, limit).await?, Total::More));
+        }
+        let mut some = self.some(tx, expression).await?;
+        if some.len() > COUNTED_MAX {
+            return Ok((self.newest(tx, expression, below, limit).await?, Total::More));
+        }
+        let total = after.map_or(Total::Exactly(some.len()), |place| place.total);
+        some.sort_unstable_by(|one, other| other.cmp(one));
+        some.retain(|&id| id < below);
+        some.truncate(limit);
+        Ok((some, total))
+    }
+
+    /// All ids, or one more than are counted, in no order.
+    async fn some(&self, tx: &DatabaseTransaction, expression: &str) -> Result<Vec<i64>, DbErr> {
+        self.ids(tx, expression, i64::MAX, &format!("LIMIT {}", COUNTED_MAX + 1))
+            .await
+    }
+
+    async fn newest(
+        &self,
+        tx: &DatabaseTransaction,
+        expression: &str,
+        below: i64,
+        limit: usize,
+    ) -> Result<Vec<i64>, DbErr> {
+        let order = format!("ORDER BY {} DESC LIMIT {limit}", self.language.key);
+        self.ids(tx, expression, below, &order).await
+    }
+
+    async fn ids(
+        &self,
+        tx: &DatabaseTransaction,
+        expression: &str,
+        below: i64,
+        order: &str,
+    ) -> Result<Vec<i64>, DbErr> {
+        let Language { matches, key, .. } = self.language;
+        // SQLite takes the tables in the order in which they stand.
+        let sql = format!(
+            "SELECT {key} FROM message_index i CROSS JOIN message m CROSS JOIN member r \
+             WHERE {matches} AND {key} >= ? AND {key} < ? AND m.id = {key} \
+             AND m.created_at >= ? AND m.created_at < ? \
+             AND r.conversation_id = m.conversation_id AND r.user_id = ? \
+             AND m.seq >= r.history_from_seq AND m.seq > r.cleared_seq \
+             AND (r.left_seq IS NULL OR m.seq <= r.left_seq) \
+             AND NOT EXISTS (SELECT 1 FROM hidden_message h WHERE h.user_id = r.user_id \
+             AND h.conversation_id = m.conversation_id AND h.seq = m.seq) {order}"
+        );
+        let values = vec![
+            expression.into(),
+            self.ids.0.into(),
+            self.ids.1.min(below).into(),
+            self.times.0.into(),
+            self.times.1.into(),
+            self.searcher.0.into(),
+        ];
+        let rows = query(tx, sql, values).await?;
+        rows.iter().map(|row| row.try_get_by_index(0)).collect()
+    }
+}
+
+/// The id of the first message in the conversation that the searcher may see, which may be none; nothing when the
+/// searcher was never in it.
+async fn scope(
+    tx: &DatabaseTransaction,
+    searcher: UserId,
+    id: ConversationId,
+) -> Result<Option<Option<i64>>, DbErr> {
+    let sql = "SELECT (SELECT MIN(m.id) FROM message m WHERE m.conversation_id = r.conversation_id \
+         AND m.seq = CASE WHEN r.history_from_seq > r.cleared_seq THEN r.history_from_seq \
+         ELSE r.cleared_seq + 1 END) \
+         FROM member r JOIN conversation c ON c.id = r.conversation_id AND c.deleted_at IS NULL \
+         WHERE r.conversation_id = ? AND r.user_id = ?";
+    let row = query(tx, sql, vec![id.0.into(), searcher.0.into()]).await?.pop();
+    row.map(|row| row.try_get_by_index(0)).transpose()
+}
+
+/// The conversations in which the searcher may see anything.
+async fn scopes(tx: &DatabaseTransaction, searcher: UserId) -> Result<Vec<i64>, DbErr> {
+    let sql = "SELECT c.id FROM member r JOIN conversation c ON c.id = r.conversation_id AND c.deleted_at IS NULL \
+         WHERE r.user_id = ? AND r.cleared_seq < c.last_seq AND r.history_from_seq <= c.last_seq \
+         AND (r.left_seq IS NULL OR (r.left_seq > r.cleared_seq AND r.left_seq >= r.history_from_seq))";
+    let rows = query(tx, sql, vec![searcher.0.into()]).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+/// The id from which on messages were stored at this time or later, as times rise with ids.
+async fn first_since(tx: &DatabaseTransaction, since: Timestamp) -> Result<i64, DbErr> {
+    let row = query(tx, "SELECT COALESCE(MAX(id), 0) FROM message", Vec::new())
+        .await?
+        .pop();
+    let last: i64 = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
+    let (mut low, mut high) = (1, last + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let sql = "SELECT id, created_at FROM message WHERE id >= ? ORDER BY id LIMIT 1";
+        let row = query(tx, sql, vec![middle.into()]).await?.pop();
+        let Some(row) = row else { break };
+        let mut columns = Columns::of(&row);
+        let (id, at): (i64, i64) = (columns.take()?, columns.take()?);
+        if at < since.0 {
+            low = id + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
+/// These messages in this order.
+async fn messages(tx: &DatabaseTransaction, ids: &[i64]) -> Result<Vec<Message>, DbErr> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT {MESSAGE} FROM message m {QUOTED} WHERE m.id IN ({})",
+        places(ids.len())
+    );
+    let values = ids.iter().map(|&id| Value::from(id)).collect();
+    let mut found = HashMap::new();
+    for row in query(tx, sql, values).await? {
+        let message = rows::message(&mut Columns::of(&row))?;
+        found.insert(message.id.0, message);
+    }
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+}
