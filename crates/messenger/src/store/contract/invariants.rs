@@ -107,7 +107,16 @@ impl Client {
 
     fn apply(&mut self, event: &Event) {
         match event {
-            Event::MessageCreated { message, .. } | Event::MessageUpdated { message, .. } => {
+            Event::MessageCreated { message, .. }
+            | Event::MessageUpdated { message, .. }
+            | Event::MembersChanged {
+                message: Some(message),
+                ..
+            }
+            | Event::ConversationUpdated {
+                message: Some(message),
+                ..
+            } => {
                 self.put(message.clone());
             }
             Event::ReactionChanged { message, .. } => {
