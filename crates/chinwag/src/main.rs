@@ -5,6 +5,7 @@ mod archive;
 mod config;
 mod laravel_env;
 mod secrets;
+mod seed;
 mod shutdown;
 mod user;
 mod wire;
@@ -73,6 +74,8 @@ enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Fill an empty store with made-up people and conversations, to try things out or to measure.
+    Seed(seed::SeedCommand),
     /// Add and list people, and set passwords.
     #[command(subcommand)]
     User(user::UserCommand),
@@ -126,6 +129,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Some(Command::Export { file }) => archive::run(&config?, &Archive::Export(file)),
         Some(Command::Import { file }) => archive::run(&config?, &Archive::Import(file)),
+        Some(Command::Seed(command)) => seed::run(&config?, &command),
         Some(Command::App(command)) => {
             let config = config?;
             let runtime = tokio::runtime::Builder::new_current_thread()

@@ -16,6 +16,7 @@ use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::messenger::admin::Console;
 use chinwag_server::messenger::apps::AppsApi;
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
+use chinwag_server::messenger::whispers::Whispers;
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed, sweep};
 use chinwag_server::metrics::{self, Health};
 use chinwag_server::pusher::{PusherApi, Rates, nobody};
@@ -236,6 +237,8 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     let messenger_app_number = messenger_app.number;
     let presence = Presence::new(messenger_app.number, PresenceOptions::default());
     engine.observe(presence.clone());
+    let (whispers, whispers_task) = Whispers::new(presence.clone());
+    engine.guard(messenger_app_number, whispers);
     let counts = Counts::new(&engine);
     engine.observe(counts.clone());
     let asking = HttpCourier::new(CHANNEL_RULE_TIMEOUT, config.webhook_private_addresses)
@@ -282,6 +285,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     tasks.spawn(counts.run(background.clone()));
     tasks.spawn(feed_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(presence.run(messenger_api.clone(), background.clone()));
+    tasks.spawn(whispers_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(apps.run(background.clone()));
     tasks.spawn(sweep(messenger, background.clone()));
     tasks.spawn(webhook_task.run(background.clone()));

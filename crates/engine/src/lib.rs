@@ -10,6 +10,7 @@ mod app_store;
 mod broker;
 mod call;
 mod channel;
+mod gate;
 mod hub;
 mod node;
 mod observer;
@@ -24,6 +25,7 @@ pub use app_store::{AppRecord, AppStore, AppStoreError, StoredKey, contract as a
 pub use broker::{Broker, BrokerError, History, Sink, contract as broker_contract, memory::MemoryBroker};
 pub use call::{Answer, Beginning, Call, SubscribeRefused, Subscribed};
 pub use channel::{ChannelName, ChannelNameError, HistoryOptions, Namespace};
+pub use gate::Gate;
 pub use hub::{Dropped, Hub, Slot};
 pub use node::{Inbox, Inboxed, Node, WorkerNumber};
 pub use observer::{Observation, Observations, Observed, Observer, Watcher};
@@ -37,7 +39,7 @@ pub use publication::{
 pub use statistics::{Sample, Statistics, StatisticsError, contract as statistics_contract};
 pub use webhook::{ObservedKind, Webhook};
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What is shared by all threads of a node. Cheap to clone behind an `Arc`.
 pub struct Engine {
@@ -46,6 +48,8 @@ pub struct Engine {
     node: Arc<Node>,
     broker: Arc<dyn Broker>,
     presence: Arc<dyn Presence>,
+    /// Who hears first what clients of one app say.
+    gate: OnceLock<(AppNumber, Arc<dyn Gate>)>,
 }
 
 /// The channel on which nodes pass each other orders. No protocol lets a client listen to it.
@@ -72,7 +76,29 @@ impl Engine {
             node,
             broker,
             presence,
+            gate: OnceLock::new(),
         }
+    }
+
+    /// Has `gate` hear first what clients of the app publish. The first one stays.
+    pub fn guard(&self, app: AppNumber, gate: Arc<dyn Gate>) {
+        let _ = self.gate.set((app, gate));
+    }
+
+    fn gate_of(&self, app: AppNumber) -> Option<&dyn Gate> {
+        let (guarded, gate) = self.gate.get()?;
+        (*guarded == app).then_some(&**gate)
+    }
+
+    /// Publishes what a client has said, unless the app's gate keeps it.
+    pub async fn publish_of_client(&self, publication: Publication) -> Result<(), PublishError> {
+        if self
+            .gate_of(publication.app)
+            .is_some_and(|gate| gate.keeps(&publication))
+        {
+            return Ok(());
+        }
+        self.publish(publication).await.map(drop)
     }
 
     /// An engine that needs nothing but memory, and is alone.
@@ -279,6 +305,9 @@ impl Engine {
         if present && let Err(error) = self.presence.leave(app, channel, connection).await {
             // Presence forgets the connection by itself when its lease runs out.
             tracing::warn!(%error, "A connection could not leave a presence channel");
+        }
+        if let Some(gate) = self.gate_of(app) {
+            gate.left(channel, connection);
         }
         self.leave_channel(worker, app, channel).await;
     }

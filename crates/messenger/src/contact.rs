@@ -2,13 +2,11 @@
 
 use crate::store::{StoreError, UserRev};
 use crate::{
-    Account, Audience, Caller, Event, Messenger, Openness, Privacy, StoreResult, Timestamp, UserId, text,
+    Account, Audience, Caller, ConversationId, Event, Messenger, Openness, Privacy, StoreResult, Timestamp,
+    UserId, text,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
-
-/// Most people who hear when somebody comes and goes.
-const WATCHERS_MAX: usize = 500;
 
 /// Whoever had a direct conversation with activity within this time hears of it.
 const WATCHED_MS: i64 = 90 * 24 * 60 * 60 * 1_000;
@@ -216,9 +214,9 @@ impl Messenger {
         Ok(shown)
     }
 
-    /// Who hears when the user comes and goes, ascending: people of direct conversations of the last 90 days and
-    /// those who have it as contact, as far as the user shows itself to them and they show themselves.
-    pub async fn watchers(&self, user: UserId) -> StoreResult<Vec<UserId>> {
+    /// Who hears when the user comes and goes, ascending: people of direct conversations of the last 90 days, those who
+    /// have it as contact, and the `others`; as far as the user shows itself to them and they show themselves.
+    pub async fn watchers(&self, user: UserId, others: &[UserId]) -> StoreResult<Vec<UserId>> {
         let own = self.privacy(&[user]).await?;
         let Some(&(_, own)) = own.first() else {
             return Ok(Vec::new());
@@ -227,7 +225,11 @@ impl Messenger {
             return Ok(Vec::new());
         }
         let since = Timestamp(Timestamp::now().0 - WATCHED_MS);
-        let mut watchers = self.store.watchers(user, since, WATCHERS_MAX).await?;
+        let limit = self.options.presence_watchers_max;
+        let mut watchers = self.store.watchers(user, since, limit).await?;
+        watchers.extend(others.iter().filter(|other| **other != user));
+        watchers.sort_unstable();
+        watchers.dedup();
         if own.last_seen == Openness::Contacts {
             let contacts = self.store.contacts(user).await?;
             let contacts: HashSet<_> = contacts.iter().map(|contact| contact.account.id).collect();
@@ -243,6 +245,13 @@ impl Messenger {
             .collect();
         watchers.retain(|watcher| !blocks.contains(&(user, *watcher)) && !hidden.contains(watcher));
         Ok(watchers)
+    }
+
+    /// The groups of the user in which members hear of each other's coming and going while they look at them.
+    pub async fn small_groups(&self, user: UserId) -> StoreResult<Vec<ConversationId>> {
+        self.store
+            .small_groups(user, self.options.presence_members_max)
+            .await
     }
 
     async fn someone_else(&self, caller: &Caller, user: UserId) -> Result<Account, ContactError> {

@@ -35,12 +35,14 @@ mod receipt;
 mod report;
 pub mod search;
 mod second_factor;
+pub mod seed;
 mod settings;
 pub mod store;
 mod sync;
 pub mod text;
 mod thread;
 mod token;
+mod typing;
 
 pub use account::{
     Account, AccountKind, AccountStatus, NewAccount, RegisterError, Registration, SearchPeopleError,
@@ -94,6 +96,7 @@ pub use thread::{
     FollowError, Thread, ThreadChange, ThreadError, ThreadPage, ThreadPlace, ThreadWatermark, ThreadsError,
 };
 pub use token::Token;
+pub use typing::{TypingAudience, TypingKind, TypingSignal};
 
 use attachment::Files;
 use attempts::Attempts;
@@ -146,6 +149,12 @@ pub struct Options {
     pub page_size_max: usize,
     /// Conversations with more members than this do not share receipts.
     pub receipts_members_max: usize,
+    /// In conversations with more members than this nobody sees others type.
+    pub typing_members_max: usize,
+    /// Most people, besides members of open groups, who hear when somebody comes and goes.
+    pub presence_watchers_max: usize,
+    /// In groups with more members than this nobody hears of single members coming and going.
+    pub presence_members_max: usize,
     /// Shortest password.
     pub password_chars_min: usize,
     /// Failed log-ins per account and address within [`Options::login_window_s`] before refusing.
@@ -182,6 +191,9 @@ impl Default for Options {
             page_size: 50,
             page_size_max: 100,
             receipts_members_max: 256,
+            typing_members_max: 256,
+            presence_watchers_max: 500,
+            presence_members_max: 256,
             password_chars_min: 8,
             login_failures_max: 10,
             login_window_s: 15 * 60,

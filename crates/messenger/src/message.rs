@@ -376,7 +376,7 @@ impl Draft {
 }
 
 /// Stands for all that makes two drafts the same message.
-fn content_hash(body: &str, draft: &Draft) -> [u8; 16] {
+pub(crate) fn content_hash(body: &str, draft: &Draft) -> [u8; 16] {
     let mut hash = Sha256::new();
     hash.update(draft.reply_to.map_or(0, |id| id.0).to_be_bytes());
     hash.update(body.as_bytes());

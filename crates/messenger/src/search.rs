@@ -13,7 +13,10 @@ pub use query::{Exact, Term};
 pub use snippet::Snippet;
 
 use crate::store::{SearchPage, SearchPlace, SearchQuery, StoreError};
-use crate::{Caller, ConversationId, ListItem, Message, MessageId, Messenger, UserId, Username};
+use crate::{
+    Attachment, AttachmentKind, Caller, ConversationId, ListItem, Message, MessageId, Messenger, UserId,
+    Username,
+};
 use query::Misunderstood;
 use std::collections::BTreeSet;
 
@@ -32,6 +35,12 @@ pub const COUNTED_MAX: usize = 1_000;
 /// What a message can be filtered by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
+    /// A picture or a film.
+    Media,
+    /// A file that is neither these nor spoken.
+    File,
+    /// Something spoken.
+    Voice,
     /// An address of the web in its words.
     Link,
     /// It belongs to a thread.
@@ -41,14 +50,28 @@ pub enum Feature {
 impl Feature {
     fn named(filter: &str, value: &str) -> Option<Self> {
         match (filter, value.to_ascii_lowercase().as_str()) {
+            ("has", "media") => Some(Self::Media),
+            ("has", "file") => Some(Self::File),
+            ("has", "voice") => Some(Self::Voice),
             ("has", "link") => Some(Self::Link),
             ("in", "thread") => Some(Self::Thread),
             _ => None,
         }
     }
 
+    fn of(kind: AttachmentKind) -> Self {
+        match kind {
+            AttachmentKind::Image | AttachmentKind::Video => Self::Media,
+            AttachmentKind::Voice => Self::Voice,
+            AttachmentKind::Audio | AttachmentKind::File => Self::File,
+        }
+    }
+
     fn mark(self) -> String {
         let word = match self {
+            Self::Media => "media",
+            Self::File => "file",
+            Self::Voice => "voice",
             Self::Link => "link",
             Self::Thread => "thread",
         };
@@ -67,13 +90,15 @@ pub struct Searchable<'a> {
     pub in_thread: bool,
     /// Its words.
     pub body: &'a str,
+    /// What came with it, which is found by its names.
+    pub attachments: &'a [Attachment],
 }
 
 /// A message as it is found. None of its parts holds anything but letters, digits, their marks, and `~ # @ !` at
 /// the beginning of those that are no words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// Its words in their order.
+    /// Its words in their order. An empty one stands between the texts, so that no phrase is found across them.
     pub words: Vec<String>,
     /// What else it is found by, in no order.
     pub marks: Vec<String>,
@@ -82,8 +107,12 @@ pub struct Document {
 impl Document {
     /// What is indexed of this message.
     pub fn of(message: &Searchable<'_>) -> Self {
-        let words = words::words(message.body).into_iter().map(|word| word.text);
-        let words: Vec<String> = words.collect();
+        let text = |text: &str| words::words(text).into_iter().map(|word| word.text);
+        let mut words: Vec<String> = text(message.body).collect();
+        for attachment in message.attachments {
+            words.push(String::new());
+            words.extend(text(&attachment.name));
+        }
         let stems = words.iter().filter_map(|word| words::stem(word));
         let mut marks: BTreeSet<String> = stems.map(|stem| format!("{FORM}{stem}")).collect();
         marks.insert(conversation_mark(message.conversation));
@@ -93,6 +122,9 @@ impl Document {
             .any(|start| message.body.contains(start))
         {
             marks.insert(Feature::Link.mark());
+        }
+        for attachment in message.attachments {
+            marks.insert(Feature::of(attachment.kind).mark());
         }
         if message.in_thread {
             marks.insert(Feature::Thread.mark());
@@ -240,7 +272,7 @@ impl Messenger {
         let mut found = found.ok_or(SearchError::NotFound)?;
         self.add_own_reactions(caller.user, &mut found.messages).await?;
         let hit = |message: Message| Hit {
-            snippet: snippet::snippet(&message.body, &query.wanted),
+            snippet: shown(&message, &query.wanted),
             message,
         };
         let next = found.next.map(|place| write_cursor(&place, wish.order));
@@ -290,6 +322,17 @@ impl Messenger {
             }
         }
         Ok(items)
+    }
+}
+
+/// The part of its words that matched, or the name of what came with it that did.
+fn shown(message: &Message, wanted: &[Term]) -> Snippet {
+    let of_body = snippet::snippet(&message.body, wanted);
+    let names = message.attachments.iter().map(|attachment| &attachment.name);
+    let mut of_names = names.map(|name| snippet::snippet(name, wanted));
+    match of_body.ranges.is_empty() {
+        true => of_names.find(|name| !name.ranges.is_empty()).unwrap_or(of_body),
+        false => of_body,
     }
 }
 
@@ -345,6 +388,7 @@ mod tests {
             author: UserId(3),
             in_thread: true,
             body: "The Runners were running: https://x.org",
+            attachments: &[],
         });
         assert_eq!(
             document.words,

@@ -395,6 +395,9 @@ pub trait Conversations {
     ) -> Result<Option<(Conversation, MemberState)>, StoreError>;
     /// The ids of the active members, ascending.
     async fn member_ids(&self, id: ConversationId) -> Result<Vec<UserId>, StoreError>;
+    /// The groups the user is in that have at most so many members, ascending.
+    async fn small_groups(&self, user: UserId, members_max: usize)
+    -> Result<Vec<ConversationId>, StoreError>;
     /// The other person of each of the user's direct conversations, ascending.
     async fn peers(&self, user: UserId) -> Result<Vec<UserId>, StoreError>;
 }

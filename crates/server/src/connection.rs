@@ -458,7 +458,7 @@ async fn carry_out(connection: &Rc<Connection>, worker: &Rc<Worker>, call: Call)
             None
         }
         Call::Publish(publication) => engine
-            .publish(publication)
+            .publish_of_client(publication)
             .await
             .err()
             .map(|_| Answer::PublishRefused),

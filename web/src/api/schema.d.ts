@@ -695,6 +695,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/conversations/{id}/presence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** For conversations too large to follow everybody. Who shows itself to nobody is not counted. */
+        get: operations["get_conversations_id_presence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/conversations/{id}/read": {
         parameters: {
             query?: never;
@@ -737,6 +754,22 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["post_conversations_id_transfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{id}/typing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_conversations_id_typing"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2358,6 +2391,10 @@ export interface components {
             /** @description The same as `otpauth://` address, for a QR code. */
             uri: string;
         };
+        /** @description How many of a conversation's members are there. */
+        OnlineCount: {
+            online_count: number;
+        };
         Opening: {
             kind: components["schemas"]["OpeningKind"];
             member_ids?: number[] | null;
@@ -2812,6 +2849,22 @@ export interface components {
             /** Format: int64 */
             user_id: number;
         };
+        /** @description Somebody begins, goes on, or stops. */
+        Typing: {
+            kind?: components["schemas"]["TypingKind"];
+            /** @description Not any more. */
+            stop?: boolean;
+            /**
+             * Format: int64
+             * @description The thread it is for.
+             */
+            thread_root_id?: number | null;
+        };
+        /**
+         * @description What somebody is about to send.
+         * @enum {string}
+         */
+        TypingKind: "text" | "voice" | "file";
         /** @description How far an upload has come. */
         Upload: {
             /**
@@ -4469,6 +4522,36 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_conversations_id_presence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many of its members are there, as of the last half minute */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OnlineCount"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     post_conversations_id_read: {
         parameters: {
             query?: never;
@@ -4547,6 +4630,31 @@ export interface operations {
         };
         responses: {
             /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_conversations_id_typing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Typing"];
+            };
+        };
+        responses: {
+            /** @description Shown to whoever may see it, if anybody */
             204: {
                 headers: {
                     [name: string]: unknown;

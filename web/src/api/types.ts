@@ -43,6 +43,15 @@ export interface ReceiptEvent extends ReceiptAnswer {
   thread_root_id?: number
 }
 
+/** Somebody types, or stops; told where few are in a conversation. */
+export interface TypingEvent {
+  conversation_id: number
+  user_id: number
+  kind: 'text' | 'voice' | 'file'
+  stop: boolean
+  thread_root_id?: number
+}
+
 /** A durable event of one conversation; `rev` orders it. */
 export interface ConversationEvent {
   name: string

@@ -2,7 +2,7 @@
 // Everything that lives as long as the login is started and stopped here.
 import { shallowRef } from 'vue'
 import { api, ApiError, type Me, type Message, type Quote } from '@/api'
-import type { ConversationEvent, ListItem, Presence, ReceiptEvent } from '@/api'
+import type { ConversationEvent, ListItem, Presence, ReceiptEvent, TypingEvent } from '@/api'
 import { retryDelay_ms } from '@/lib/backoff'
 import { connectRealtime, type OpenChannel, type Realtime, type RealtimeEvent } from '@/realtime'
 import { openCache, toStored, type Cache, type Snapshot } from './cache'
@@ -205,6 +205,14 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
       case 'presence.changed':
         store.applyPresence((data as { items: Presence[] }).items)
         break
+      case 'typing.changed': {
+        const typing = data as TypingEvent
+        // Inside a thread nobody sees it but there.
+        if (!typing.thread_root_id) {
+          store.noteTyping(typing.conversation_id, typing.user_id, typing.stop)
+        }
+        break
+      }
       case 'sync.required':
         void synchronise()
         break

@@ -20,6 +20,7 @@ const events = [
   'me.updated',
   'receipt.updated',
   'presence.changed',
+  'typing.changed',
   'sync.required',
   'logout.required',
 ] as const

@@ -106,6 +106,23 @@ impl Conversations for SqlStore {
             .map_err(store_error)
     }
 
+    async fn small_groups(
+        &self,
+        user: UserId,
+        members_max: usize,
+    ) -> Result<Vec<ConversationId>, StoreError> {
+        let sql = "SELECT c.id FROM member m JOIN conversation c ON c.id = m.conversation_id \
+             WHERE m.user_id = ? AND m.left_at IS NULL AND c.kind = ? AND c.deleted_at IS NULL \
+             AND c.member_count <= ? ORDER BY c.id";
+        let group = conversation_kind_number(ConversationKind::Group);
+        let values = vec![user.0.into(), group.into(), (members_max as i64).into()];
+        let found = query(&self.readers, sql, values).await.map_err(store_error)?;
+        let ids = found
+            .iter()
+            .map(|row| row.try_get_by_index(0).map(ConversationId));
+        ids.collect::<Result<_, _>>().map_err(store_error)
+    }
+
     async fn peers(&self, user: UserId) -> Result<Vec<UserId>, StoreError> {
         let sql = "SELECT DISTINCT other.user_id FROM member mine \
              JOIN conversation c ON c.id = mine.conversation_id AND c.kind = ? \

@@ -63,6 +63,9 @@ const PLACE_MAX: usize = 16_383;
 pub(super) fn document(document: &Document) -> String {
     let mut text = String::new();
     for (index, word) in document.words.iter().enumerate() {
+        if word.is_empty() {
+            continue;
+        }
         // Writing to a string cannot fail.
         let _ = write!(text, "'{word}':{} ", (index + 1).min(PLACE_MAX));
     }

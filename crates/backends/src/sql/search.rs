@@ -57,14 +57,31 @@ impl Search for SqlStore {
 }
 
 impl SqlStore {
-    /// Lets a search find what was sent just before it.
-    async fn index_what_waits(&self) -> Result<(), StoreError> {
-        let waiting = async {
+    /// How many messages searches do not find yet, about.
+    pub async fn not_indexed(&self) -> Result<u64, StoreError> {
+        Ok(self.waiting().await?.unsigned_abs())
+    }
+
+    /// Has some hundred more of them indexed; the server does so by itself. How many are left.
+    pub async fn index_more(&self) -> Result<u64, StoreError> {
+        match self.writer.index().await? {
+            true => self.not_indexed().await,
+            false => Ok(0),
+        }
+    }
+
+    async fn waiting(&self) -> Result<i64, StoreError> {
+        let read = async {
             let sql = "SELECT COALESCE((SELECT MAX(id) FROM message), 0) - indexed_id FROM search_state";
             let row = query(&self.readers, sql, Vec::new()).await?.pop();
-            row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0))
+            row.map_or(Ok(0), |row| row.try_get_by_index(0))
         };
-        let waiting = waiting.await.map_err(store_error)?;
+        read.await.map_err(store_error)
+    }
+
+    /// Lets a search find what was sent just before it.
+    async fn index_what_waits(&self) -> Result<(), StoreError> {
+        let waiting = self.waiting().await?;
         let mut more = (1..=WAITED_FOR_MAX).contains(&waiting);
         while more {
             more = self.writer.index().await?;

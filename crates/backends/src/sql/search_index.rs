@@ -7,6 +7,7 @@
 //! What changes or removes words calls [`renew`] in the same transaction, so that the index never holds what a
 //! message no longer says.
 
+use super::attachments::read_attachments;
 use super::query::{execute, places, query};
 use super::rows::{Columns, corrupt};
 use super::store::Home;
@@ -25,7 +26,7 @@ const PASS_MAX: usize = 512;
 const STATEMENT_MAX: usize = 64;
 
 /// A message as it is indexed, as `m`, and whether it is at all.
-const SEARCHABLE: &str = "m.id, m.conversation_id, m.author_id, m.thread_root_id IS NOT NULL, m.body, \
+const SEARCHABLE: &str = "m.id, m.conversation_id, m.author_id, m.thread_root_id IS NOT NULL, m.body, m.attachments, \
      m.note IS NULL AND m.deleted_at IS NULL";
 
 /// Begins the index anew if it was made of other words.
@@ -114,6 +115,7 @@ async fn insert(connection: &impl ConnectionTrait, rows: &[QueryResult]) -> Resu
         let (conversation, author) = (ConversationId(columns.take()?), UserId(columns.take()?));
         let in_thread: bool = columns.take()?;
         let body: String = columns.take()?;
+        let attachments = read_attachments(columns.take()?)?;
         if !columns.take::<bool>()? {
             continue;
         }
@@ -122,6 +124,7 @@ async fn insert(connection: &impl ConnectionTrait, rows: &[QueryResult]) -> Resu
             author,
             in_thread,
             body: &body,
+            attachments: &attachments,
         });
         let text = match postgres {
             true => postgres::document(&document),

@@ -40,10 +40,15 @@ pub(super) const MESSAGE_INDEX: &str = "CREATE VIRTUAL TABLE message_index USING
 
 /// A document as it is stored in the index.
 pub(super) fn document(document: &Document) -> String {
-    let mut text = document.words.join(" ");
-    for mark in &document.marks {
+    let mut text = String::new();
+    for word in &document.words {
+        // What stands between texts must be something that is no word.
+        text.push_str(if word.is_empty() { "!" } else { word });
         text.push(' ');
+    }
+    for mark in &document.marks {
         text.push_str(mark);
+        text.push(' ');
     }
     text
 }

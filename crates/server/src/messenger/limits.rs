@@ -33,6 +33,8 @@ pub struct RateLimits {
     pub reads_per_minute: u32,
     /// Searches one user may make within a minute.
     pub searches_per_minute: u32,
+    /// Seconds between two signals of one user typing in one conversation; those that come sooner are dropped.
+    pub typing_pause_s: u32,
     /// Files one user may bring within an hour.
     pub uploads_per_hour: u32,
 }
@@ -46,6 +48,7 @@ impl RateLimits {
             writes_per_minute: 0,
             reads_per_minute: 0,
             searches_per_minute: 0,
+            typing_pause_s: 0,
             uploads_per_hour: 0,
         }
     }
@@ -59,6 +62,7 @@ impl Default for RateLimits {
             writes_per_minute: 120,
             reads_per_minute: 600,
             searches_per_minute: 30,
+            typing_pause_s: 2,
             uploads_per_hour: 60,
         }
     }
@@ -74,6 +78,8 @@ enum Key {
     Uploads(UserId),
     SendsInto(UserId, ConversationId),
     Address(Option<IpAddr>),
+    Typing(UserId, ConversationId),
+    TypingStops(UserId, ConversationId),
 }
 
 impl Key {
@@ -86,6 +92,7 @@ impl Key {
             Self::Uploads(_) => "uploads",
             Self::SendsInto(..) => "conversation_sends",
             Self::Address(_) => "address",
+            Self::Typing(..) | Self::TypingStops(..) => "typing",
         }
     }
 }
@@ -188,6 +195,20 @@ impl Limiter {
     pub(crate) fn invitation(&self, user: UserId) -> Result<(), Problem> {
         let sends = (Key::Sends(user), per_minute(self.limits.sends_per_minute));
         self.charge(&[sends], &Meter::default())
+    }
+
+    /// Whoever stops need not wait until it could begin again.
+    pub(crate) fn typing(&self, user: UserId, into: ConversationId, stop: bool) -> Result<(), Problem> {
+        let key = match stop {
+            true => Key::TypingStops(user, into),
+            false => Key::Typing(user, into),
+        };
+        let pause_s = self.limits.typing_pause_s;
+        let rate = Rate {
+            capacity: pause_s.min(1),
+            period: Duration::from_secs(u64::from(pause_s)),
+        };
+        self.charge(&[(key, rate)], &Meter::default())
     }
 
     pub(crate) fn address(&self, address: Option<IpAddr>, meter: &Meter) -> Result<(), Problem> {

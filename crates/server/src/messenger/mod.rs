@@ -36,8 +36,10 @@ mod settings;
 mod sweep;
 mod sync;
 mod threads;
+mod typing;
 mod uploads;
 pub(crate) mod view;
+pub mod whispers;
 
 pub use limits::RateLimits;
 pub use sweep::sweep;
@@ -200,6 +202,7 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(people::search))
         .routes(routes!(people::show))
         .routes(routes!(people::presence))
+        .routes(routes!(people::online_count))
         .routes(routes!(conversations::list, conversations::open))
         .routes(routes!(conversations::show, settings::update, settings::delete))
         .routes(routes!(settings::update_mine))
@@ -216,6 +219,7 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(receipts::read_all))
         .routes(routes!(messages::list, messages::send))
         .routes(routes!(sync::changes))
+        .routes(routes!(typing::signal))
         .routes(routes!(messages::show, changes::edit, changes::delete))
         .routes(routes!(changes::versions))
         .routes(routes!(changes::delete_many))

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use chinwag_messenger::UserId;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use chinwag_messenger::{ConversationId, Openness, UserId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{By, Reads};
 use super::extract::{self, PathId, Query};
@@ -18,6 +18,8 @@ use crate::error::Problem;
 const FOUND_MAX: usize = 20;
 /// Most people whose presence is told at once.
 const PRESENCES_MAX: usize = 200;
+/// People whose privacy is asked for by one query.
+const ASKED_AT_ONCE: usize = 500;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -98,19 +100,54 @@ pub(super) async fn presence(
     let items = accounts
         .iter()
         .map(|account| {
-            let online = api.presence.is_online(account.id);
+            let state = api.presence.state_of(account.id);
+            let gone = state == PresenceState::Offline;
             PresenceOf {
                 user_id: account.id.0,
-                state: if online {
-                    PresenceState::Online
-                } else {
-                    PresenceState::Offline
-                },
-                last_seen_at: account.last_seen_at.filter(|_| !online).map(Moment),
+                state,
+                last_seen_at: account.last_seen_at.filter(|_| gone).map(Moment),
             }
         })
         .collect();
     ok(&Items { items })
+}
+
+/// How many of a conversation's members are there.
+#[derive(Serialize, ToSchema)]
+pub(super) struct OnlineCount {
+    online_count: usize,
+}
+
+/// For conversations too large to follow everybody. Who shows itself to nobody is not counted.
+#[utoipa::path(
+    get, path = "/conversations/{id}/presence", tag = "people",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "How many of its members are there, as of the last half minute", body = OnlineCount)),
+)]
+pub(super) async fn online_count(
+    State(api): State<Arc<MessengerApi>>,
+    By { caller, .. }: By<Reads>,
+    PathId(id): PathId,
+) -> Result<Response, Problem> {
+    let id = ConversationId(id);
+    if api.messenger.membership(caller.user, id).await?.is_none() {
+        return Err(Problem::not_found());
+    }
+    if let Some(online_count) = api.presence.counted(id) {
+        return ok(&OnlineCount { online_count });
+    }
+    let mut members = api.messenger.member_ids(id).await?;
+    members.retain(|member| api.presence.state_of(*member) != PresenceState::Offline);
+    let mut online_count = 0;
+    for part in members.chunks(ASKED_AT_ONCE) {
+        let privacy = api.messenger.privacy(part).await?;
+        let shown = privacy
+            .iter()
+            .filter(|(_, privacy)| privacy.last_seen != Openness::Nobody);
+        online_count += shown.count();
+    }
+    api.presence.keep_count(id, online_count);
+    ok(&OnlineCount { online_count })
 }
 
 /// `1,2,3`; empty is nobody.

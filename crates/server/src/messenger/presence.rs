@@ -1,15 +1,17 @@
-//! Who is there: from first and last subscribers of users' channels to "online" and "last seen".
+//! Who is there: from subscribers of users' channels, and what these say of themselves, to "online", "away" and
+//! "last seen".
 //!
 //! [`Presence`] is told by the engine that something about a user's channel changed and only notes it;
 //! [`Presence::run`] asks the engine what holds now, waits out short absences, writes down when people were
-//! last seen and tells their peers.
+//! last active and tells those who may know. What holds for whom, and when, is `presence/people.rs`.
 
-use std::collections::BTreeSet;
+mod people;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use chinwag_engine::{AppNumber, ChannelName, Observer};
-use chinwag_messenger::{Timestamp, UserId};
+use chinwag_engine::{AppNumber, ChannelName, ConnectionId, Observer};
+use chinwag_messenger::{ConversationId, StoreResult, Timestamp, UserId};
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -19,8 +21,9 @@ use tracing::warn;
 
 use super::MessengerApi;
 use super::feed::tell;
-use super::realtime::{channel_user, user_channel};
+use super::realtime::{channel_user, conversation_channel, user_channel};
 use super::view::{self, Moment, PresenceOf, PresenceState};
+use people::{Change, People};
 
 /// How presence behaves.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub struct PresenceOptions {
     pub grace: Duration,
     /// Changes of one person are told at most this often.
     pub pause: Duration,
+    /// While somebody is there, the time of its last activity is written down at most this often.
+    pub writing_pause: Duration,
 }
 
 impl Default for PresenceOptions {
@@ -36,6 +41,7 @@ impl Default for PresenceOptions {
         Self {
             grace: Duration::from_secs(15),
             pause: Duration::from_secs(5),
+            writing_pause: Duration::from_secs(60),
         }
     }
 }
@@ -45,7 +51,15 @@ pub struct Presence {
     app: AppNumber,
     state: Mutex<State>,
     touched: Notify,
+    /// How many members of conversations were there, and when that was counted.
+    counts: Mutex<HashMap<ConversationId, (Instant, usize)>>,
 }
+
+/// How long a count of who is there is good enough.
+const COUNT_LIFE: Duration = Duration::from_secs(30);
+
+/// Counts kept; when there are more, all are counted anew.
+const COUNTS_MAX: usize = 10_000;
 
 struct State {
     /// Users whose channel changed since the task looked. At most one entry per user.
@@ -64,18 +78,49 @@ impl Presence {
             app,
             state: Mutex::new(state),
             touched: Notify::new(),
+            counts: Mutex::default(),
         })
     }
 
-    /// Whether the user counts as online, short absences included.
-    pub(super) fn is_online(&self, user: UserId) -> bool {
-        self.state.lock().people.is_present(user, Instant::now())
+    /// Whether the user is there; short absences do not count.
+    pub(super) fn state_of(&self, user: UserId) -> PresenceState {
+        self.state.lock().people.state_of(user, Instant::now())
+    }
+
+    /// How many members of the conversation were there when somebody counted them lately.
+    pub(super) fn counted(&self, id: ConversationId) -> Option<usize> {
+        let counts = self.counts.lock();
+        let (at, count) = counts.get(&id)?;
+        (at.elapsed() < COUNT_LIFE).then_some(*count)
+    }
+
+    pub(super) fn keep_count(&self, id: ConversationId, count: usize) {
+        let mut counts = self.counts.lock();
+        if counts.len() >= COUNTS_MAX {
+            counts.clear();
+        }
+        counts.insert(id, (Instant::now(), count));
     }
 
     /// The user logs out somewhere: if that was the last connection, it is offline without delay.
     pub(super) fn leaving(&self, user: UserId) {
         self.state.lock().people.hurry(user, Instant::now());
         self.touched.notify_one();
+    }
+
+    /// A connection of the user says that somebody is at the keyboard, or that nobody is.
+    pub(super) fn reported(&self, user: UserId, connection: ConnectionId, idle: bool) {
+        let (now, clock) = (Instant::now(), Timestamp::now());
+        self.state
+            .lock()
+            .people
+            .report(user, connection, idle, now, clock);
+        self.touched.notify_one();
+    }
+
+    /// A connection of the user's is gone from its channel.
+    pub(super) fn left(&self, user: UserId, connection: ConnectionId) {
+        self.state.lock().people.left(user, connection);
     }
 
     fn touch(&self, app: AppNumber, channel: &ChannelName) {
@@ -109,27 +154,28 @@ impl Presence {
         // Notes may come swapped; what the engine says now is what counts.
         let touched = touched
             .into_iter()
-            .map(|user| (user, api.engine.has_subscribers(self.app, &user_channel(user))))
+            .map(|user| {
+                let connections = api.engine.subscriber_count(self.app, &user_channel(user));
+                (user, connections)
+            })
             .collect::<Vec<_>>();
         let (now, clock) = (Instant::now(), Timestamp::now());
         let people = &mut self.state.lock().people;
-        for (user, connected) in touched {
-            people.touch(user, connected, now, clock);
+        for (user, connections) in touched {
+            people.touch(user, connections, now, clock);
         }
         people.due(now)
     }
 }
 
 impl Observer for Presence {
-    fn occupied(&self, app: AppNumber, channel: &ChannelName) {
+    fn occupied(&self, _: AppNumber, _: &ChannelName) {}
+
+    fn vacated(&self, _: AppNumber, _: &ChannelName) {}
+
+    fn counted(&self, app: AppNumber, channel: &ChannelName) {
         self.touch(app, channel);
     }
-
-    fn vacated(&self, app: AppNumber, channel: &ChannelName) {
-        self.touch(app, channel);
-    }
-
-    fn counted(&self, _: AppNumber, _: &ChannelName) {}
 }
 
 async fn sleep_until(due: Option<Instant>) {
@@ -140,11 +186,14 @@ async fn sleep_until(due: Option<Instant>) {
 }
 
 async fn announce(api: &MessengerApi, change: Change) {
-    if let Err(error) = api.messenger.saw(change.user, change.last_seen).await {
-        warn!(%error, "It could not be written down when somebody was last seen");
+    if change.write
+        && let Err(error) = api.messenger.saw(change.user, change.last_active).await
+    {
+        warn!(%error, "It could not be written down when somebody was last active");
     }
-    let peers = match api.messenger.watchers(change.user).await {
-        Ok(peers) => peers,
+    let Some(state) = change.tell else { return };
+    let watchers = match watchers(api, change.user).await {
+        Ok(watchers) => watchers,
         Err(error) => {
             warn!(%error, "A change of presence was told to nobody");
             return;
@@ -152,248 +201,30 @@ async fn announce(api: &MessengerApi, change: Change) {
     };
     let event = view::Event::presence(PresenceOf {
         user_id: change.user.0,
-        state: if change.online {
-            PresenceState::Online
-        } else {
-            PresenceState::Offline
-        },
-        last_seen_at: (!change.online).then_some(Moment(change.last_seen)),
+        state,
+        last_seen_at: (state == PresenceState::Offline).then_some(Moment(change.last_active)),
     });
-    tell(&api.engine, &api.app, &peers, &event).await;
+    tell(&api.engine, &api.app, &watchers, &event).await;
 }
 
-/// Something to tell others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Change {
-    user: UserId,
-    online: bool,
-    last_seen: Timestamp,
-}
-
-/// The people who are there or were a moment ago. Reads no clock.
-struct People {
-    options: PresenceOptions,
-    all: HashMap<UserId, Person>,
-    /// When to look at whom again; one entry per person at most.
-    due: BTreeSet<(Instant, UserId)>,
-}
-
-#[derive(Debug)]
-struct Person {
-    connected: bool,
-    /// What the others know.
-    told_online: bool,
-    /// When an absence stops being short; only while not connected.
-    gone_at: Instant,
-    /// Until when an end of the last connection is meant: the user has logged out.
-    hurried_until: Option<Instant>,
-    /// When the last connection came or went.
-    last_seen: Timestamp,
-    /// Nothing is told before.
-    quiet_until: Instant,
-    due: Option<Instant>,
-}
-
-impl Person {
-    fn is_present(&self, now: Instant) -> bool {
-        self.connected || now < self.gone_at
-    }
-}
-
-impl People {
-    fn new(options: PresenceOptions) -> Self {
-        Self {
-            options,
-            all: HashMap::new(),
-            due: BTreeSet::new(),
+/// Those who know the user and may hear of it, and those who have a small group of the user's open.
+async fn watchers(api: &MessengerApi, user: UserId) -> StoreResult<Vec<UserId>> {
+    let mut looking = Vec::new();
+    for group in api.messenger.small_groups(user).await? {
+        let channel = conversation_channel(group);
+        if !api.engine.has_subscribers(api.app.number, &channel) {
+            continue;
         }
-    }
-
-    fn is_present(&self, user: UserId, now: Instant) -> bool {
-        self.all.get(&user).is_some_and(|person| person.is_present(now))
-    }
-
-    /// The user's channel has subscribers, or has none.
-    fn touch(&mut self, user: UserId, connected: bool, now: Instant, clock: Timestamp) {
-        if !connected && !self.all.contains_key(&user) {
-            return;
-        }
-        let person = self.all.entry(user).or_insert(Person {
-            connected: false,
-            told_online: false,
-            gone_at: now,
-            hurried_until: None,
-            last_seen: clock,
-            quiet_until: now,
-            due: None,
-        });
-        if person.connected == connected {
-            return;
-        }
-        person.connected = connected;
-        person.last_seen = clock;
-        if !connected {
-            let hurried = person.hurried_until.take().is_some_and(|until| now < until);
-            person.gone_at = if hurried { now } else { now + self.options.grace };
-        }
-        self.look_again(user, Some(now));
-    }
-
-    /// The end of the user's last connection is meant, whether it came just now or comes soon.
-    fn hurry(&mut self, user: UserId, now: Instant) {
-        let Some(person) = self.all.get_mut(&user) else {
-            return;
-        };
-        if person.connected {
-            person.hurried_until = Some(now + self.options.grace);
-        } else {
-            person.gone_at = person.gone_at.min(now);
-            self.look_again(user, Some(now));
-        }
-    }
-
-    fn look_again(&mut self, user: UserId, at: Option<Instant>) {
-        let Some(person) = self.all.get_mut(&user) else {
-            return;
-        };
-        if let Some(old) = person.due.take() {
-            self.due.remove(&(old, user));
-        }
-        person.due = at;
-        if let Some(at) = at {
-            self.due.insert((at, user));
-        }
-    }
-
-    fn next_due(&self) -> Option<Instant> {
-        self.due.first().map(|(at, _)| *at)
-    }
-
-    /// Looks at everyone whose time has come, and says what others should hear.
-    fn due(&mut self, now: Instant) -> Vec<Change> {
-        let mut changes = Vec::new();
-        while let Some(&(at, user)) = self.due.first()
-            && at <= now
-        {
-            self.due.pop_first();
-            let Some(person) = self.all.get_mut(&user) else {
-                continue;
-            };
-            person.due = None;
-            let online = person.is_present(now);
-            if online != person.told_online && now >= person.quiet_until {
-                person.told_online = online;
-                person.quiet_until = now + self.options.pause;
-                changes.push(Change {
-                    user,
-                    online,
-                    last_seen: person.last_seen,
-                });
+        match api.engine.roster(api.app.number, &channel).await {
+            Ok(roster) => {
+                let ids = roster
+                    .members
+                    .iter()
+                    .filter_map(|member| member.user.0.parse().ok());
+                looking.extend(ids.map(UserId));
             }
-            let again = if online != person.told_online {
-                Some(person.quiet_until)
-            } else if person.connected {
-                None
-            } else if online {
-                Some(person.gone_at)
-            } else if now < person.quiet_until {
-                // Kept so that a quick return is not told too soon.
-                Some(person.quiet_until)
-            } else {
-                self.all.remove(&user);
-                continue;
-            };
-            self.look_again(user, again);
+            Err(error) => warn!(%error, "Who has a group open could not be asked"),
         }
-        changes
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SAM: UserId = UserId(1);
-
-    /// Plays `+` (connects), `-` (loses its last connection), `!` (logs out) and `?` (somebody looks) at
-    /// seconds, and collects what is told.
-    fn play(script: &[(u64, char)]) -> Vec<(u64, bool)> {
-        let mut people = People::new(PresenceOptions::default());
-        let start = Instant::now();
-        let mut told = Vec::new();
-        let mut script = script.iter().peekable();
-        for second in 0..100 {
-            let now = start + Duration::from_secs(second);
-            while let Some((_, what)) = script.next_if(|(at, _)| *at == second) {
-                match what {
-                    '+' => people.touch(SAM, true, now, Timestamp(second as i64)),
-                    '-' => people.touch(SAM, false, now, Timestamp(second as i64)),
-                    '!' => people.hurry(SAM, now),
-                    _ => assert!(people.is_present(SAM, now)),
-                }
-            }
-            told.extend(people.due(now).into_iter().map(|change| (second, change.online)));
-        }
-        assert!(
-            people.all.len() == people.all.values().filter(|p| p.connected).count(),
-            "{:?}",
-            people.all
-        );
-        told
-    }
-
-    #[test]
-    fn absences_are_told_late_and_short_ones_not_at_all() {
-        let check =
-            |script: &[(u64, char)], told: &[(u64, bool)]| assert_eq!(play(script), told, "{script:?}");
-        check(&[(1, '+')], &[(1, true)]);
-        check(&[(1, '+'), (30, '-'), (44, '?')], &[(1, true), (45, false)]);
-        check(&[(1, '+'), (30, '-'), (44, '+')], &[(1, true)]);
-        check(&[(1, '+'), (30, '-'), (45, '+')], &[(1, true)]);
-        check(
-            &[(1, '+'), (30, '-'), (46, '+')],
-            &[(1, true), (45, false), (50, true)],
-        );
-        check(&[(1, '-')], &[]);
-    }
-
-    #[test]
-    fn logging_out_is_told_at_once() {
-        let check =
-            |script: &[(u64, char)], told: &[(u64, bool)]| assert_eq!(play(script), told, "{script:?}");
-        check(&[(1, '+'), (30, '!'), (31, '-')], &[(1, true), (31, false)]);
-        check(&[(1, '+'), (30, '-'), (31, '!')], &[(1, true), (31, false)]);
-        // Another device keeps the user there, and much later goes without a word.
-        check(&[(1, '+'), (30, '!'), (60, '-')], &[(1, true), (75, false)]);
-    }
-
-    #[test]
-    fn changes_of_one_person_keep_a_distance() {
-        let check =
-            |script: &[(u64, char)], told: &[(u64, bool)]| assert_eq!(play(script), told, "{script:?}");
-        check(&[(1, '+'), (2, '!'), (2, '-')], &[(1, true), (6, false)]);
-        check(&[(1, '+'), (2, '!'), (2, '-'), (3, '+')], &[(1, true)]);
-        check(
-            &[(1, '+'), (20, '!'), (20, '-'), (22, '+')],
-            &[(1, true), (20, false), (25, true)],
-        );
-    }
-
-    #[test]
-    fn last_seen_is_when_the_connection_went_not_when_the_grace_ended() {
-        let mut people = People::new(PresenceOptions::default());
-        let start = Instant::now();
-        people.touch(SAM, true, start, Timestamp(10));
-        people.due(start);
-        people.touch(SAM, false, start, Timestamp(20));
-        let changes = people.due(start + Duration::from_secs(15));
-        assert_eq!(
-            changes,
-            [Change {
-                user: SAM,
-                online: false,
-                last_seen: Timestamp(20)
-            }]
-        );
-    }
+    api.messenger.watchers(user, &looking).await
 }

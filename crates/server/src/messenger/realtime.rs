@@ -35,6 +35,17 @@ pub(crate) fn channel_user(channel: &ChannelName) -> Option<UserId> {
     extract::id(channel.as_str().strip_prefix(USER_CHANNEL)?).map(UserId)
 }
 
+/// The channel of those who have a conversation open, unless it is a large one.
+pub(crate) fn conversation_channel(id: ConversationId) -> ChannelName {
+    ChannelName::parse(&format!("{SMALL_CONVERSATION_CHANNEL}{id}"))
+        .expect("a prefix and a number name a channel")
+}
+
+/// Which conversation's channel this is, if it is one's.
+pub(crate) fn channel_conversation(channel: &ChannelName) -> Option<ConversationId> {
+    extract::id(channel.as_str().strip_prefix(SMALL_CONVERSATION_CHANNEL)?).map(ConversationId)
+}
+
 /// How to connect.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RealtimeConfig)]

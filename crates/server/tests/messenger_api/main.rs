@@ -18,6 +18,8 @@ mod realtime;
 mod refusals;
 mod search;
 mod second_factor;
+mod seed;
 mod shapes;
 mod support;
 mod threads;
+mod typing;

@@ -362,6 +362,7 @@ async fn a_short_absence_is_not_told() {
     let presence = PresenceOptions {
         grace,
         pause: Duration::ZERO,
+        writing_pause: Duration::ZERO,
     };
     let server = Server::start_with(Setup {
         presence,

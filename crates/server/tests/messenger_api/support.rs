@@ -13,13 +13,14 @@ use chinwag_backends::testing::store_in;
 use chinwag_backends::{DiskBlobs, SqlStore};
 use chinwag_engine::{
     App, AppOptions, Beginning, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed,
-    KeyPair, Secret, WorkerNumber,
+    KeyPair, Member, Publication, Publisher, Secret, UserId, WorkerNumber,
 };
 use chinwag_messenger::{Messenger, Options};
 use chinwag_server::apps::AppAdmin;
 use chinwag_server::laravel;
 use chinwag_server::messenger::apps::{self, AppsApi};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
+use chinwag_server::messenger::whispers::Whispers;
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed, router};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -48,6 +49,7 @@ impl Default for Setup {
             presence: PresenceOptions {
                 grace: Duration::ZERO,
                 pause: Duration::ZERO,
+                writing_pause: Duration::ZERO,
             },
         }
     }
@@ -100,6 +102,8 @@ impl Server {
         let messenger = Arc::new(messenger);
         let presence = Presence::new(app.number, setup.presence);
         engine.observe(presence.clone());
+        let (whispers, whispers_task) = Whispers::new(presence.clone());
+        engine.guard(app.number, whispers);
         let api = MessengerApi::new(
             messenger.clone(),
             engine.clone(),
@@ -112,6 +116,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(feed_task.run(api.clone(), stop.clone()));
         tasks.spawn(presence.run(api.clone(), stop.clone()));
+        tasks.spawn(whispers_task.run(api.clone(), stop.clone()));
         Self {
             engine,
             app,
@@ -424,8 +429,22 @@ impl Worker {
         self.join(&person.channel(), socket).await;
     }
 
+    /// A socket of the person opens a conversation.
+    pub(crate) async fn look_at(&self, person: &Person, conversation: i64, socket: &str) {
+        let member = Member {
+            user: UserId(person.id.to_string().into()),
+            info: None,
+        };
+        let channel = format!("presence-conversation.{conversation}");
+        self.join_as(&channel, socket, Some(member)).await;
+    }
+
     /// A socket joins a channel.
     pub(crate) async fn join(&self, channel: &str, socket: &str) {
+        self.join_as(channel, socket, None).await;
+    }
+
+    async fn join_as(&self, channel: &str, socket: &str, member: Option<Member>) {
         let channel = ChannelName::parse(channel).unwrap();
         self.engine
             .subscribe(
@@ -433,11 +452,37 @@ impl Worker {
                 socket.parse().unwrap(),
                 &self.app,
                 &channel,
-                None,
+                member,
                 Beginning::default(),
             )
             .await
             .unwrap();
+    }
+
+    /// A socket of the person says something on a channel, as a client may.
+    pub(crate) async fn whisper(
+        &self,
+        person: &Person,
+        socket: &str,
+        channel: &str,
+        event: &str,
+        data: &Value,
+    ) {
+        let connection: ConnectionId = socket.parse().unwrap();
+        let publication = Publication {
+            app: self.app.number,
+            channel: ChannelName::parse(channel).unwrap(),
+            content: Content::Message {
+                event: Some(event.into()),
+                data: data.to_string().into(),
+            },
+            publisher: Some(Publisher {
+                connection,
+                user: Some(UserId(person.id.to_string().into())),
+            }),
+            except: Some(connection),
+        };
+        self.engine.publish_of_client(publication).await.unwrap();
     }
 
     pub(crate) async fn disconnect(&self, person: &Person, socket: &str) {
@@ -459,15 +504,20 @@ impl Worker {
         next.expect("something arrives").unwrap()
     }
 
-    /// The next thing that arrives.
+    /// The next thing that arrives, besides who looks at what.
     pub(crate) async fn hear(&mut self) -> Heard {
-        match self.next().await {
-            Inboxed::Disconnect { connection, .. } => Heard::Closed(connection),
-            Inboxed::Renew { connection, .. } => Heard::Renewed(connection),
-            Inboxed::Delivery(delivery) => event(&delivery),
-            order @ Inboxed::DisconnectUser { .. } => panic!("{order:?}"),
-            Inboxed::CloseApp(app) => unreachable!("nobody closes {app:?}"),
-            Inboxed::Deliveries(..) => unreachable!("they were taken apart"),
+        loop {
+            return match self.next().await {
+                Inboxed::Disconnect { connection, .. } => Heard::Closed(connection),
+                Inboxed::Renew { connection, .. } => Heard::Renewed(connection),
+                Inboxed::Delivery(delivery) => match &delivery.publication.content {
+                    Content::Joined { .. } | Content::Left { .. } => continue,
+                    _ => event(&delivery),
+                },
+                order @ Inboxed::DisconnectUser { .. } => panic!("{order:?}"),
+                Inboxed::CloseApp(app) => unreachable!("nobody closes {app:?}"),
+                Inboxed::Deliveries(..) => unreachable!("they were taken apart"),
+            };
         }
     }
 

@@ -103,7 +103,7 @@ pub async fn contacts_and_blocks_are_one_sided(store: Arc<dyn Store>) {
         [anna.user]
     );
     assert_eq!(
-        messenger.watchers(sam.user).await.expect("read"),
+        messenger.watchers(sam.user, &[]).await.expect("read"),
         [anna.user],
         "eve is blocked"
     );

@@ -2,11 +2,12 @@
 //! every receiver, so nothing in them depends on who looks.
 
 use chinwag_messenger as domain;
-use chinwag_messenger::{LogoutReason, MessageId, RemovalReason};
+use chinwag_messenger::{ConversationId, LogoutReason, MessageId, RemovalReason, UserId};
 use serde::Serialize;
 
 use super::threads::ThreadChange;
 use super::{Attachment, ChangedPolicies, ListItem, Me, Member, Message, Moment, My, PresenceOf, Reaction};
+use crate::messenger::typing::Typing;
 
 /// An event with its envelope.
 #[derive(Debug, Serialize)]
@@ -171,6 +172,13 @@ pub(in crate::messenger) enum Event<'a> {
     PresenceChanged {
         v: u8,
         items: [PresenceOf; 1],
+    },
+    TypingChanged {
+        v: u8,
+        conversation_id: i64,
+        user_id: i64,
+        #[serde(flatten)]
+        typing: Typing,
     },
     SyncRequired {
         v: u8,
@@ -490,6 +498,16 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// Tells that somebody types, or stops.
+    pub(in crate::messenger) fn typing(conversation: ConversationId, user: UserId, typing: Typing) -> Self {
+        Self::TypingChanged {
+            v: V,
+            conversation_id: conversation.0,
+            user_id: user.0,
+            typing,
+        }
+    }
+
     /// Tells clients to synchronise.
     pub(in crate::messenger) fn sync_required(reason: &'static str) -> Self {
         Self::SyncRequired { v: V, reason }
@@ -517,6 +535,7 @@ impl<'a> Event<'a> {
             Self::ThreadFollowed { .. } => "thread.changed",
             Self::ReceiptUpdated { .. } => "receipt.updated",
             Self::PresenceChanged { .. } => "presence.changed",
+            Self::TypingChanged { .. } => "typing.changed",
             Self::SyncRequired { .. } => "sync.required",
             Self::LogoutRequired { .. } => "logout.required",
         }

@@ -59,10 +59,7 @@ pub(in crate::messenger) enum ConversationWord {
 #[serde(rename_all = "snake_case")]
 pub(in crate::messenger) enum PresenceState {
     Online,
-    #[expect(
-        dead_code,
-        reason = "clients do not report yet that nobody is at the keyboard"
-    )]
+    /// Connected, and nobody at the keyboard.
     Away,
     Offline,
 }
