@@ -6,8 +6,9 @@
 use chinwag_messenger::Timestamp;
 use chinwag_messenger::blob::{BlobError, BlobId, BlobStream, Blobs};
 use futures_util::StreamExt;
+use sha2::{Digest, Sha256};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -18,7 +19,7 @@ use tokio_util::io::ReaderStream;
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// A folder of files.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct DiskBlobs {
     folder: PathBuf,
 }
@@ -33,6 +34,34 @@ impl DiskBlobs {
         Ok(Self {
             folder: folder.to_owned(),
         })
+    }
+
+    /// The file of this name.
+    pub(crate) fn file(&self, id: BlobId) -> io::Result<File> {
+        File::open(self.place(id).1)
+    }
+
+    /// Takes over what is read, which must have this name.
+    pub(crate) fn take_in(&self, id: BlobId, mut from: impl Read) -> io::Result<()> {
+        let (folder, file) = self.place(id);
+        fs::create_dir_all(&folder)?;
+        let temporary = folder.join(format!("{}.part", uuid::Uuid::new_v4()));
+        let mut taking = Summed {
+            file: File::create_new(&temporary)?,
+            sum: Sha256::new(),
+        };
+        let taken = io::copy(&mut from, &mut taking).and_then(|_| {
+            if BlobId(taking.sum.finalize().into()) != id {
+                let text = format!("the file {id} is not what its name says");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
+            put(&folder, &file, &temporary)
+        });
+        if taken.is_err() {
+            // It is found by its age otherwise.
+            let _ = fs::remove_file(&temporary);
+        }
+        taken
     }
 
     /// The folder of a file, and the file.
@@ -75,6 +104,24 @@ impl Blobs for DiskBlobs {
     async fn older_than(&self, before: Timestamp) -> Result<Vec<BlobId>, BlobError> {
         let root = self.folder.clone();
         blocking(move || older_than(&root, before)).await
+    }
+}
+
+/// A file and the checksum of what was written to it.
+struct Summed {
+    file: File,
+    sum: Sha256,
+}
+
+impl Write for Summed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.sum.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

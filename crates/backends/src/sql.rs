@@ -18,6 +18,7 @@ mod hides;
 mod invites;
 mod list;
 mod logins;
+mod mails;
 mod mentions;
 mod messages;
 mod migrations;

@@ -5,6 +5,7 @@ use std::io::{BufReader, BufWriter};
 use std::path::PathBuf;
 
 use anyhow::Context;
+use chinwag_backends::DiskBlobs;
 
 use crate::config::Config;
 use crate::wire;
@@ -23,10 +24,12 @@ pub(crate) fn run(config: &Config, archive: &Archive) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let store = wire::open_store(config).await?;
+        let files = DiskBlobs::open(&config.files_dir)
+            .with_context(|| format!("using the folder for files {}", config.files_dir.display()))?;
         let done = match archive {
             Archive::Export(path) => {
                 let file = File::create_new(path).with_context(|| format!("creating {}", path.display()))?;
-                let exported = store.export(BufWriter::new(&file)).await;
+                let exported = store.export(BufWriter::new(&file), Some(&files)).await;
                 let kept = exported
                     .map_err(anyhow::Error::from)
                     .and_then(|()| Ok(file.sync_all()?));
@@ -39,7 +42,7 @@ pub(crate) fn run(config: &Config, archive: &Archive) -> anyhow::Result<()> {
             Archive::Import(path) => {
                 let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
                 let _lock = wire::lock(&config.data_dir)?;
-                let imported = store.import(BufReader::new(file)).await;
+                let imported = store.import(BufReader::new(file), Some(files)).await;
                 imported.with_context(|| format!("reading {}", path.display()))
             }
         };

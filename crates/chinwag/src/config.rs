@@ -44,6 +44,10 @@ pub(crate) struct Config {
     pub(crate) registration: Registration,
     /// What the messenger allows in numbers.
     pub(crate) limits: Options,
+    /// Where people reach the web UI.
+    pub(crate) public_url: Option<String>,
+    /// Address of the mail server, and the sender.
+    pub(crate) mail: Option<(Secret, String)>,
     /// Is there a proxy to believe.
     pub(crate) trust_proxy: bool,
     /// Files of certificate and key.
@@ -382,6 +386,33 @@ impl Reader {
         choices[0].1
     }
 
+    fn mail(&mut self) -> Option<(Secret, String)> {
+        let (server, from, site) = (
+            self.text("mail.smtp_url"),
+            self.text("mail.from"),
+            self.text("public_url"),
+        );
+        if !site.is_empty() && !is_origin(site.trim_end_matches('/')) {
+            self.fault(
+                "public_url",
+                "an address is wanted, such as https://chat.example.org",
+            );
+        }
+        if server.is_empty() {
+            return None;
+        }
+        if from.is_empty() {
+            self.fault("mail.from", "mails have a sender");
+        }
+        if site.is_empty() {
+            self.fault(
+                "public_url",
+                "mails have links, so it must be known where they lead",
+            );
+        }
+        Some((Secret::new(&server), from))
+    }
+
     fn database_url(&mut self) -> Option<Secret> {
         let url = self.text("database_url");
         if url.is_empty() {
@@ -524,6 +555,8 @@ impl Reader {
                 ],
             ),
             limits: self.limits(),
+            public_url: Some(self.text("public_url")).filter(|url| !url.is_empty()),
+            mail: self.mail(),
             trust_proxy: self.flag("trust_proxy"),
             tls,
             cors_origins,

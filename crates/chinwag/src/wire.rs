@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use chinwag_backends::{DiskBlobs, SqlStore};
+use chinwag_backends::{DiskBlobs, SmtpMailer, SqlStore};
 use chinwag_engine::{App, AppOptions, Engine, KeyPair, Namespace, Secret};
 use chinwag_messenger::{Feed, Messenger, NoFeed, Options};
 use chinwag_protocol::pusher::cache_namespaces;
 use chinwag_server::apps::{AppAdmin, AppLoader};
 use chinwag_server::laravel::ChannelRules;
 use chinwag_server::listen::{self, ListenOptions};
+use chinwag_server::mail::send_mail;
 use chinwag_server::messenger::admin::Console;
 use chinwag_server::messenger::apps::AppsApi;
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
@@ -75,6 +76,7 @@ pub(crate) async fn quiet_messenger(config: &Config) -> anyhow::Result<(Arc<SqlS
 fn messenger_options(config: &Config) -> Options {
     Options {
         registration: config.registration,
+        mail_links: config.mail.as_ref().and(config.public_url.clone()),
         ..config.limits.clone()
     }
 }
@@ -148,6 +150,14 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     let store = open_store(&config).await?;
     let _lock = lock(&config.data_dir)?;
     let secrets = Secrets::load(&config.data_dir)?;
+    let mailer = match &config.mail {
+        Some((server, from)) => Some(
+            SmtpMailer::new(server.reveal(), from)
+                .map_err(anyhow::Error::msg)
+                .context("mail.smtp_url and mail.from")?,
+        ),
+        None => None,
+    };
     let certificate = match &config.tls {
         Some((certificate, key)) => {
             Some(Certificate::load(certificate, key).context("reading the TLS files")?)
@@ -254,7 +264,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         RateLimits::unlimited()
     };
     let api_options = ApiOptions {
-        name: config.name,
+        name: config.name.clone(),
         rate_limits,
         trust_proxy: config.trust_proxy,
         cors_origins: config.cors_origins,
@@ -287,8 +297,12 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     tasks.spawn(presence.run(messenger_api.clone(), background.clone()));
     tasks.spawn(whispers_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(apps.run(background.clone()));
-    tasks.spawn(sweep(messenger, background.clone()));
+    tasks.spawn(sweep(messenger.clone(), background.clone()));
     tasks.spawn(webhook_task.run(background.clone()));
+    if let Some(mailer) = mailer {
+        let sending = send_mail(messenger, Arc::new(mailer), config.name, background.clone());
+        tasks.spawn(sending);
+    }
     let traffic = workers.traffic();
     engine.observe(traffic.log.clone());
     let log = traffic.log.clone();

@@ -21,6 +21,7 @@ mod ids;
 mod invite;
 mod login;
 mod login_cache;
+mod mail;
 mod media;
 mod member;
 mod mention;
@@ -69,6 +70,7 @@ pub use forward::ForwardError;
 pub use ids::{ClientId, ConversationId, InviteId, LoginId, MessageId, Timestamp, UserId};
 pub use invite::{CreatedInvite, Invite, InviteError, InviteWish, JoinError, Joined, NewInvite};
 pub use login::{AuthenticateError, Caller, Device, LogInError, LoggedIn, Login};
+pub use mail::{Email, EmailError, Mail, MailError, MailKind, MailTokenError, Mailer};
 pub use media::VoiceNote;
 pub use member::{
     AccessError, AddMembersError, Added, Ban, ListMembersError, Member, MemberError, MemberState, Role,
@@ -101,7 +103,9 @@ pub use typing::{TypingAudience, TypingKind, TypingSignal};
 use attachment::Files;
 use attempts::Attempts;
 use login_cache::LoginCache;
+use parking_lot::Mutex;
 use password::PasswordHasher;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Limits and policies, with the defaults of a fresh server. Lengths count characters unless named `bytes`.
@@ -161,6 +165,8 @@ pub struct Options {
     pub login_failures_max: u32,
     /// Seconds over which failed log-ins are counted.
     pub login_window_s: u64,
+    /// Address of the web UI, to which links in mails lead. Without one there is no mail.
+    pub mail_links: Option<String>,
     /// Pending changes of one conversation beyond which a client is told to start it afresh.
     pub changes_max: u64,
     /// Bounds of attachments.
@@ -197,6 +203,7 @@ impl Default for Options {
             password_chars_min: 8,
             login_failures_max: 10,
             login_window_s: 15 * 60,
+            mail_links: None,
             changes_max: 2_000,
             attachments: AttachmentLimits::default(),
         }
@@ -204,7 +211,7 @@ impl Default for Options {
 }
 
 /// The messenger. Cheap to share behind an `Arc`; what it holds besides the store is only memory that may be
-/// lost: recent proofs of logins and recent failures to log in.
+/// lost: recent proofs of logins, recent failures to log in, and who has just asked for a new password.
 pub struct Messenger {
     store: Arc<dyn Store>,
     feed: Arc<dyn Feed>,
@@ -212,6 +219,9 @@ pub struct Messenger {
     passwords: PasswordHasher,
     attempts: Attempts,
     code_attempts: Attempts,
+    mails: Attempts,
+    forgotten: Mutex<VecDeque<Email>>,
+    mail_wanted: tokio::sync::Notify,
     logins: Arc<LoginCache>,
     files: Option<Files>,
 }
@@ -228,6 +238,9 @@ impl Messenger {
             passwords: PasswordHasher::new(),
             attempts,
             code_attempts,
+            mails: Attempts::new(mail::MAILS_MAX, mail::MAILS_WINDOW_S),
+            forgotten: Mutex::default(),
+            mail_wanted: tokio::sync::Notify::new(),
             logins: Arc::new(LoginCache::default()),
             files: None,
         }

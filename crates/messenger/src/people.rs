@@ -115,6 +115,12 @@ pub struct Me {
     pub privacy: Privacy,
     /// An object of JSON that belongs to the user's clients.
     pub settings: String,
+    /// The address for mail that was proven.
+    pub email: Option<String>,
+    /// When it was.
+    pub email_verified_at: Option<Timestamp>,
+    /// An address that is still to be proven.
+    pub email_wanted: Option<String>,
     /// Whether logging in takes a code besides the password.
     pub second_factor: bool,
 }

@@ -15,6 +15,7 @@ pub mod contract;
 mod forwards;
 mod groups;
 mod hides;
+mod mails;
 mod mentions;
 mod moderation;
 mod my_states;
@@ -33,6 +34,7 @@ pub use groups::{
     StepKind,
 };
 pub use hides::{HiddenIn, HiddenPlace, HideRecord, Hides, NotSeen};
+pub use mails::{EmailRefusal, Emails, Mails, QueuedMail, ResetRecord, WantedEmail};
 pub use mentions::Mentions;
 pub use moderation::{
     AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
@@ -84,6 +86,8 @@ pub trait Store:
     + Threads
     + Tickets
     + SecondFactors
+    + Emails
+    + Mails
     + Reports
     + Administration
     + ServerInvites
@@ -114,6 +118,8 @@ impl<T> Store for T where
         + Threads
         + Tickets
         + SecondFactors
+        + Emails
+        + Mails
         + Reports
         + Administration
         + ServerInvites

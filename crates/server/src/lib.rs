@@ -10,6 +10,7 @@ mod drain;
 pub mod error;
 pub mod laravel;
 pub mod listen;
+pub mod mail;
 pub mod messenger;
 pub mod metrics;
 mod opening;

@@ -309,6 +309,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/auth/email/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_auth_email_verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/auth/login": {
         parameters: {
             query?: never;
@@ -335,6 +351,38 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["post_auth_logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/password/forgot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_auth_password_forgot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/password/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_auth_password_reset"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1568,6 +1616,8 @@ export interface components {
             /** Format: int32 */
             api_version: number;
             limits: components["schemas"]["Limits"];
+            /** @description Whether the server sends mail: addresses can be proven, forgotten passwords set anew. */
+            mail: boolean;
             name: string;
             registration: components["schemas"]["RegistrationMode"];
             /** @description Nobody has an account yet: the next one becomes the owner. */
@@ -1721,6 +1771,9 @@ export interface components {
         };
         Following: {
             following: boolean;
+        };
+        Forgotten: {
+            email: string;
         };
         /** @description Who said a forwarded message first. */
         ForwardedFrom: {
@@ -2212,6 +2265,9 @@ export interface components {
             token?: string;
             user: components["schemas"]["Me"];
         };
+        MailToken: {
+            token: string;
+        };
         ManyChanges: {
             items: components["schemas"]["Since"][];
         };
@@ -2219,6 +2275,11 @@ export interface components {
         Me: components["schemas"]["User"] & {
             bio: string;
             created_at: components["schemas"]["Moment"];
+            /** @description The address for mail that was proven. */
+            email: string | null;
+            /** @description An address that is still to be proven. */
+            email_pending: string | null;
+            email_verified_at: components["schemas"]["Moment"] | null;
             locale: string;
             privacy: components["schemas"]["Privacy"];
             /** @description Whether logging in takes a code besides the password. */
@@ -2444,6 +2505,10 @@ export interface components {
         PasswordProof: {
             password: string;
         };
+        PasswordReset: {
+            password: string;
+            token: string;
+        };
         /** @description Somebody with what they tell about themselves. */
         Person: components["schemas"]["User"] & {
             bio: string;
@@ -2539,7 +2604,11 @@ export interface components {
             avatar_id?: string | null;
             bio?: string | null;
             display_name?: string | null;
+            /** @description Counts once it is proven by a mail that is sent there; null takes it away. Needs `password`. */
+            email?: string | null;
             locale?: string | null;
+            /** @description The caller's, for a change of `email`. */
+            password?: string | null;
             timezone?: string | null;
             username?: string | null;
         };
@@ -2621,6 +2690,8 @@ export interface components {
             cookie?: boolean;
             device_name?: string | null;
             display_name?: string | null;
+            /** @description Proven by a mail that is sent there; only where the server sends mail. */
+            email?: string | null;
             /** @description The token of an invite to the server, where one is needed. */
             invite?: string | null;
             password: string;
@@ -3614,6 +3685,29 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    post_auth_email_verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MailToken"];
+            };
+        };
+        responses: {
+            /** @description The address is the account's own */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     post_auth_login: {
         parameters: {
             query?: never;
@@ -3649,6 +3743,52 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description The login has ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_auth_password_forgot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Forgotten"];
+            };
+        };
+        responses: {
+            /** @description If an account has proven this address, a mail is on its way */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_auth_password_reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordReset"];
+            };
+        };
+        responses: {
+            /** @description The password is set; all logins of the account have ended */
             204: {
                 headers: {
                     [name: string]: unknown;

@@ -16,7 +16,8 @@ use chinwag_messenger::{Account, LoginId, ServerRole, Timestamp, UserId, Usernam
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect,
 };
 
 #[async_trait::async_trait]
@@ -89,19 +90,7 @@ impl Accounts for SqlStore {
                     .filter(account::Column::Id.eq(user.0))
                     .exec(&group.tx)
                     .await?;
-                let tickets = "DELETE FROM ticket WHERE user_id = ?";
-                execute(&group.tx, tickets, vec![user.0.into()]).await?;
-                let ended = query(
-                    &group.tx,
-                    "DELETE FROM login WHERE user_id = ? AND id <> ? RETURNING id",
-                    // No login has the number 0.
-                    vec![user.0.into(), keep.map_or(0, |login| login.0).into()],
-                );
-                ended
-                    .await?
-                    .iter()
-                    .map(|row| row.try_get_by_index(0).map(LoginId))
-                    .collect()
+                end_logins(group, user, keep).await
             })
         });
         work.await.map(|_: Vec<LoginId>| ())
@@ -157,6 +146,23 @@ impl Accounts for SqlStore {
         });
         work.await
     }
+}
+
+/// Ends all logins but the one to keep, and voids all tickets.
+pub(super) async fn end_logins(
+    group: &mut Group,
+    user: UserId,
+    keep: Option<LoginId>,
+) -> Result<Vec<LoginId>, DbErr> {
+    group.dirty = true;
+    let tickets = "DELETE FROM ticket WHERE user_id = ?";
+    execute(&group.tx, tickets, vec![user.0.into()]).await?;
+    let sql = "DELETE FROM login WHERE user_id = ? AND id <> ? RETURNING id";
+    // No login has the number 0.
+    let keep = keep.map_or(0, |login| login.0);
+    let ended = query(&group.tx, sql, vec![user.0.into(), keep.into()]).await?;
+    let read = |row: &QueryResult| row.try_get_by_index(0).map(LoginId);
+    ended.iter().map(read).collect()
 }
 
 fn accounts(found: Result<Vec<account::Model>, DbErr>) -> Result<Vec<Account>, StoreError> {

@@ -1,12 +1,14 @@
 //! A whole store as one archive, to be kept or to be moved to the other database: a tar file in which
-//! `header.json` says what it is, `tables/<table>/<part>.jsonl` holds the rows, a JSON object each, and `end.json`
-//! that nothing is missing. The same store always yields the same bytes.
+//! `header.json` says what it is, `tables/<table>/<part>.jsonl` holds the rows, a JSON object each, `files/<SHA-256>` a
+//! file that a row refers to, and `end.json` that nothing is missing. The same store always yields the same bytes.
 
 use super::migrations::Migrator;
 use super::query::{execute, places, query, row_places};
 use super::store::SqlStore;
+use crate::DiskBlobs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use chinwag_messenger::blob::BlobId;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Value};
 use sea_orm_migration::MigratorTrait;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,7 @@ const FORMAT: &str = "chinwag-export";
 const VERSION: u32 = 1;
 const HEADER: &str = "header.json";
 const END: &str = "end.json";
+const FILES: &str = "files";
 /// Rows of one part: bounds what is held in memory.
 const PART_ROWS: usize = 1_000;
 /// Values of one statement: both databases take more.
@@ -133,8 +136,9 @@ struct Column {
 }
 
 impl SqlStore {
-    /// Writes everything the store holds at this moment into an archive. The store may be in use.
-    pub async fn export(&self, out: impl Write) -> Result<(), ArchiveError> {
+    /// Writes everything the store holds at this moment into an archive, with the files, if any are kept. The store may
+    /// be in use; a file that is deleted meanwhile is left out.
+    pub async fn export(&self, out: impl Write, files: Option<&DiskBlobs>) -> Result<(), ArchiveError> {
         let tx = self.snapshot().await;
         let tx = tx.map_err(|error| ArchiveError::Database(error.to_string()))?;
         let mut archive = tar::Builder::new(out);
@@ -147,17 +151,25 @@ impl SqlStore {
         for (table, key) in TABLES {
             export_table(&tx, &mut archive, table, key).await?;
         }
+        if let Some(files) = files {
+            export_files(&tx, &mut archive, files).await?;
+        }
         add(&mut archive, END, b"{}\n")?;
         archive.into_inner()?.flush()?;
         Ok(())
     }
 
-    /// Reads an archive into this store, which must be empty: all of it, or nothing.
-    pub async fn import(&self, archive: impl Read + Send + 'static) -> Result<(), ArchiveError> {
+    /// Reads an archive into this store, which must be empty: all of it, or nothing. Its files go to `files`, if it is
+    /// given; what came before a failure stays there, and is swept as nothing refers to it.
+    pub async fn import(
+        &self,
+        archive: impl Read + Send + 'static,
+        files: Option<DiskBlobs>,
+    ) -> Result<(), ArchiveError> {
         let (parts, mut coming) = mpsc::channel(2);
         // Files are read beside the runtime. Ends with the archive, or when nobody listens any more.
         let reading = tokio::task::spawn_blocking(move || {
-            if let Err(error) = read_parts(archive, &parts) {
+            if let Err(error) = read_parts(archive, files.as_ref(), &parts) {
                 // Nobody listens when the import has failed already.
                 let _ = parts.blocking_send(Err(error));
             }
@@ -185,6 +197,36 @@ impl SqlStore {
 fn migrations() -> Vec<String> {
     let steps = Migrator::migrations();
     steps.iter().map(|step| step.name().to_owned()).collect()
+}
+
+async fn export_files(
+    tx: &DatabaseTransaction,
+    archive: &mut tar::Builder<impl Write>,
+    files: &DiskBlobs,
+) -> Result<(), ArchiveError> {
+    let mut after: Vec<u8> = Vec::new();
+    loop {
+        let sql = format!(
+            "SELECT DISTINCT digest FROM attachment_part WHERE digest > ? ORDER BY digest LIMIT {PART_ROWS}"
+        );
+        let rows = query(tx, sql, vec![after.into()]).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.try_get_by_index(0)?;
+        for row in &rows {
+            let digest: Vec<u8> = row.try_get_by_index(0)?;
+            let digest = digest.try_into().map(BlobId);
+            let id = digest.map_err(|_| DbErr::Type("a digest of another length".into()))?;
+            match files.file(id) {
+                Ok(file) => {
+                    let length = file.metadata()?.len();
+                    append(archive, &format!("{FILES}/{id}"), length, file)?;
+                }
+                // Deleted since the moment the archive is of.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
 }
 
 async fn export_table(
@@ -277,8 +319,17 @@ fn to_line(value: &impl Serialize) -> Result<Vec<u8>, ArchiveError> {
 }
 
 fn add(archive: &mut tar::Builder<impl Write>, name: &str, content: &[u8]) -> std::io::Result<()> {
+    append(archive, name, content.len() as u64, content)
+}
+
+fn append(
+    archive: &mut tar::Builder<impl Write>,
+    name: &str,
+    length: u64,
+    content: impl Read,
+) -> std::io::Result<()> {
     let mut header = tar::Header::new_ustar();
-    header.set_size(content.len() as u64);
+    header.set_size(length);
     header.set_mode(0o600);
     archive.append_data(&mut header, name, content)
 }
@@ -292,6 +343,7 @@ struct Part {
 /// Reads the archive and hands on its rows, while somebody takes them.
 fn read_parts(
     archive: impl Read,
+    files: Option<&DiskBlobs>,
     parts: &mpsc::Sender<Result<Part, ArchiveError>>,
 ) -> Result<(), ArchiveError> {
     let damaged = |what: &str| ArchiveError::Archive(format!("this is no archive of Chinwag: {what}"));
@@ -300,6 +352,13 @@ fn read_parts(
     for entry in archive.entries()? {
         let entry = entry.map_err(|_| damaged("it is no tar file"))?;
         let name = entry.path()?.to_string_lossy().into_owned();
+        if let Some(name) = name.strip_prefix(FILES).and_then(|name| name.strip_prefix('/')) {
+            let id = BlobId::parse(name).ok_or_else(|| damaged("it holds a file without a name"))?;
+            if let Some(files) = files {
+                files.take_in(id, entry)?;
+            }
+            continue;
+        }
         let mut lines = BufReader::new(entry).take(LINE_BYTES_MAX * 16);
         if name == HEADER {
             let header: Header =
@@ -445,6 +504,7 @@ mod tests {
     use crate::testing::PostgresServer;
     use chinwag_engine::{Sample, Statistics};
     use chinwag_messenger::Username;
+    use chinwag_messenger::blob::Blobs;
     use chinwag_messenger::store::{AccountRecord, Accounts, Admission};
     use chinwag_messenger::{
         AccountKind, Caller, ClientId, Draft, LoginId, Messenger, NoFeed, Options, Timestamp,
@@ -452,7 +512,7 @@ mod tests {
 
     async fn exported(store: &SqlStore) -> Vec<u8> {
         let mut archive = Vec::new();
-        store.export(&mut archive).await.unwrap();
+        store.export(&mut archive, None).await.unwrap();
         archive
     }
 
@@ -517,15 +577,18 @@ mod tests {
 
         let second = SqlStore::open_postgres(&server.database().await).await.unwrap();
         second
-            .import(std::io::Cursor::new(archive.clone()))
+            .import(std::io::Cursor::new(archive.clone()), None)
             .await
             .unwrap();
         assert!(exported(&second).await == archive, "PostgreSQL holds the same");
         let third = SqlStore::open(&folder.path().join("3.db")).await.unwrap();
-        third.import(std::io::Cursor::new(archive.clone())).await.unwrap();
+        third
+            .import(std::io::Cursor::new(archive.clone()), None)
+            .await
+            .unwrap();
         assert!(exported(&third).await == archive, "SQLite holds the same");
 
-        let again = second.import(std::io::Cursor::new(archive)).await;
+        let again = second.import(std::io::Cursor::new(archive), None).await;
         assert!(again.unwrap_err().to_string().contains("not empty"));
         // Ids go on where they were.
         let record = AccountRecord {
@@ -550,10 +613,67 @@ mod tests {
         let empty = exported(&second).await;
         let cut = archive[..archive.len() / 2].to_vec();
         for faulty in [cut, b"nonsense".repeat(200), Vec::new()] {
-            second.import(std::io::Cursor::new(faulty)).await.unwrap_err();
+            second
+                .import(std::io::Cursor::new(faulty), None)
+                .await
+                .unwrap_err();
             assert!(exported(&second).await == empty);
         }
-        second.import(std::io::Cursor::new(archive)).await.unwrap();
+        second.import(std::io::Cursor::new(archive), None).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn files_move_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        let first = Arc::new(SqlStore::open(&place("1.db")).await.unwrap());
+        filled(first.clone()).await;
+        let ann = Username::parse("ann").unwrap();
+        let caller = Caller {
+            user: first.credentials(&ann).await.unwrap().unwrap().account.id,
+            login: LoginId(0),
+        };
+        let here = DiskBlobs::open(&place("1")).unwrap();
+        let messenger = Messenger::new(first.clone(), Arc::new(NoFeed), Options::default())
+            .with_files(Arc::new(here.clone()), &place("arriving"))
+            .unwrap();
+        let mut ids = Vec::new();
+        for words in ["one", "other", "gone"] {
+            let mut incoming = messenger.begin_attachment(&caller, None).await.unwrap();
+            incoming.write(words.as_bytes()).await.unwrap();
+            let brought = messenger.finish_attachment(&caller, incoming, words, None);
+            ids.push(brought.await.unwrap().blob.unwrap());
+        }
+        here.delete(ids[2]).await.unwrap();
+        let mut archive = Vec::new();
+        first.export(&mut archive, Some(&here)).await.unwrap();
+
+        let second = SqlStore::open(&place("2.db")).await.unwrap();
+        let there = DiskBlobs::open(&place("2")).unwrap();
+        let reading = std::io::Cursor::new(archive.clone());
+        second.import(reading, Some(there.clone())).await.unwrap();
+        let read = |id| {
+            let mut text = String::new();
+            there
+                .file(id)
+                .map(|mut file| file.read_to_string(&mut text).map(|_| text))
+        };
+        assert_eq!(read(ids[0]).unwrap().unwrap(), "one");
+        assert_eq!(read(ids[1]).unwrap().unwrap(), "other");
+        assert!(read(ids[2]).is_err());
+
+        // What is not what its name says is damaged.
+        let at = archive.windows(5).rposition(|window| window == b"other").unwrap();
+        archive[at] = b'O';
+        let third = SqlStore::open(&place("3.db")).await.unwrap();
+        let refused = third.import(std::io::Cursor::new(archive), Some(there)).await;
+        assert!(
+            refused
+                .unwrap_err()
+                .to_string()
+                .contains("not what its name says")
+        );
+        assert!(third.credentials(&ann).await.unwrap().is_none());
     }
 
     #[tokio::test]

@@ -293,7 +293,8 @@ pub(super) async fn raise(group: &mut Group, user: UserId) -> Result<UserRev, Db
 
 pub(super) async fn read_me(connection: &impl ConnectionTrait, user: UserId) -> Result<Option<Me>, DbErr> {
     let sql = format!(
-        "SELECT {ACCOUNT}, a.bio, a.timezone, a.settings, {PRIVACY}, EXISTS (SELECT 1 FROM second_factor f \
+        "SELECT {ACCOUNT}, a.bio, a.timezone, a.settings, {PRIVACY}, a.email, \
+         a.email_verified_at, a.email_wanted, EXISTS (SELECT 1 FROM second_factor f \
          WHERE f.user_id = a.id AND f.confirmed_at IS NOT NULL) FROM account a WHERE a.id = ?"
     );
     let rows = query(connection, sql, vec![user.0.into()]).await?;
@@ -307,6 +308,9 @@ pub(super) async fn read_me(connection: &impl ConnectionTrait, user: UserId) -> 
         timezone: columns.take()?,
         settings: columns.take()?,
         privacy: read_privacy(&mut columns)?,
+        email: columns.take()?,
+        email_verified_at: columns.time()?,
+        email_wanted: columns.take()?,
         second_factor: columns.take()?,
     }))
 }

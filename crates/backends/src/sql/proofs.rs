@@ -43,17 +43,24 @@ impl Tickets for SqlStore {
         now: Timestamp,
     ) -> Result<Option<StoredTicket>, StoreError> {
         let work = self.writer.run(None, move |group| {
-            Box::pin(async move {
-                let sql = "DELETE FROM ticket WHERE secret_hash = ? AND purpose = ? AND expires_at > ? \
-                     RETURNING user_id, subject";
-                let values = vec![secret_hash.into(), number(purpose).into(), now.0.into()];
-                let rows = query(&group.tx, sql, values).await?;
-                group.dirty |= !rows.is_empty();
-                rows.first().map(ticket_of).transpose()
-            })
+            Box::pin(spend_ticket(group, secret_hash, purpose, now))
         });
         work.await
     }
+}
+
+pub(super) async fn spend_ticket(
+    group: &mut Group,
+    secret_hash: String,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Result<Option<StoredTicket>, DbErr> {
+    let sql = "DELETE FROM ticket WHERE secret_hash = ? AND purpose = ? AND expires_at > ? \
+         RETURNING user_id, subject";
+    let values = vec![secret_hash.into(), number(purpose).into(), now.0.into()];
+    let rows = query(&group.tx, sql, values).await?;
+    group.dirty |= !rows.is_empty();
+    rows.first().map(ticket_of).transpose()
 }
 
 fn ticket_of(row: &QueryResult) -> Result<StoredTicket, DbErr> {
@@ -209,5 +216,5 @@ pub(super) fn if_news(announce: Announce<Me>) -> Announce<Option<Me>> {
 pub(super) async fn changed_me(group: &mut Group, user: UserId) -> Result<Me, DbErr> {
     raise(group, user).await?;
     let me = read_me(&group.tx, user).await?;
-    me.ok_or_else(|| corrupt("a second factor without its account"))
+    me.ok_or_else(|| corrupt("a proof without its account"))
 }

@@ -64,6 +64,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "Who may create accounts: everybody (\"open\"), those whom an administrator invited (\"invite\"), or nobody (\"closed\"). The first account always can be.",
     },
     Setting {
+        key: "public_url",
+        reverb: "",
+        default: "",
+        help: "Where people reach the web UI, such as \"https://chat.example.org\": links in mails lead there.",
+    },
+    Setting {
         key: "trust_proxy",
         reverb: "",
         default: "false",
@@ -338,6 +344,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         reverb: "REVERB_APP_RATE_LIMIT_TERMINATE",
         default: "false",
         help: "Whether a connection that sends more is closed, and not only refused.",
+    },
+    Setting {
+        key: "mail.smtp_url",
+        reverb: "",
+        default: "",
+        help: "The mail server, as \"smtps://user:password@host:465\" or \"smtp://user:password@host:587?tls=required\"; empty: no mail.",
+    },
+    Setting {
+        key: "mail.from",
+        reverb: "",
+        default: "",
+        help: "Sender of mails, such as \"Chinwag <chinwag@example.org>\".",
     },
     Setting {
         key: "limits.title_chars",

@@ -318,3 +318,25 @@ fn the_address_of_the_database_is_checked_and_never_shown() {
         "{faults}"
     );
 }
+
+#[test]
+fn mail_needs_a_sender_and_a_place_for_its_links() {
+    let read = |pairs: &[(&str, &str)]| {
+        let environment = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        super::read(&Sources {
+            given: &[],
+            environment: environment.collect(),
+            file: None,
+        })
+    };
+    let server = ("CHINWAG_MAIL_SMTP_URL", "smtp://127.0.0.1:25");
+    let from = ("CHINWAG_MAIL_FROM", "chinwag@example.org");
+    let site = ("CHINWAG_PUBLIC_URL", "https://chat.example.org");
+    assert!(read(&[server, from, site]).unwrap().mail.is_some());
+    assert!(read(&[from, site]).unwrap().mail.is_none());
+    assert_eq!(read(&[server]).unwrap_err().0.len(), 2);
+    let crooked = ("CHINWAG_PUBLIC_URL", "chat.example.org/x");
+    assert_eq!(read(&[server, from, crooked]).unwrap_err().0.len(), 1);
+}

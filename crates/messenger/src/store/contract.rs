@@ -1,5 +1,6 @@
 //! What every store keeps, as tests. A store runs them all with [`crate::store_contract`].
 
+pub mod attachments;
 pub mod catching_up;
 pub mod changes;
 pub mod conversations;
@@ -41,7 +42,7 @@ macro_rules! store_contract {
         $crate::store_contract!($fresh, profiles:
             ones_own_account_changes_in_numbered_steps, contacts_and_blocks_are_one_sided);
         $crate::store_contract!($fresh, proofs:
-            a_ticket_is_good_once_and_for_a_while, a_second_factor_takes_each_code_once);
+            a_ticket_is_good_once_and_for_a_while, a_mail_is_taken_by_one_at_a_time, a_second_factor_takes_each_code_once);
         $crate::store_contract!($fresh, conversations:
             two_people_have_one_direct_conversation, ones_own_notes_have_one_member,
             a_group_begins_with_notes_to_its_members, groups_refuse_what_does_not_fit,
@@ -80,6 +81,9 @@ macro_rules! store_contract {
         $crate::store_contract!($fresh, invariants:
             everything_at_once_keeps_the_numbers_and_converges, notes_are_the_servers,
             what_one_may_not_see_is_behind_no_door);
+        $crate::store_contract!($fresh, attachments:
+            files_count_against_a_quota, an_upload_ends_once, a_file_comes_with_one_message,
+            bytes_are_freed_with_the_last_reference, a_picture_takes_the_place_of_another);
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
             sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);

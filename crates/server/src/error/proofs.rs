@@ -1,7 +1,9 @@
 //! What proves who somebody is: second factors and passwords asked for again.
 
 use axum::http::StatusCode;
-use chinwag_messenger::{LogInError, PasswordError, SecondFactorError, SecondStepError};
+use chinwag_messenger::{
+    EmailError, LogInError, MailTokenError, PasswordError, SecondFactorError, SecondStepError,
+};
 
 use super::{Problem, conflict};
 
@@ -53,6 +55,31 @@ impl From<SecondFactorError> for Problem {
             ),
             SecondFactorError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
             SecondFactorError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EmailError> for Problem {
+    fn from(error: EmailError) -> Self {
+        let detail = error.to_string();
+        match error {
+            EmailError::Unavailable => conflict("mail_unavailable", "This server sends no mail."),
+            EmailError::Invalid => Self::field("email", "email_invalid", detail),
+            EmailError::Password(error) => Self::of_password("password", error),
+            EmailError::TooMany { retry_after_s } => Self::rate_limited(retry_after_s),
+            EmailError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<MailTokenError> for Problem {
+    fn from(error: MailTokenError) -> Self {
+        let detail = error.to_string();
+        match error {
+            MailTokenError::Invalid => Self::field("token", "token_invalid", detail),
+            MailTokenError::EmailTaken => conflict("email_taken", "The address belongs to another account."),
+            MailTokenError::Password(error) => error.into(),
+            MailTokenError::Store(error) => error.into(),
         }
     }
 }

@@ -6,8 +6,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger as domain;
-use chinwag_messenger::{LoggedIn, NewAccount, SETTINGS_BYTES_MAX};
+use chinwag_messenger::{Email, EmailError, LoggedIn, NewAccount, SETTINGS_BYTES_MAX};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 use utoipa::ToSchema;
 
 use super::auth::{self, By, Origin, Writes};
@@ -25,6 +26,8 @@ pub(super) struct Config {
     /// Nobody has an account yet: the next one becomes the owner.
     setup_required: bool,
     registration: RegistrationWord,
+    /// Whether the server sends mail: addresses can be proven, forgotten passwords set anew.
+    mail: bool,
     limits: Limits,
 }
 
@@ -90,6 +93,7 @@ pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Respo
             domain::Registration::Invite => RegistrationWord::Invite,
             domain::Registration::Closed => RegistrationWord::Closed,
         },
+        mail: api.messenger.mail_available(),
         limits: Limits {
             body_chars: options.body_chars_max,
             body_bytes: options.body_bytes_max,
@@ -144,6 +148,8 @@ pub(super) struct Registration {
     password: String,
     /// The token of an invite to the server, where one is needed.
     invite: Option<String>,
+    /// Proven by a mail that is sent there; only where the server sends mail.
+    email: Option<String>,
     device_name: Option<String>,
     #[serde(default)]
     cookie: bool,
@@ -162,6 +168,11 @@ pub(super) async fn register(
     Body(given): Body<Registration>,
 ) -> Result<Response, Problem> {
     api.limiter.address(origin.address, &meter)?;
+    let email = match given.email.as_deref() {
+        Some(_) if !api.messenger.mail_available() => return Err(EmailError::Unavailable.into()),
+        Some(email) => Some(Email::parse(email).ok_or(EmailError::Invalid)?),
+        None => None,
+    };
     let new = NewAccount {
         username: given.username,
         display_name: given.display_name,
@@ -170,6 +181,12 @@ pub(super) async fn register(
         device_name: given.device_name.unwrap_or_default(),
     };
     let logged_in = api.messenger.register(new).await?;
+    // The account is there whatever becomes of the address, which can be given again.
+    if email.is_some()
+        && let Err(error) = api.messenger.want_email(logged_in.account.id, email).await
+    {
+        warn!(%error, "The address of a new account could not be noted");
+    }
     welcome(&api, StatusCode::CREATED, &logged_in, given.cookie, &origin).await
 }
 

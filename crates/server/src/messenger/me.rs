@@ -40,6 +40,12 @@ pub(super) struct ProfilePatch {
     bio: Option<String>,
     locale: Option<String>,
     timezone: Option<String>,
+    /// Counts once it is proven by a mail that is sent there; null takes it away. Needs `password`.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    email: Option<Option<String>>,
+    /// The caller's, for a change of `email`.
+    password: Option<String>,
     /// An image that the caller brought before; null takes it away.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<uuid::Uuid>)]
@@ -54,8 +60,18 @@ pub(super) struct ProfilePatch {
 pub(super) async fn change(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Writes>,
+    origin: Origin,
     Body(given): Body<ProfilePatch>,
 ) -> Result<Response, Problem> {
+    if let Some(email) = given.email {
+        let password = given
+            .password
+            .ok_or_else(|| Problem::malformed("password", "required"))?;
+        let address = origin.address_text();
+        api.messenger
+            .change_email(&caller, &password, &address, email.as_deref())
+            .await?;
+    }
     let wish = ProfileChange {
         username: given.username,
         display_name: given.display_name,

@@ -20,6 +20,7 @@ pub mod feed;
 mod forwards;
 mod invites;
 pub(crate) mod limits;
+mod mail;
 mod me;
 mod members;
 mod messages;
@@ -184,6 +185,9 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(accounts::register))
         .routes(routes!(accounts::log_in))
         .routes(routes!(second_factor::complete))
+        .routes(routes!(mail::verify))
+        .routes(routes!(mail::forgot))
+        .routes(routes!(mail::reset))
         .routes(routes!(accounts::log_out))
         .routes(routes!(devices::renew))
         .routes(routes!(me::show, me::change))

@@ -34,7 +34,7 @@ async fn the_configuration_tells_whether_an_owner_is_missing() {
     let expected = |setup_required: bool| {
         json!({
             "name": "Chinwag", "version": env!("CARGO_PKG_VERSION"), "api_version": 1,
-            "setup_required": setup_required, "registration": "open",
+            "setup_required": setup_required, "registration": "open", "mail": false,
             "limits": {
                 "body_chars": 10000, "body_bytes": 40960, "title_chars": 128, "description_chars": 512,
                 "display_name_chars": 64, "bio_chars": 280, "settings_bytes": 16384, "devices": 20,
@@ -72,6 +72,7 @@ async fn an_account_is_registered_logged_in_and_out() {
         "id": id, "username": "sam", "display_name": "sam", "kind": "human", "deleted": false,
         "server_role": "owner", "locale": "en", "user_rev": answer.json["user"]["user_rev"],
         "created_at": "<time>", "bio": "", "timezone": "UTC", "settings": {}, "second_factor": false,
+        "email": null, "email_verified_at": null, "email_pending": null,
         "privacy": {
             "last_seen": "everyone", "read_receipts": true, "typing": true, "who_can_dm": "everyone",
             "who_can_add_me": "everyone", "discoverable": true,

@@ -15,9 +15,10 @@ use chinwag_engine::{
     App, AppOptions, Beginning, ChannelName, ConnectionId, Content, Delivery, Engine, Inbox, Inboxed,
     KeyPair, Member, Publication, Publisher, Secret, UserId, WorkerNumber,
 };
-use chinwag_messenger::{Messenger, Options};
+use chinwag_messenger::{Mailer, Messenger, Options};
 use chinwag_server::apps::AppAdmin;
 use chinwag_server::laravel;
+use chinwag_server::mail::send_mail;
 use chinwag_server::messenger::apps::{self, AppsApi};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::whispers::Whispers;
@@ -36,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) messenger: Options,
     pub(crate) api: ApiOptions,
     pub(crate) presence: PresenceOptions,
+    /// Sends mail as soon as it is asked for.
+    pub(crate) mailer: Option<Arc<dyn Mailer>>,
 }
 
 impl Default for Setup {
@@ -51,6 +54,7 @@ impl Default for Setup {
                 pause: Duration::ZERO,
                 writing_pause: Duration::ZERO,
             },
+            mailer: None,
         }
     }
 }
@@ -59,9 +63,9 @@ impl Default for Setup {
 pub(crate) struct Server {
     pub(crate) engine: Arc<Engine>,
     pub(crate) app: Arc<App>,
+    pub(crate) messenger: Arc<Messenger>,
     router: Router,
     pub(crate) store: Arc<SqlStore>,
-    pub(crate) messenger: Arc<Messenger>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     pub(crate) folder: tempfile::TempDir,
@@ -117,14 +121,22 @@ impl Server {
         tasks.spawn(feed_task.run(api.clone(), stop.clone()));
         tasks.spawn(presence.run(api.clone(), stop.clone()));
         tasks.spawn(whispers_task.run(api.clone(), stop.clone()));
+        if let Some(mailer) = setup.mailer {
+            tasks.spawn(send_mail(
+                messenger.clone(),
+                mailer,
+                "Chinwag".to_owned(),
+                stop.clone(),
+            ));
+        }
         Self {
             engine,
             app,
+            messenger,
             router: router(api.clone())
                 .merge(laravel::router(api.clone()))
                 .merge(apps::router(AppsApi::new(api, admin))),
             store,
-            messenger,
             stop,
             tasks,
             folder,

@@ -1,8 +1,9 @@
 //! Tickets and second factors.
 
 use super::{Store, World};
+use crate::store::WantedEmail;
 use crate::store::{Purpose, StoredTicket, TicketRecord};
-use crate::{Event, Timestamp, UserId};
+use crate::{Email, Event, MailKind, Timestamp, UserId};
 use std::sync::Arc;
 
 fn ticket(hash: &str, user: UserId, at: i64) -> TicketRecord {
@@ -115,4 +116,40 @@ pub async fn a_second_factor_takes_each_code_once(store: Arc<dyn Store>) {
         })
         .collect();
     assert_eq!(told, [true, false]);
+}
+
+/// Nobody else has it meanwhile; one that failed comes back when it is due.
+pub async fn a_mail_is_taken_by_one_at_a_time(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let [sam, anna] = world.people(["sam", "anna"]).await;
+    let store = &world.store;
+    for (user, at) in [(sam.user, 10), (anna.user, 20), (sam.user, 30)] {
+        let wanted = WantedEmail {
+            user,
+            email: Email::parse(&format!("{user}@example.org")),
+            at: Timestamp(at),
+        };
+        let announce = world.messenger.announce_me(Timestamp(at));
+        store.want_email(wanted, announce).await.expect("noted");
+    }
+    let take = |now, until| async move {
+        let taken = store.take_mails(Timestamp(now), Timestamp(until), 10).await;
+        taken.expect("taken")
+    };
+    assert!(take(9, 50).await.is_empty());
+    assert_eq!(store.next_mail_at().await.expect("read"), Some(Timestamp(10)));
+    let first = take(15, 50).await;
+    assert_eq!((first.len(), first[0].user, first[0].tries), (1, sam.user, 1));
+    assert_eq!(
+        (first[0].kind, first[0].created_at),
+        (MailKind::Verify, Timestamp(10))
+    );
+    let second = take(49, 100).await;
+    assert_eq!(second.len(), 1, "the same was not queued twice");
+    store.mail_done(second[0].id).await.expect("done");
+    store.mail_later(first[0].id, Timestamp(60)).await.expect("kept");
+    assert!(take(59, 100).await.is_empty());
+    assert_eq!(take(60, 100).await[0].tries, 2);
+    store.mail_done(first[0].id).await.expect("done");
+    assert_eq!(store.next_mail_at().await.expect("read"), None);
 }

@@ -21,6 +21,11 @@ pub(in crate::messenger) struct Me<'a> {
     /// What the user's clients keep there.
     #[schema(value_type = Object)]
     settings: Map<String, Value>,
+    /// The address for mail that was proven.
+    email: Option<&'a str>,
+    email_verified_at: Option<Moment>,
+    /// An address that is still to be proven.
+    email_pending: Option<&'a str>,
     /// Whether logging in takes a code besides the password.
     second_factor: bool,
     user_rev: u64,
@@ -56,6 +61,9 @@ impl<'a> From<&'a domain::Me> for Me<'a> {
                 discoverable: me.privacy.discoverable,
             },
             settings: serde_json::from_str(&me.settings).unwrap_or_default(),
+            email: me.email.as_deref(),
+            email_verified_at: me.email_verified_at.map(Moment),
+            email_pending: me.email_wanted.as_deref(),
             second_factor: me.second_factor,
             user_rev: account.user_rev,
             created_at: Moment(account.created_at),
