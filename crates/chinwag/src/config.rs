@@ -594,6 +594,7 @@ impl Reader {
             group_members_max: self.positive("limits.group_members"),
             group_admins_max: self.positive("limits.group_admins"),
             mention_all_members_max: self.positive("limits.mention_all_members"),
+            pins_max: self.positive("limits.pins"),
             groups_per_day_max: self.positive("limits.groups_per_day"),
             conversations_max: self.positive("limits.conversations"),
             invites_max: self.positive("limits.invites"),

@@ -303,6 +303,12 @@ impl Messenger {
         self.item(caller, id).await?.ok_or(AccessError::NotFound)
     }
 
+    /// A conversation as it stands in somebody's list. For the feed.
+    pub async fn item_of(&self, user: UserId, id: ConversationId) -> StoreResult<Option<ListItem>> {
+        let members_max = self.options.receipts_members_max;
+        self.store.list_item(user, id, members_max).await
+    }
+
     /// The audience of a conversation: its active members. For the feed.
     pub async fn member_ids(&self, id: ConversationId) -> StoreResult<Vec<UserId>> {
         self.store.member_ids(id).await

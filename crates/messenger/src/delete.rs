@@ -60,13 +60,26 @@ fn distinct(ids: &[MessageId]) -> Vec<MessageId> {
 }
 
 fn announce_deleted(feed: &dyn Feed, deleted: &DeletedIn, by: UserId, at: Timestamp) {
-    let event = Event::MessagesDeleted {
-        conversation: deleted.conversation,
-        rev: deleted.rev,
-        at,
-        items: deleted.items.clone(),
-        by,
-        threads: deleted.threads.clone(),
+    let (conversation, rev) = (deleted.conversation, deleted.rev);
+    let event = |items: &[(MessageId, u64)]| match items {
+        [] => Event::Noop {
+            conversation,
+            rev,
+            at,
+        },
+        items => Event::MessagesDeleted {
+            conversation,
+            rev,
+            at,
+            items: items.to_vec(),
+            by,
+            threads: deleted.threads.clone(),
+        },
     };
-    feed.deliver(&Audience::Users(deleted.audience.clone()), &event);
+    if !deleted.audience.is_empty() {
+        feed.deliver(&Audience::Users(deleted.audience.clone()), &event(&deleted.items));
+    }
+    for (user, items) in &deleted.partly {
+        feed.deliver(&Audience::Users(vec![*user]), &event(items));
+    }
 }

@@ -1,5 +1,6 @@
 //! What happened, for those who should hear of it at once.
 
+use crate::store::Unread;
 use crate::{
     Attachment, ConversationId, LoginId, Me, Member, MemberState, Message, MessageId, SettingsChange,
     ThreadChange, Timestamp, UserId,
@@ -76,6 +77,15 @@ pub enum Event {
         emoji: String,
         /// Put there, or taken away.
         added: bool,
+    },
+    /// A message was pinned or no longer is.
+    PinChanged {
+        /// As it is now; its `rev` is the event's.
+        message: Message,
+        /// When.
+        at: Timestamp,
+        /// By whom.
+        by: UserId,
     },
     /// Something changed that these members do not see.
     Noop {
@@ -155,6 +165,8 @@ pub enum Event {
         my: MemberState,
         /// Whether the conversation is out of the list.
         hidden: bool,
+        /// Messages that the user has hidden from itself, with their places, and what is still unread then.
+        messages: Option<(Vec<(MessageId, u64)>, Unread)>,
         /// The user's own change number.
         user_rev: u64,
         /// When.
@@ -240,4 +252,17 @@ pub enum Event {
         /// Which login.
         login: LoginId,
     },
+}
+
+impl Event {
+    /// The same without the words that its message quotes.
+    pub(crate) fn unquoted(&self) -> Self {
+        let mut event = self.clone();
+        if let Self::MessageCreated { message, .. } | Self::MessageUpdated { message, .. } = &mut event
+            && let Some(quote) = &mut message.reply_to
+        {
+            quote.excerpt.clear();
+        }
+        event
+    }
 }

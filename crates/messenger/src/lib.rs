@@ -15,6 +15,8 @@ mod delete;
 mod edit;
 mod event;
 mod feed;
+mod forward;
+mod hide;
 mod ids;
 mod invite;
 mod login;
@@ -27,6 +29,7 @@ mod message;
 mod my_state;
 mod password;
 mod people;
+mod pin;
 mod policy;
 mod reaction;
 mod receipt;
@@ -63,6 +66,7 @@ pub use delete::DeleteError;
 pub use edit::{EditError, VersionsError};
 pub use event::{Audience, Event, LogoutReason, RemovalReason};
 pub use feed::{Feed, NoFeed};
+pub use forward::ForwardError;
 pub use ids::{ClientId, ConversationId, InviteId, LoginId, MessageId, Timestamp, UserId};
 pub use invite::{CreatedInvite, Invite, InviteError, InviteWish, JoinError, Joined, NewInvite};
 pub use login::{AuthenticateError, Caller, Device, LogInError, LoggedIn, Login};
@@ -80,8 +84,9 @@ pub use people::{
     ChangeMeError, ChangePasswordError, Me, Openness, PasswordError, Privacy, PrivacyChange, ProfileChange,
     SETTINGS_BYTES_MAX,
 };
+pub use pin::PinError;
 pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove};
-pub use reaction::ReactError;
+pub use reaction::{ReactError, Reaction, ReactionsError};
 pub use receipt::{Advance, AdvanceError, Watermarks};
 pub use report::{AdminListError, Report, ReportError, ReportStatus, ReportWish, ReportedMessage};
 pub use search::{Hit, Hits, SearchError, SearchOrder, SearchWish, Snippet, Total};
@@ -138,6 +143,8 @@ pub struct Options {
     pub invite_life_s: u64,
     /// Groups with more members than this have `@all` only for their owner and administrators.
     pub mention_all_members_max: usize,
+    /// Most pinned messages of one conversation.
+    pub pins_max: usize,
     /// Most different emojis under a message.
     pub reactions_distinct_max: usize,
     /// Messages or list items in a page when the caller does not say.
@@ -185,6 +192,7 @@ impl Default for Options {
             invites_max: 100,
             invite_life_s: 7 * 24 * 60 * 60,
             mention_all_members_max: 32,
+            pins_max: 50,
             reactions_distinct_max: 20,
             page_size: 50,
             page_size_max: 100,

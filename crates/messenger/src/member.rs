@@ -2,8 +2,8 @@
 
 use crate::store::{Act, ActRefusal, Acted, MemberQuery, StepKind, StoreError};
 use crate::{
-    Account, Audience, Caller, Conversation, ConversationId, Event, Feed, KeptDraft, Messenger, Notify, Page,
-    RemovalReason, StoreResult, Timestamp, UserId, text,
+    Account, Audience, Caller, Conversation, ConversationId, ConversationKind, Event, Feed, KeptDraft,
+    Messenger, Notify, Page, RemovalReason, StoreResult, Timestamp, UserId, text,
 };
 
 /// What a member may do.
@@ -221,12 +221,13 @@ impl Messenger {
         }
         let prefix = query.map(text::prefix).filter(|prefix| !prefix.is_empty());
         let standing = self.store.standing(caller.user, conversation).await?;
-        let (_, my) = standing.ok_or(ListMembersError::NotFound)?;
+        let (head, my) = standing.ok_or(ListMembersError::NotFound)?;
         let wanted = MemberQuery {
             prefix,
             after,
             limit: limit + 1,
             until: my.left_at.map(|at| (at, my.left_seq.unwrap_or(0))),
+            direct_viewer: (head.kind == ConversationKind::Direct).then_some(caller.user),
         };
         let mut items = self.store.find_members(conversation, wanted).await?;
         let more = items.len() > limit;

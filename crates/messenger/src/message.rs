@@ -176,6 +176,8 @@ pub struct Message {
     pub deleted_by: Option<UserId>,
     /// How far it has come, for its author who reads it.
     pub status: Option<MessageStatus>,
+    /// Hidden from the reader: nothing but its place is told.
+    pub hidden: bool,
 }
 
 impl Message {
@@ -206,7 +208,15 @@ impl Message {
             deleted_at: None,
             deleted_by: None,
             status: None,
+            hidden: false,
         }
+    }
+
+    /// What the message is for somebody from whom it is hidden: its place and the number of its last change.
+    pub fn as_hidden(&self) -> Self {
+        let mut hidden = Self::new(UserId(0), self.conversation, MessageKind::Text, Timestamp(0));
+        (hidden.seq, hidden.rev, hidden.hidden) = (self.seq, self.rev, true);
+        hidden
     }
 
     /// Whether the server wrote it.
@@ -410,6 +420,7 @@ impl Messenger {
             attachments: draft.attachments,
             reply_to: draft.reply_to,
             thread: draft.thread,
+            forwarded_from: None,
             advance_seen: draft.advance_seen,
             at: Timestamp::now(),
         };
@@ -463,16 +474,14 @@ impl Messenger {
 
 /// The message goes to every member. Where receipts are shared, members also learn that the author has now seen
 /// what came before: the author's own receipt for it, coming later, would move nothing and tell nobody.
-fn announce_message(feed: &dyn Feed, appended: &Appended, receipts_members_max: usize) {
+pub(crate) fn announce_message(feed: &dyn Feed, appended: &Appended, receipts_members_max: usize) {
     let message = &appended.message;
-    let audience = Audience::Users(appended.audience.to_vec());
-    feed.deliver(
-        &audience,
-        &Event::MessageCreated {
-            message: message.clone(),
-            thread: appended.thread.clone(),
-        },
-    );
+    let event = Event::MessageCreated {
+        message: message.clone(),
+        thread: appended.thread.clone(),
+    };
+    let change = (message.conversation, message.rev, message.created_at);
+    appended.told.tell(feed, &event, change);
     if !appended.caught_up {
         return;
     }
@@ -486,12 +495,12 @@ fn announce_message(feed: &dyn Feed, appended: &Appended, receipts_members_max: 
     };
     feed.deliver(&Audience::Users(vec![message.author]), &receipt(Some((0, 0))));
     let others: Vec<UserId> = appended
-        .audience
+        .receipts_to
         .iter()
         .copied()
         .filter(|&user| user != message.author)
         .collect();
-    if !others.is_empty() && appended.audience.len() <= receipts_members_max {
+    if !others.is_empty() && appended.receipts_to.len() <= receipts_members_max {
         feed.deliver(&Audience::Users(others), &receipt(None));
     }
 }

@@ -156,6 +156,7 @@ impl Messenger {
             let event = Event::MemberStateChanged {
                 my: set.my.clone(),
                 hidden: set.hidden,
+                messages: None,
                 user_rev,
                 at,
             };

@@ -1,7 +1,7 @@
 //! Reactions: emojis under messages (§7).
 
 use crate::store::{ReactRecord, ReactRefusal, Reacted, StoreError};
-use crate::{Caller, Event, Message, MessageId, Messenger, Timestamp, UserId};
+use crate::{Account, Caller, Event, Message, MessageId, Messenger, Page, Timestamp, UserId};
 use std::sync::Arc;
 use unicode_properties::UnicodeEmoji;
 
@@ -46,7 +46,57 @@ impl From<ReactRefusal> for ReactError {
     }
 }
 
+/// An emoji that somebody put under a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaction {
+    /// Who.
+    pub account: Account,
+    /// The emoji.
+    pub emoji: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why reactions are not listed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReactionsError {
+    /// No message, or none the caller may know of.
+    #[error("no such message")]
+    NotFound,
+    /// Not one of ours.
+    #[error("the cursor is not valid")]
+    CursorInvalid,
+    /// Outside 1 to the maximum.
+    #[error("the limit is out of range")]
+    LimitInvalid,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Messenger {
+    /// Who reacted to a message and how, in the order in which they did.
+    pub async fn reactions(
+        &self,
+        caller: &Caller,
+        id: MessageId,
+        cursor: Option<&str>,
+        limit: Option<usize>,
+    ) -> Result<Page<Reaction>, ReactionsError> {
+        let limit = self.page_limit(limit).ok_or(ReactionsError::LimitInvalid)?;
+        let after = cursor.map(|text| text.parse().ok().filter(|&rev: &u64| rev < 1 << 53));
+        let after = after.unwrap_or(Some(0)).ok_or(ReactionsError::CursorInvalid)?;
+        let found = self.store.reactions(caller.user, id, after, limit + 1).await?;
+        let mut found = found.ok_or(ReactionsError::NotFound)?;
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| has_more);
+        Ok(Page {
+            next_cursor: last.map(|(rev, _)| rev.to_string()),
+            items: found.into_iter().map(|(_, reaction)| reaction).collect(),
+        })
+    }
+
     /// Puts an emoji under a message, or takes the caller's own away. Whether anything changed.
     pub async fn react(
         &self,

@@ -293,6 +293,7 @@ async fn say(
             attachments: Vec::new(),
             reply_to,
             thread,
+            forwarded_from: None,
             advance_seen: true,
             at: plan.time_of(number),
         };

@@ -12,12 +12,15 @@ mod attachments;
 mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
+mod forwards;
 mod groups;
+mod hides;
 mod mails;
 mod mentions;
 mod moderation;
 mod my_states;
 mod people;
+mod pins;
 mod proofs;
 mod search;
 mod threads;
@@ -25,10 +28,12 @@ mod threads;
 pub use attachments::{
     Attachments, FinishedUpload, MediaPlace, NewAttachment, NewPart, QuotaExceeded, StoredAttachment,
 };
+pub use forwards::{ForwardRecord, ForwardRefusal, Forwards};
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
     StepKind,
 };
+pub use hides::{HiddenIn, HiddenPlace, HideRecord, Hides, NotSeen};
 pub use mails::{EmailRefusal, Emails, Mails, QueuedMail, ResetRecord, WantedEmail};
 pub use mentions::Mentions;
 pub use moderation::{
@@ -37,6 +42,7 @@ pub use moderation::{
 };
 pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
+pub use pins::{PinRecord, PinRefusal, Pinned, Pins};
 pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
 pub use search::{Search, SearchFound, SearchPage, SearchPlace, SearchQuery};
 pub use threads::{Followed, Replies, ThreadAdvance, ThreadAdvanced, ThreadRefusal, Threads};
@@ -66,6 +72,9 @@ pub trait Store:
     + Invites
     + MyStates
     + Mentions
+    + Hides
+    + Pins
+    + Forwards
     + Messages
     + Receipts
     + CatchUp
@@ -95,6 +104,9 @@ impl<T> Store for T where
         + Invites
         + MyStates
         + Mentions
+        + Hides
+        + Pins
+        + Forwards
         + Messages
         + Receipts
         + CatchUp
@@ -417,6 +429,8 @@ pub struct NewMessage {
     pub reply_to: Option<MessageId>,
     /// The thread it belongs to.
     pub thread: Option<ThreadPlace>,
+    /// The name of who said it first, when it is forwarded.
+    pub forwarded_from: Option<String>,
     /// Whether the author's own watermarks move to it.
     pub advance_seen: bool,
     /// When.
@@ -430,8 +444,10 @@ pub struct Appended {
     pub message: Message,
     /// It was stored before.
     pub replay: bool,
-    /// The active members, ascending.
-    pub audience: Arc<[UserId]>,
+    /// Who hears of it.
+    pub told: Told,
+    /// Who hears of the author's watermarks: the active members, but nobody whom the author blocks.
+    pub receipts_to: Arc<[UserId]>,
     /// Sending moved the author's seen watermark over older messages that it had not reached.
     pub caught_up: bool,
     /// What its thread comes to now, if it belongs to one.
@@ -498,7 +514,7 @@ pub struct Advanced {
     pub moved: bool,
     /// The conversation's last message.
     pub last_seq: u64,
-    /// The active members, ascending.
+    /// Who hears of it: the active members, ascending, but of a direct conversation nobody whom the member blocks.
     pub audience: Arc<[UserId]>,
 }
 
@@ -572,6 +588,8 @@ pub struct Touched {
     pub items: Vec<ListItem>,
     /// Conversations that left the list.
     pub removed: Vec<ConversationId>,
+    /// Messages that the viewer has hidden from itself.
+    pub hidden: Vec<HiddenPlace>,
     /// Where it stands after applying this.
     pub place: SyncPlace,
     /// There is more.

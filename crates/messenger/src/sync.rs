@@ -1,7 +1,7 @@
 //! Catching up: what changed since a client last looked.
 
 use crate::conversation::{read_place, write_place};
-use crate::store::{StoreError, SyncPlace};
+use crate::store::{HiddenPlace, StoreError, SyncPlace};
 use crate::{AccessError, Caller, Conversation, ConversationId, ListItem, Me, Member, Message, Messenger};
 
 /// Most list items in a page of synchronisation, and most changes in one of a conversation.
@@ -18,6 +18,8 @@ pub struct SyncPage {
     pub items: Vec<ListItem>,
     /// Conversations no longer in the caller's list.
     pub removed: Vec<ConversationId>,
+    /// Messages that the caller has hidden from itself.
+    pub hidden: Vec<HiddenPlace>,
     /// Ask again with the new cursor.
     pub has_more: bool,
 }
@@ -78,6 +80,7 @@ impl Messenger {
             me: me.ok_or_else(|| StoreError::Broken("the caller has no account".into()))?,
             items: touched.items,
             removed: touched.removed,
+            hidden: touched.hidden,
             has_more: touched.has_more,
         })
     }

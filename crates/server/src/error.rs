@@ -17,11 +17,11 @@ use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
     AccessError, AddMembersError, AdminListError, AttachmentError, AuthenticateError, AvatarError,
     ChangeAccountError, ChangeMeError, ChangePasswordError, ContactError, ConversationId, CreateGroupError,
-    DeleteConversationError, DeleteError, EditError, FollowError, HistoryError, InviteError, JoinError,
-    ListError, ListMembersError, LogInError, MediaError, MemberError, MyStateError, OpenDirectError,
-    ReactError, RegisterError, ReportError, SearchError, SearchPeopleError, SendError, ServerInviteError,
-    SyncError, ThreadError, ThreadsError, Token, UpdateError, UploadError, UserId, UsernameError,
-    VersionsError,
+    DeleteConversationError, DeleteError, EditError, FollowError, ForwardError, HistoryError, InviteError,
+    JoinError, ListError, ListMembersError, LogInError, MediaError, MemberError, MyStateError,
+    OpenDirectError, PinError, ReactError, ReactionsError, RegisterError, ReportError, SearchError,
+    SearchPeopleError, SendError, ServerInviteError, SyncError, ThreadError, ThreadsError, Token,
+    UpdateError, UploadError, UserId, UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -928,6 +928,54 @@ impl From<VersionsError> for Problem {
                 "What it said before is for its author and administrators.",
             ),
             VersionsError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ForwardError> for Problem {
+    fn from(error: ForwardError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ForwardError::MessagesInvalid => Self::field("message_ids", "message_ids_invalid", detail),
+            ForwardError::TargetsInvalid => Self::field("to", "to_invalid", detail),
+            ForwardError::NotFound => Self::not_found(),
+            ForwardError::NotAMember => not_a_member(),
+            ForwardError::PostingRestricted => {
+                refused("posting_restricted", "Only administrators may post here.")
+            }
+            ForwardError::NotForwardable => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not_forwardable",
+                "This message cannot be forwarded.",
+            ),
+            ForwardError::Deleted => message_deleted(),
+            ForwardError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PinError> for Problem {
+    fn from(error: PinError) -> Self {
+        match error {
+            PinError::NotFound => Self::not_found(),
+            PinError::NotAllowed => refused("not_allowed", "This is not for you to pin."),
+            PinError::Deleted => message_deleted(),
+            PinError::TooMany => conflict(
+                "too_many_pins",
+                "There are as many pinned messages as there may be.",
+            ),
+            PinError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReactionsError> for Problem {
+    fn from(error: ReactionsError) -> Self {
+        match error {
+            ReactionsError::NotFound => Self::not_found(),
+            ReactionsError::CursorInvalid => cursor_invalid(),
+            ReactionsError::LimitInvalid => limit_invalid(),
+            ReactionsError::Store(error) => error.into(),
         }
     }
 }

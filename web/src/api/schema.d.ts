@@ -727,6 +727,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/conversations/{id}/pins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_conversations_id_pins"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/conversations/{id}/presence": {
         parameters: {
             query?: never;
@@ -1016,6 +1032,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/messages/forward": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_messages_forward"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/messages/{id}": {
         parameters: {
             query?: never;
@@ -1030,6 +1062,38 @@ export interface paths {
         options?: never;
         head?: never;
         patch: operations["patch_messages_id"];
+        trace?: never;
+    };
+    "/messages/{id}/pin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["put_messages_id_pin"];
+        post?: never;
+        delete: operations["delete_messages_id_pin"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/messages/{id}/reactions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_messages_id_reactions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/messages/{id}/reactions/{emoji}": {
@@ -1533,7 +1597,7 @@ export interface components {
         Changes: {
             conversation: components["schemas"]["Conversation"] | null;
             has_more: boolean;
-            items: components["schemas"]["Message"][];
+            items: components["schemas"]["Listed"][];
             members: components["schemas"]["Member"][] | null;
             reset: boolean;
             /** Format: int64 */
@@ -1643,6 +1707,8 @@ export interface components {
             username: string;
         };
         Deleting: {
+            /** @description `everyone`, which is the default, or `me`. */
+            for?: string | null;
             /** @description At most 100. */
             message_ids: number[];
         };
@@ -1713,6 +1779,12 @@ export interface components {
         ForwardedFrom: {
             author_name: string;
         };
+        Forwarding: {
+            /** @description 1 to 20, in the order of the copies. */
+            message_ids: number[];
+            /** @description 1 to 10 conversations. */
+            to: number[];
+        };
         /** @description Something that was found, by the type that was looked for. */
         Found: components["schemas"]["SearchHit"] | components["schemas"]["User"] | components["schemas"]["ListItem"];
         /** @description What lets a socket onto a channel. */
@@ -1725,10 +1797,25 @@ export interface components {
         Health: {
             status: string;
         };
+        /** @description The place of a message that is hidden from the reader. */
+        HiddenMessage: {
+            /** @description Always true. */
+            hidden: boolean;
+            /** Format: int64 */
+            rev: number;
+            /** Format: int64 */
+            seq: number;
+        };
+        HiddenPlace: {
+            /** Format: int64 */
+            conversation_id: number;
+            /** Format: int64 */
+            seq: number;
+        };
         History: {
             has_more_after: boolean;
             has_more_before: boolean;
-            items: components["schemas"]["Message"][];
+            items: components["schemas"]["Listed"][];
             /** Format: int64 */
             last_rev: number;
             /** Format: int64 */
@@ -1840,6 +1927,7 @@ export interface components {
             page_size: number;
             page_size_max: number;
             password_chars_min: number;
+            pins: number;
             receipts_members: number;
             settings_bytes: number;
             title_chars: number;
@@ -2019,6 +2107,51 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A list that ends here, or goes on at the cursor. */
+        List_Message: {
+            items: {
+                attachments?: components["schemas"]["Attachment"][];
+                /** Format: int64 */
+                author_id: number;
+                body?: string;
+                /** Format: uuid */
+                client_id?: string | null;
+                /** Format: int64 */
+                conversation_id: number;
+                created_at: components["schemas"]["Moment"];
+                deleted_at?: components["schemas"]["Moment"] | null;
+                /** Format: int64 */
+                deleted_by?: number | null;
+                /** Format: int32 */
+                edit_count?: number;
+                edited_at?: components["schemas"]["Moment"] | null;
+                forwarded_from?: components["schemas"]["ForwardedFrom"] | null;
+                /** Format: int64 */
+                id: number;
+                in_timeline: boolean;
+                kind?: string;
+                last_reply_at?: components["schemas"]["Moment"] | null;
+                /** Format: int64 */
+                last_reply_seq?: number | null;
+                mentions?: components["schemas"]["Mention"][];
+                participants: number[];
+                pinned?: boolean;
+                reactions?: components["schemas"]["Reaction"][];
+                receipts: boolean;
+                /** Format: int32 */
+                reply_count: number;
+                reply_to?: components["schemas"]["Quote"] | null;
+                /** Format: int64 */
+                rev: number;
+                /** Format: int64 */
+                seq: number;
+                status?: string;
+                system?: components["schemas"]["System"];
+                /** Format: int64 */
+                thread_root_id?: number | null;
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
         List_MessageVersion: {
             items: {
                 body: string;
@@ -2030,6 +2163,15 @@ export interface components {
                  * @description Counts from 1.
                  */
                 version: number;
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
+        List_ReactionBy: {
+            items: {
+                created_at: components["schemas"]["Moment"];
+                emoji: string;
+                user: components["schemas"]["User"];
             }[];
             next_cursor: string | null;
         };
@@ -2112,6 +2254,8 @@ export interface components {
             }[];
             next_cursor: string | null;
         };
+        /** @description A message among others, or only its place when it is hidden from the reader. */
+        Listed: components["schemas"]["HiddenMessage"] | components["schemas"]["Message"];
         /** @description A member in the list of members. */
         ListedMember: components["schemas"]["Member"] & {
             joined_at: components["schemas"]["Moment"];
@@ -2331,7 +2475,7 @@ export interface components {
         Outcome_Changes: {
             conversation?: components["schemas"]["Conversation"] | null;
             has_more: boolean;
-            items: components["schemas"]["Message"][];
+            items: components["schemas"]["Listed"][];
             members?: components["schemas"]["Member"][] | null;
             reset: boolean;
             /** Format: int64 */
@@ -2499,6 +2643,12 @@ export interface components {
             me?: boolean;
             user_ids: number[];
         };
+        /** @description An emoji that somebody put under a message. */
+        ReactionBy: {
+            created_at: components["schemas"]["Moment"];
+            emoji: string;
+            user: components["schemas"]["User"];
+        };
         /** @description How to connect. */
         RealtimeConfig: {
             auth_endpoint: string;
@@ -2560,7 +2710,7 @@ export interface components {
         Replies: components["schemas"]["Thread"] & {
             has_more_after: boolean;
             has_more_before: boolean;
-            items: components["schemas"]["Message"][];
+            items: components["schemas"]["Listed"][];
         };
         /** @description A report. */
         Report: {
@@ -2714,6 +2864,8 @@ export interface components {
             user: components["schemas"]["SyncUser"];
         };
         SyncUser: {
+            /** @description Messages that the caller has hidden from itself. */
+            hidden_messages: components["schemas"]["HiddenPlace"][];
             me: components["schemas"]["Me"];
             /** Format: int64 */
             rev: number;
@@ -4480,6 +4632,36 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_conversations_id_pins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Pinned messages, last pinned first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Message"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_conversations_id_presence: {
         parameters: {
             query?: never;
@@ -5015,12 +5197,37 @@ export interface operations {
             };
         };
         responses: {
-            /** @description All deleted for everyone, those of one conversation under one rev */
+            /** @description All deleted; for everyone, those of one conversation under one rev */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    post_messages_forward: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Forwarding"];
+            };
+        };
+        responses: {
+            /** @description The copies, for each conversation in the order of the messages */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Message"];
+                };
             };
             default: components["responses"]["Problem"];
         };
@@ -5058,7 +5265,7 @@ export interface operations {
     delete_messages_id: {
         parameters: {
             query?: {
-                /** @description `everyone`, which is the default. */
+                /** @description `everyone`, which is the default, or `me`. */
                 for?: string;
             };
             header?: never;
@@ -5069,7 +5276,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Deleted for everyone */
+            /** @description Deleted, for everyone or for the caller */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5105,6 +5312,92 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Message"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_messages_id_pin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was pinned */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description Pinned */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_messages_id_pin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Not pinned any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_messages_id_reactions: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who reacted, in the order in which they did */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_ReactionBy"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

@@ -7,6 +7,8 @@ export type User = Schemas['User']
 export type Me = Schemas['Me']
 export type Quote = Schemas['Quote']
 export type Message = Schemas['Message']
+/** The place of a message that is hidden from us. */
+export type HiddenMessage = Schemas['HiddenMessage']
 export type Conversation = Schemas['Conversation']
 export type Membership = Schemas['My']
 export type Watermarks = Schemas['Member']

@@ -178,6 +178,7 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
       case 'message.updated':
       case 'message.deleted':
       case 'reaction.changed':
+      case 'pin.changed':
       case 'conversation.noop': {
         const { conversation_id } = data as { conversation_id: number }
         void sync.repair(conversation_id).catch(() => {})

@@ -6,6 +6,7 @@ import type {
   Changes,
   Config,
   ConversationEvent,
+  HiddenMessage,
   ListItem,
   Me,
   Message,
@@ -119,6 +120,13 @@ export const useMessenger = defineStore('messenger', () => {
     early.delete(id)
     changed('item', id)
     changed('timeline', id)
+  }
+
+  /** One that we have deleted for ourselves on another device. */
+  function hideMessage(place: { conversation_id: number; seq: number }): void {
+    const timeline = timelines.get(place.conversation_id)
+    if (!timeline?.messages.delete(place.seq)) return
+    setTimeline(place.conversation_id, { ...timeline })
   }
 
   function setTimeline(id: number, timeline: Timeline): void {
@@ -254,7 +262,8 @@ export const useMessenger = defineStore('messenger', () => {
   }
 
   /** A message of ours came back, by whichever way: what waits for it in the outbox is done. */
-  function confirm(message: Message): void {
+  function confirm(message: Message | HiddenMessage): void {
+    if ('hidden' in message) return
     if (message.author_id !== myId.value || !message.client_id) return
     if (!outbox.value.some((entry) => entry.client_id === message.client_id)) return
     outbox.value = outbox.value.map((entry) =>
@@ -304,6 +313,7 @@ export const useMessenger = defineStore('messenger', () => {
     applyPerson,
     applyItem,
     removeItem,
+    hideMessage,
     applyPage,
     applyChanges,
     hold,

@@ -9,7 +9,7 @@ function aSyncPage(change: Partial<SyncPage>): SyncPage {
   return {
     cursor: 'c1',
     server_time: '2026-03-12T09:00:00.000Z',
-    user: { rev: 1, me: aMe() },
+    user: { rev: 1, me: aMe(), hidden_messages: [] },
     items: [],
     removed: [],
     has_more: false,
@@ -125,7 +125,8 @@ it('stops when somebody else is logged in by now', async () => {
   const stranger = vi.fn()
   const sync = createSync({
     api: {
-      sync: async () => aSyncPage({ user: { rev: 1, me: aMe(2) }, items: [anItem(3)] }),
+      sync: async () =>
+        aSyncPage({ user: { rev: 1, me: aMe(2), hidden_messages: [] }, items: [anItem(3)] }),
       changes: vi.fn(),
       changesOfMany: vi.fn(),
       conversation: vi.fn(),

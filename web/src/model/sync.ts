@@ -66,6 +66,7 @@ export function createSync(options: SyncOptions) {
         if (seen > item.my.seen_seq) options.unconfirmed(id, seen)
       }
       for (const id of page.removed) store.removeItem(id)
+      for (const place of page.user.hidden_messages) store.hideMessage(place)
       store.listReady = true
       store.listError = null
       cursor = page.cursor

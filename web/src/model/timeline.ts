@@ -1,6 +1,6 @@
 // The messages held of one conversation, and the one rule by which they change: an object gives
 // way only to a version with a higher rev, so any order and any repetition ends in the same state.
-import type { Changes, Message, MessagePage } from '@/api'
+import type { Changes, HiddenMessage, Message, MessagePage } from '@/api'
 import { addRange, type Range } from '@/lib/ranges'
 
 export interface Timeline {
@@ -20,7 +20,8 @@ export function emptyTimeline(rev: number): Timeline {
 }
 
 /** Keeps the message unless a newer version is held; says whether anything changed. */
-function put(timeline: Timeline, message: Message): boolean {
+function put(timeline: Timeline, message: Message | HiddenMessage): boolean {
+  if ('hidden' in message) return timeline.messages.delete(message.seq)
   const held = timeline.messages.get(message.seq)
   if (held && held.rev >= message.rev) return false
   timeline.messages.set(message.seq, message)

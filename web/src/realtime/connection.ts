@@ -10,6 +10,7 @@ const events = [
   'message.updated',
   'message.deleted',
   'reaction.changed',
+  'pin.changed',
   'conversation.noop',
   'members.changed',
   'conversation.added',

@@ -3,12 +3,13 @@
 
 use super::attachments::{Brought, attach, write_attachments};
 use super::heads::{Head, Heads};
+use super::hides::{Place, hidden_from, insert_hidden};
 use super::mentions::insert_mentions;
 use super::query::{execute, larger, places, query, row_places};
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
 use super::threads::Roots;
 use super::writer::Group;
-use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage};
+use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage, Told};
 use chinwag_messenger::{
     Attachment, AttachmentKind, ClientId, Message, MessageId, MessageKind, Quote, Timestamp, UserId,
 };
@@ -44,6 +45,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
     group.heads.load(&group.tx, &conversations).await?;
     let sent = sent_before(&group.tx, news).await?;
     let targets = targets(&group.tx, news).await?;
+    let hidden = hidden_from(&group.tx, &places_read(&sent, &targets)).await?;
     let mut roots = Roots::load(&group.tx, news).await?;
     let mut brought = Brought::load(&group.tx, news).await?;
 
@@ -66,10 +68,10 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
             continue;
         }
         if let Some(sent) = sent.get(&key) {
-            outcomes.push(Some(replay(&mut group.heads, sent, new, &roots)));
+            outcomes.push(Some(replay(&mut group.heads, sent, new, &roots, &hidden)));
             continue;
         }
-        let quote = match check(&mut group.heads, new, &targets, &roots) {
+        let quote = match check(&mut group.heads, new, &targets, &roots, &hidden) {
             Ok(quote) => quote,
             Err(refusal) => {
                 outcomes.push(Some(Err(refusal)));
@@ -88,7 +90,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
         };
         first_of.insert(key, index);
         accepted.push(index);
-        let mut appended = accept(head, new, quote, &mut watermarks);
+        let mut appended = accept(head, new, quote, &hidden, &mut watermarks);
         appended.message.kind = kind(&attachments);
         appended.message.attachments = attachments;
         appended.thread = roots.add(&appended.message);
@@ -110,6 +112,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
             }
         }
         insert_mentions(&group.tx, stored(&outcomes, &accepted)).await?;
+        hide_from_blockers(group, &outcomes, &accepted).await?;
         attach(&group.tx, stored(&outcomes, &accepted)).await?;
         raise_counters(group, news, &outcomes, &accepted).await?;
         move_watermarks(group, &watermarks).await?;
@@ -140,6 +143,7 @@ fn check(
     new: &NewMessage,
     targets: &HashMap<i64, Target>,
     roots: &Roots,
+    hidden: &HashMap<Place, Vec<UserId>>,
 ) -> Result<Option<Quote>, AppendRefusal> {
     let head = heads.find(new.conversation.0).ok_or(AppendRefusal::NotFound)?;
     let member = head.members.get(&new.author).ok_or(AppendRefusal::NotFound)?;
@@ -155,7 +159,9 @@ fn check(
     let target = targets
         .get(&answered.0)
         .ok_or(AppendRefusal::ReplyTargetInvalid)?;
-    let visible = target.conversation == new.conversation.0 && target.quote.seq >= member.visible_from;
+    let is_hidden = hidden_at(hidden, (target.conversation, target.quote.seq)).contains(&new.author);
+    let visible =
+        target.conversation == new.conversation.0 && target.quote.seq >= member.visible_from && !is_hidden;
     // Within a thread its own messages are quoted.
     let fits = new
         .thread
@@ -201,6 +207,7 @@ fn accept(
     head: &mut Head,
     new: &NewMessage,
     reply_to: Option<Quote>,
+    hidden: &HashMap<Place, Vec<UserId>>,
     watermarks: &mut BTreeMap<(i64, i64), Watermarks>,
 ) -> Appended {
     head.last_seq += 1;
@@ -227,30 +234,102 @@ fn accept(
     message.client_id = Some(new.client_id);
     message.body = new.body.clone();
     message.mentions = new.mentions.clone();
+    message.forwarded_from = new.forwarded_from.clone();
+    let blocker = head.blocker_of(new.author);
+    message.receipts = blocker.is_none();
+    let told = match (&reply_to, blocker) {
+        (None, None) => Told {
+            audience: Arc::clone(&head.audience),
+            ..Told::default()
+        },
+        (quote, blocker) => {
+            let place = |quote: &Quote| (new.conversation.0, quote.seq);
+            let quoted = quote
+                .as_ref()
+                .map(|quote| (quote.seq, hidden_at(hidden, place(quote))));
+            head.told(message.seq, blocker.as_slice(), quoted)
+        }
+    };
     message.reply_to = reply_to;
     message.thread_root = new.thread.map(|place| place.root);
     message.in_timeline = in_timeline;
     Appended {
         message,
         replay: false,
-        audience: Arc::clone(&head.audience),
+        told,
+        receipts_to: head.receipts_to(new.author),
         caught_up,
         thread: None,
     }
 }
 
-fn replay(heads: &mut Heads, sent: &Sent, new: &NewMessage, roots: &Roots) -> Outcome {
+fn hidden_at(hidden: &HashMap<Place, Vec<UserId>>, place: Place) -> &[UserId] {
+    hidden.get(&place).map_or(&[], Vec::as_slice)
+}
+
+/// Where the messages stand that are told again, and those that are quoted.
+fn places_read(sent: &HashMap<(UserId, ClientId), Sent>, targets: &HashMap<i64, Target>) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for Sent { message, .. } in sent.values() {
+        let conversation = message.conversation.0;
+        places.push((conversation, message.seq));
+        places.extend(message.reply_to.as_ref().map(|quote| (conversation, quote.seq)));
+    }
+    let quoted = targets
+        .values()
+        .map(|target| (target.conversation, target.quote.seq));
+    places.extend(quoted);
+    places
+}
+
+/// What was said in a direct conversation to somebody who blocks the author is hidden from it from the start, and
+/// the conversation does not come back into its list for it.
+async fn hide_from_blockers(
+    group: &Group,
+    outcomes: &[Option<Outcome>],
+    accepted: &[usize],
+) -> Result<(), DbErr> {
+    let appended = accepted
+        .iter()
+        .filter_map(|&index| outcomes[index].as_ref()?.as_ref().ok());
+    let unticked = appended.filter(|appended| !appended.message.receipts);
+    let hidden = unticked.flat_map(|appended| {
+        let place = (appended.message.conversation.0, appended.message.seq);
+        appended.told.blind.iter().map(move |&user| (user, place))
+    });
+    let hidden: Vec<(UserId, Place)> = hidden.collect();
+    insert_hidden(&group.tx, &hidden, 0).await?;
+    for (user, (conversation, seq)) in hidden {
+        let sql =
+            "UPDATE member SET hidden_seq = ? WHERE conversation_id = ? AND user_id = ? AND hidden_seq = ?";
+        let seq = seq as i64;
+        let values = vec![seq.into(), conversation.into(), user.0.into(), (seq - 1).into()];
+        execute(&group.tx, sql, values).await?;
+    }
+    Ok(())
+}
+
+fn replay(
+    heads: &mut Heads,
+    sent: &Sent,
+    new: &NewMessage,
+    roots: &Roots,
+    hidden: &HashMap<Place, Vec<UserId>>,
+) -> Outcome {
     if sent.message.conversation != new.conversation || sent.content_hash != new.content_hash {
         return Err(AppendRefusal::ClientIdConflict);
     }
-    let audience = match heads.find(new.conversation.0) {
-        Some(head) => Arc::clone(&head.audience),
-        None => Arc::new([]),
-    };
+    let at = |seq| hidden_at(hidden, (new.conversation.0, seq));
+    let quoted = sent.message.reply_to.as_ref();
+    let quoted = quoted.map(|quote| (quote.seq, at(quote.seq)));
+    let seq = sent.message.seq;
+    let head = heads.find(new.conversation.0);
+    let told = head.map(|head| head.told(seq, at(seq), quoted));
     Ok(Appended {
         message: sent.message.clone(),
         replay: true,
-        audience,
+        told: told.unwrap_or_default(),
+        receipts_to: Arc::new([]),
         caught_up: false,
         thread: roots.now(&sent.message),
     })
@@ -339,10 +418,10 @@ async fn insert(
 ) -> Result<HashMap<(i64, u64), MessageId>, DbErr> {
     let sql = format!(
         "INSERT INTO message (conversation_id, seq, rev, author_id, client_id, content_hash, body, reply_to_id, \
-         created_at, thread_root_id, in_timeline, mentions, kind, attachments) VALUES {} RETURNING id, conversation_id, seq",
-        row_places(accepted.len(), 14)
+         created_at, thread_root_id, in_timeline, mentions, receipts, forwarded_from, kind, attachments) VALUES {} RETURNING id, conversation_id, seq",
+        row_places(accepted.len(), 16)
     );
-    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 14);
+    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 16);
     for &index in accepted {
         let (new, Some(Ok(appended))) = (news[index], &outcomes[index]) else {
             continue;
@@ -360,6 +439,8 @@ async fn insert(
             appended.message.thread_root.map(|id| id.0).into(),
             appended.message.in_timeline.into(),
             rows::write_mentions(&new.mentions).into(),
+            appended.message.receipts.into(),
+            new.forwarded_from.clone().into(),
             rows::message_kind_number(&appended.message.kind).into(),
             write_attachments(&appended.message.attachments).into(),
         ]);

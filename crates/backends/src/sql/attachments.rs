@@ -363,7 +363,8 @@ async fn media(
         "SELECT {ATTACHMENT}, a.message_id, a.seq, a.place, m.author_id FROM attachment a \
          JOIN message m ON m.id = a.message_id \
          WHERE a.conversation_id = ? AND a.seq >= ? AND a.deleted_at IS NULL AND a.kind IN ({}) \
-         AND a.seq <= ? AND (a.seq < ? OR (a.seq = ? AND a.place > ?)) ORDER BY a.seq DESC, a.place LIMIT ?",
+         AND NOT EXISTS (SELECT 1 FROM hidden_message h WHERE h.user_id = ? \
+         AND h.conversation_id = a.conversation_id AND h.seq = a.seq) AND a.seq <= ? AND (a.seq < ? OR (a.seq = ? AND a.place > ?)) ORDER BY a.seq DESC, a.place LIMIT ?",
         places(kinds.len())
     );
     let (seq, place) = after.map_or((i64::MAX, 0), |after| (after.seq as i64, i64::from(after.place)));
@@ -372,6 +373,7 @@ async fn media(
     // Who left sees what there was then.
     let last = member.left_seq.map_or(i64::MAX, |seq| seq as i64);
     values.extend([
+        reader.0.into(),
         last.into(),
         seq.into(),
         seq.into(),
@@ -488,6 +490,25 @@ pub(super) async fn attach<'a>(
         row_places(count, 5)
     );
     execute(connection, sql, values).await
+}
+
+/// Gives somebody a file that another one has: a copy that shares its bytes and is charged to nobody.
+pub(super) async fn copy_attachment(
+    group: &mut Group,
+    from: AttachmentId,
+    to: AttachmentId,
+    user: UserId,
+    at: Timestamp,
+) -> Result<(), DbErr> {
+    group.dirty = true;
+    let sql = "INSERT INTO attachment (id, uploader_id, kind, state, name, mime, bytes, width, height, duration_ms, \
+         waveform, placeholder, charged, created_at) SELECT ?, ?, kind, state, name, mime, bytes, width, height, \
+         duration_ms, waveform, placeholder, FALSE, ? FROM attachment WHERE id = ?";
+    let values = vec![bytes_of(to), user.0.into(), at.0.into(), bytes_of(from)];
+    execute(&group.tx, sql, values).await?;
+    let sql = "INSERT INTO attachment_part (attachment_id, size, digest, mime, bytes, width, height) \
+         SELECT ?, size, digest, mime, bytes, width, height FROM attachment_part WHERE attachment_id = ?";
+    execute(&group.tx, sql, vec![bytes_of(to), bytes_of(from)]).await
 }
 
 /// Who is shown by a picture.

@@ -4,13 +4,14 @@
 //! ones did. "Touched since" is then a comparison that leaves nothing out.
 
 use super::conversations::{newest, standing};
+use super::hides::{hidden_since, veil};
 use super::list;
 use super::messages::visible_from;
 use super::query::{query, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED};
 use super::store::SqlStore;
 use chinwag_messenger::store::{CatchUp, StoreError, SyncPlace, Touched};
-use chinwag_messenger::{Changes, ConversationId, Message, Timestamp, UserId};
+use chinwag_messenger::{Changes, ConversationId, ConversationKind, Message, Timestamp, UserId};
 use sea_orm::{DatabaseTransaction, DbErr, Value};
 
 /// Messages handed out when a client has to start afresh.
@@ -87,6 +88,7 @@ async fn listing(
             Touched {
                 items,
                 removed: Vec::new(),
+                hidden: Vec::new(),
                 place,
                 has_more: true,
             }
@@ -99,6 +101,7 @@ async fn listing(
             Touched {
                 items,
                 removed: Vec::new(),
+                hidden: Vec::new(),
                 place,
                 has_more: now > from,
             }
@@ -162,9 +165,15 @@ async fn since(
         .map(|(id, _, _)| ConversationId(*id));
     let removed = removed.collect();
     let items = list::items(tx, viewer, &ids, receipts_members_max).await?;
+    let reached = match has_more {
+        true => found.last().map_or(now, |(_, at, _)| at.saturating_sub(1)),
+        false => now,
+    };
+    let hidden = hidden_since(tx, viewer, (time, reached)).await?;
     Ok(Touched {
         items,
         removed,
+        hidden,
         place,
         has_more,
     })
@@ -222,13 +231,20 @@ async fn changes(
         }
         found
     };
+    let mut messages = messages;
+    let mut read: Vec<&mut Message> = messages.iter_mut().collect();
+    veil(tx, reader, &mut read, |_| first as u64).await?;
     let upto_rev = match messages.last() {
         Some(last) if has_more => last.rev,
         _ => last_rev,
     };
     let members = if !left && (reset || conversation.members_rev > after_rev) {
         let members = list::members(tx, &[id.0]).await?;
-        Some(members.into_iter().map(|(_, member)| member).collect())
+        let mut members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
+        if conversation.kind == ConversationKind::Direct {
+            list::keep_back(tx, reader, &mut members.iter_mut().collect::<Vec<_>>()).await?;
+        }
+        Some(members)
     } else {
         None
     };

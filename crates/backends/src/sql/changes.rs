@@ -4,21 +4,22 @@
 use super::attachments::forget_attachments;
 use super::conversations::standing;
 use super::heads::HeadMember;
+use super::hides::{Place, hidden_from, hidden_of, veil};
 use super::mentions::{delete_mentions, insert_mentions};
 use super::messages::visible_from;
 use super::query::{execute, places, query, row_places, store_error};
-use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
+use super::rows::{self, ACCOUNT, Columns, MESSAGE, QUOTED, corrupt};
 use super::search_index;
 use super::store::SqlStore;
 use super::threads;
 use super::writer::Group;
 use chinwag_messenger::store::{
     Announce, DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges,
-    ReactRecord, ReactRefusal, Reacted, StoreError, Told, VERSIONS_MAX, Version, VersionsRefusal,
+    Messages, ReactRecord, ReactRefusal, Reacted, StoreError, Told, VERSIONS_MAX, Version, VersionsRefusal,
 };
 use chinwag_messenger::{
-    ConversationId, ConversationKind, EditHistory, Message, MessageId, Policies, ReactionSummary, Role,
-    Timestamp, UserId,
+    ConversationId, ConversationKind, EditHistory, Message, MessageId, Policies, Reaction, ReactionSummary,
+    Role, Timestamp, UserId,
 };
 use sea_orm::{ConnectionTrait, DbErr, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +68,35 @@ impl MessageChanges for SqlStore {
         versions(&tx, reader, message).await.map_err(store_error)
     }
 
+    async fn reactions(
+        &self,
+        reader: UserId,
+        message: MessageId,
+        after_rev: u64,
+        limit: usize,
+    ) -> Result<Option<Vec<(u64, Reaction)>>, StoreError> {
+        if self.message(reader, message).await?.is_none() {
+            return Ok(None);
+        }
+        let sql = format!(
+            "SELECT r.rev, r.emoji, r.created_at, {ACCOUNT} FROM reaction r JOIN account a ON a.id = r.user_id \
+             WHERE r.message_id = ? AND r.rev > ? ORDER BY r.rev LIMIT ?"
+        );
+        let values = vec![message.0.into(), (after_rev as i64).into(), (limit as i64).into()];
+        let read = async {
+            let mut found = Vec::new();
+            for row in query(&self.readers, sql, values).await? {
+                let mut columns = Columns::of(&row);
+                let (rev, emoji) = (columns.count()?, columns.take()?);
+                let at = Timestamp(columns.take()?);
+                let account = rows::account(&mut columns)?;
+                found.push((rev, Reaction { account, emoji, at }));
+            }
+            Ok(Some(found))
+        };
+        read.await.map_err(store_error)
+    }
+
     async fn own_reactions(
         &self,
         user: UserId,
@@ -91,7 +121,7 @@ impl MessageChanges for SqlStore {
 }
 
 /// A message as an active member who wants to change it sees it; `None` when it does not.
-async fn subject(
+pub(super) async fn subject(
     group: &mut Group,
     user: UserId,
     id: MessageId,
@@ -105,8 +135,12 @@ async fn subject(
     group.heads.load(&group.tx, &[conversation]).await?;
     let head = group.heads.find(conversation);
     let member = head.and_then(|head| head.members.get(&user).copied());
-    let member = member.filter(|member| message.seq >= member.visible_from);
-    Ok(member.map(|member| (message, member)))
+    let Some(member) = member.filter(|member| message.seq >= member.visible_from) else {
+        return Ok(None);
+    };
+    let mut read = message.clone();
+    veil(&group.tx, user, &mut [&mut read], |_| member.visible_from).await?;
+    Ok((!read.hidden).then_some((message, member)))
 }
 
 /// What the conversation of somebody who is in it allows.
@@ -123,7 +157,7 @@ fn is_past(message: &Message, window_s: Option<u64>, now: Timestamp) -> bool {
 }
 
 /// Takes the conversation's next rev.
-async fn next_rev(group: &mut Group, conversation: i64) -> Result<u64, DbErr> {
+pub(super) async fn next_rev(group: &mut Group, conversation: i64) -> Result<u64, DbErr> {
     group.dirty = true;
     let head = group.heads.find(conversation);
     let head = head.ok_or_else(|| corrupt("a conversation that vanished"))?;
@@ -135,33 +169,17 @@ async fn next_rev(group: &mut Group, conversation: i64) -> Result<u64, DbErr> {
     Ok(rev)
 }
 
-/// Which members see the message at this seq, and which do not.
-fn told(group: &mut Group, conversation: i64, seq: u64) -> Told {
-    let mut told = Told::default();
-    if let Some(head) = group.heads.find(conversation) {
-        for user in head.audience.iter() {
-            let sees = |member: &HeadMember| seq >= member.visible_from;
-            if head.members.get(user).is_some_and(sees) {
-                told.audience.push(*user);
-            } else {
-                told.blind.push(*user);
-            }
-        }
-    }
-    told
-}
-
-/// A quote of something the editor may see can reach somebody who may not; events are the same for all, so it
-/// goes without the words then.
-fn without_unseen_quote(group: &mut Group, message: &mut Message) {
-    let Some(quote) = &mut message.reply_to else {
-        return;
-    };
-    let head = group.heads.find(message.conversation.0);
-    let unseen = |member: &HeadMember| quote.seq < member.visible_from;
-    if head.is_some_and(|head| head.members.values().any(unseen)) {
-        quote.excerpt.clear();
-    }
+/// Who hears of a change of the message.
+pub(super) async fn told(group: &mut Group, message: &Message) -> Result<Told, DbErr> {
+    let conversation = message.conversation.0;
+    let mut of: Vec<Place> = vec![(conversation, message.seq)];
+    of.extend(message.reply_to.as_ref().map(|quote| (conversation, quote.seq)));
+    let hidden = hidden_from(&group.tx, &of).await?;
+    let at = |seq| hidden.get(&(conversation, seq)).map_or(&[][..], Vec::as_slice);
+    let quoted = message.reply_to.as_ref().map(|quote| (quote.seq, at(quote.seq)));
+    let head = group.heads.find(conversation);
+    let told = head.map(|head| head.told(message.seq, at(message.seq), quoted));
+    Ok(told.unwrap_or_default())
 }
 
 async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, EditRefusal>, DbErr> {
@@ -224,8 +242,7 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
     search_index::renew(group, &[message.id.0]).await?;
     delete_mentions(&group.tx, conversation, &[message.seq]).await?;
     insert_mentions(&group.tx, std::iter::once(&message)).await?;
-    without_unseen_quote(group, &mut message);
-    let told = told(group, conversation, message.seq);
+    let told = told(group, &message).await?;
     Ok(Ok(Edited {
         message,
         changed: true,
@@ -276,7 +293,10 @@ async fn versions(
     let Some((head, member)) = standing(connection, reader, conversation).await? else {
         return Ok(Err(VersionsRefusal::NotFound));
     };
-    if member.left_at.is_some() || (seq as u64) < visible_from(&member) {
+    let hidden = !hidden_of(connection, reader, &[(conversation.0, seq as u64)])
+        .await?
+        .is_empty();
+    if hidden || member.left_at.is_some() || (seq as u64) < visible_from(&member) {
         return Ok(Err(VersionsRefusal::NotFound));
     }
     let privileged =
@@ -356,16 +376,48 @@ async fn delete_all(
         delete_mentions(&group.tx, conversation, &seqs).await?;
         let of_messages = format!("message_id IN ({in_list})");
         forget_attachments(group, &of_messages, ids().collect(), record.at).await?;
-        let head = group.heads.find(conversation);
-        deleted.push(DeletedIn {
-            conversation: ConversationId(conversation),
-            rev,
-            items,
-            threads,
-            audience: head.map(|head| head.audience.to_vec()).unwrap_or_default(),
-        });
+        let told = told_deleted(group, ConversationId(conversation), rev, items).await?;
+        deleted.push(DeletedIn { threads, ..told });
     }
     Ok(Ok(deleted))
+}
+
+/// Tells each member of those that it saw.
+async fn told_deleted(
+    group: &mut Group,
+    conversation: ConversationId,
+    rev: u64,
+    items: Vec<(MessageId, u64)>,
+) -> Result<DeletedIn, DbErr> {
+    let of: Vec<Place> = items.iter().map(|(_, seq)| (conversation.0, *seq)).collect();
+    let hidden = hidden_from(&group.tx, &of).await?;
+    let mut deleted = DeletedIn {
+        conversation,
+        rev,
+        items,
+        threads: Vec::new(),
+        audience: Vec::new(),
+        partly: Vec::new(),
+    };
+    let Some(head) = group.heads.find(conversation.0) else {
+        return Ok(deleted);
+    };
+    for &user in head.audience.iter() {
+        let from = head
+            .members
+            .get(&user)
+            .map_or(u64::MAX, |member| member.visible_from);
+        let sees = |(_, seq): &&(MessageId, u64)| {
+            let hidden = hidden.get(&(conversation.0, *seq));
+            *seq >= from && !hidden.is_some_and(|users| users.contains(&user))
+        };
+        let seen: Vec<_> = deleted.items.iter().filter(sees).copied().collect();
+        match seen.len() == deleted.items.len() {
+            true => deleted.audience.push(user),
+            false => deleted.partly.push((user, seen)),
+        }
+    }
+    Ok(deleted)
 }
 
 /// Whether a member may delete what another said: in a group the owner anything, administrators all but the owner's.
@@ -453,8 +505,7 @@ async fn react(group: &mut Group, record: ReactRecord) -> Result<Result<Reacted,
         message.id.0.into(),
     ];
     execute(&group.tx, sql, values).await?;
-    without_unseen_quote(group, &mut message);
-    let told = told(group, conversation, message.seq);
+    let told = told(group, &message).await?;
     Ok(Ok(Reacted {
         message,
         changed: true,

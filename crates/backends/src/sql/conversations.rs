@@ -136,7 +136,7 @@ impl Conversations for SqlStore {
 }
 
 /// Both ids of a pair, smaller first; the one of somebody alone.
-fn direct_key(one: UserId, other: UserId) -> String {
+pub(super) fn direct_key(one: UserId, other: UserId) -> String {
     if one == other {
         one.to_string()
     } else {

@@ -3,6 +3,7 @@
 
 use super::attachments::{AvatarOf, avatar_value, change_avatar, check_avatar, forget_attachments};
 use super::conversations::{insert_note, raise_user_revs, standing};
+use super::list;
 use super::query::{execute, places, query, row_places, store_error};
 use super::rows::{self, ACCOUNT, Columns, policy_values, role_number};
 use super::search_index;
@@ -718,7 +719,11 @@ async fn find_members(
     filter.push_str(" ORDER BY m.user_id LIMIT ?");
     values.push((wanted.limit as i64).into());
     let until = wanted.until.map(|(_, seq)| seq);
-    read_members(connection, id, &filter, values, until).await
+    let mut members = read_members(connection, id, &filter, values, until).await?;
+    if let Some(viewer) = wanted.direct_viewer {
+        list::keep_back(connection, viewer, &mut members.iter_mut().collect::<Vec<_>>()).await?;
+    }
+    Ok(members)
 }
 
 async fn read_members(

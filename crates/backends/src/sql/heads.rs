@@ -4,9 +4,9 @@
 //! the commit counter tells, and no transaction failed. In both cases everything is forgotten and read anew.
 
 use super::query::{places, query};
-use super::rows::{Columns, role, who};
-use chinwag_messenger::store::StoreError;
-use chinwag_messenger::{Role, UserId, Who};
+use super::rows::{Columns, conversation_kind, role, who};
+use chinwag_messenger::store::{StoreError, Told};
+use chinwag_messenger::{ConversationKind, Role, UserId, Who};
 use sea_orm::{DatabaseTransaction, DbErr};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ const MEMBERS_MAX: usize = 200_000;
 /// A conversation as the writer knows it.
 #[derive(Debug)]
 pub(super) struct Head {
+    pub(super) kind: ConversationKind,
     pub(super) post: Who,
     pub(super) last_seq: u64,
     pub(super) last_rev: u64,
@@ -25,6 +26,48 @@ pub(super) struct Head {
     pub(super) members: HashMap<UserId, HeadMember>,
     /// Their ids, ascending.
     pub(super) audience: Arc<[UserId]>,
+    /// In a direct conversation, who blocks whom.
+    blocks: Vec<(UserId, UserId)>,
+}
+
+impl Head {
+    /// Who blocks the user here, and so does not see what it says.
+    pub(super) fn blocker_of(&self, user: UserId) -> Option<UserId> {
+        let block = self.blocks.iter().find(|(_, blocked)| *blocked == user);
+        block.map(|(owner, _)| *owner)
+    }
+
+    /// Who hears of the user's watermarks.
+    pub(super) fn receipts_to(&self, user: UserId) -> Arc<[UserId]> {
+        match self.blocks.iter().any(|(owner, _)| *owner == user) {
+            true => Arc::new([user]),
+            false => Arc::clone(&self.audience),
+        }
+    }
+
+    /// Who hears of the message at this seq, when it is hidden from some, and of the one it quotes, likewise.
+    pub(super) fn told(&self, seq: u64, hidden_from: &[UserId], quoted: Option<(u64, &[UserId])>) -> Told {
+        let sees = |user: &UserId, seq: u64, hidden_from: &[UserId]| {
+            let member = self.members.get(user);
+            member.is_some_and(|member| seq >= member.visible_from) && !hidden_from.contains(user)
+        };
+        let (audience, blind): (Vec<UserId>, Vec<UserId>) = self
+            .audience
+            .iter()
+            .partition(|user| sees(user, seq, hidden_from));
+        let unquoted = match quoted {
+            Some((seq, hidden_from)) => {
+                let unseen = audience.iter().filter(|user| !sees(user, seq, hidden_from));
+                unseen.copied().collect()
+            }
+            None => Vec::new(),
+        };
+        Told {
+            audience: audience.into(),
+            unquoted,
+            blind,
+        }
+    }
 }
 
 /// An active member as the writer knows it.
@@ -85,7 +128,7 @@ impl Heads {
         let in_list = places(missing.len());
 
         let sql = format!(
-            "SELECT id, post, last_seq, last_rev FROM conversation WHERE id IN ({in_list}) \
+            "SELECT id, kind, post, last_seq, last_rev FROM conversation WHERE id IN ({in_list}) \
              AND deleted_at IS NULL"
         );
         let mut loaded: HashMap<i64, Head> = HashMap::new();
@@ -93,11 +136,13 @@ impl Heads {
             let mut columns = Columns::of(&row);
             let id = columns.take()?;
             let head = Head {
+                kind: conversation_kind(columns.take()?)?,
                 post: who(columns.take()?),
                 last_seq: columns.count()?,
                 last_rev: columns.count()?,
                 members: HashMap::new(),
                 audience: Arc::new([]),
+                blocks: Vec::new(),
             };
             loaded.insert(id, head);
         }
@@ -118,6 +163,23 @@ impl Heads {
             };
             if let Some(head) = loaded.get_mut(&conversation) {
                 head.members.insert(user, member);
+            }
+        }
+        if loaded.values().any(|head| head.kind == ConversationKind::Direct) {
+            let sql = format!(
+                "SELECT c.id, b.owner_id, b.user_id FROM conversation c \
+                 JOIN member o ON o.conversation_id = c.id \
+                 JOIN member u ON u.conversation_id = c.id AND u.user_id <> o.user_id \
+                 JOIN block b ON b.owner_id = o.user_id AND b.user_id = u.user_id \
+                 WHERE c.kind = 0 AND c.id IN ({in_list})"
+            );
+            for row in query(tx, sql, ids()).await? {
+                let mut columns = Columns::of(&row);
+                let id: i64 = columns.take()?;
+                let block = (UserId(columns.take()?), UserId(columns.take()?));
+                if let Some(head) = loaded.get_mut(&id) {
+                    head.blocks.push(block);
+                }
             }
         }
         for (id, mut head) in loaded {

@@ -1,6 +1,8 @@
 //! Items of somebody's list: conversations with the viewer's own part, the last message and the members, read
 //! with a fixed number of queries for a whole page.
 
+use super::hides::veil;
+use super::messages::visible_from;
 use super::query::{places, query, row_places};
 use super::receipts::{unread, unread_sql};
 use super::rows::{self, ACCOUNT, CONVERSATION, Columns, MEMBER, MESSAGE, QUOTED};
@@ -8,7 +10,7 @@ use chinwag_messenger::store::Unread;
 use chinwag_messenger::{
     Account, ConversationId, ConversationKind, ListItem, Member, Message, Timestamp, UserId,
 };
-use sea_orm::{DatabaseTransaction, DbErr, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Value};
 use std::collections::HashMap;
 
 /// What is shown of the unread count.
@@ -79,13 +81,15 @@ async fn read(
         };
         items.insert(item.conversation.id.0, item);
     }
-    add_last_messages(tx, &mut items).await?;
+    add_last_messages(tx, viewer, &mut items).await?;
     add_members(tx, viewer, &mut items, receipts_members_max).await?;
     Ok(ids.iter().filter_map(|id| items.remove(id)).collect())
 }
 
+/// The newest message of each that the viewer sees in the conversation itself.
 async fn add_last_messages(
     tx: &DatabaseTransaction,
+    viewer: UserId,
     items: &mut HashMap<i64, ListItem>,
 ) -> Result<(), DbErr> {
     let visible = |item: &&ListItem| {
@@ -96,7 +100,7 @@ async fn add_last_messages(
     for item in items.values().filter(visible) {
         values.extend([
             item.conversation.id.0.into(),
-            (item.my.history_from_seq.max(item.my.cleared_seq + 1) as i64).into(),
+            (visible_from(&item.my) as i64).into(),
             (item.conversation.last_seq as i64).into(),
         ]);
     }
@@ -105,13 +109,21 @@ async fn add_last_messages(
     }
     let sql = format!(
         "WITH wanted (conversation, first, last) AS (VALUES {}) SELECT {MESSAGE} FROM wanted JOIN message m \
-         ON m.conversation_id = wanted.conversation AND m.seq = (SELECT t.seq FROM message t \
-         WHERE t.conversation_id = wanted.conversation AND t.seq BETWEEN wanted.first AND wanted.last \
-         AND t.in_timeline ORDER BY t.seq DESC LIMIT 1) {QUOTED}",
+         ON m.conversation_id = wanted.conversation AND m.seq = (SELECT n.seq FROM message n \
+         WHERE n.conversation_id = wanted.conversation AND n.seq BETWEEN wanted.first AND wanted.last \
+         AND n.in_timeline AND NOT EXISTS (SELECT 1 FROM hidden_message h WHERE h.user_id = ? \
+         AND h.conversation_id = n.conversation_id AND h.seq = n.seq) ORDER BY n.seq DESC LIMIT 1) {QUOTED}",
         row_places(values.len() / 3, 3)
     );
+    values.push(viewer.0.into());
+    let mut found = Vec::new();
     for row in query(tx, sql, values).await? {
-        let message: Message = rows::message(&mut Columns::of(&row))?;
+        found.push(rows::message(&mut Columns::of(&row))?);
+    }
+    let first = |id: ConversationId| items.get(&id.0).map_or(u64::MAX, |item| visible_from(&item.my));
+    let mut read: Vec<&mut Message> = found.iter_mut().collect();
+    veil(tx, viewer, &mut read, first).await?;
+    for message in found {
         if let Some(item) = items.get_mut(&message.conversation.0) {
             item.last_message = Some(message);
         }
@@ -133,7 +145,17 @@ async fn add_members(
         .filter(small)
         .map(|item| item.conversation.id.0)
         .collect();
-    for (conversation, member) in members(tx, &ids).await? {
+    let direct = |id: &ConversationId| {
+        let item = items.get(&id.0);
+        item.is_some_and(|item| item.conversation.kind == ConversationKind::Direct)
+    };
+    let (mut direct, others): (Vec<_>, Vec<_>) = members(tx, &ids)
+        .await?
+        .into_iter()
+        .partition(|(id, _)| direct(id));
+    let mut peers: Vec<&mut Member> = direct.iter_mut().map(|(_, member)| member).collect();
+    keep_back(tx, viewer, &mut peers).await?;
+    for (conversation, member) in direct.into_iter().chain(others) {
         let Some(item) = items.get_mut(&conversation.0) else {
             continue;
         };
@@ -147,6 +169,34 @@ async fn add_members(
             }
         }
         item.members.push(member);
+    }
+    Ok(())
+}
+
+/// Of people in direct conversations who block the viewer, their watermarks stay for it where they were then.
+pub(super) async fn keep_back(
+    connection: &impl ConnectionTrait,
+    viewer: UserId,
+    members: &mut [&mut Member],
+) -> Result<(), DbErr> {
+    if members.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "SELECT owner_id, COALESCE(delivered_seq, 0), COALESCE(seen_seq, 0) FROM block \
+         WHERE user_id = ? AND owner_id IN ({})",
+        places(members.len())
+    );
+    let mut values: Vec<Value> = vec![viewer.0.into()];
+    values.extend(members.iter().map(|member| Value::from(member.account.id.0)));
+    for row in query(connection, sql, values).await? {
+        let mut columns = Columns::of(&row);
+        let owner = UserId(columns.take()?);
+        let (delivered, seen) = (columns.count()?, columns.count()?);
+        for member in members.iter_mut().filter(|member| member.account.id == owner) {
+            member.delivered_seq = member.delivered_seq.min(delivered);
+            member.seen_seq = member.seen_seq.min(seen);
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Messages: handing new ones to the writer, and reading.
 
 use super::conversations::standing;
+use super::hides::veil;
 use super::query::{query, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED};
 use super::store::SqlStore;
@@ -33,19 +34,21 @@ impl Messages for SqlStore {
 
     async fn message(&self, reader: UserId, id: MessageId) -> Result<Option<Message>, StoreError> {
         let sql = format!(
-            "SELECT {MESSAGE} FROM message m JOIN member r ON r.conversation_id = m.conversation_id \
+            "SELECT r.history_from_seq, r.cleared_seq, {MESSAGE} FROM message m JOIN member r ON r.conversation_id = m.conversation_id \
              AND r.user_id = ? JOIN conversation c ON c.id = m.conversation_id AND c.deleted_at IS NULL {QUOTED} \
              WHERE m.id = ? AND m.seq >= r.history_from_seq AND m.seq > r.cleared_seq \
              AND (r.left_seq IS NULL OR m.seq <= r.left_seq)"
         );
-        let found = query(&self.readers, sql, vec![reader.0.into(), id.0.into()])
-            .await
-            .map_err(store_error)?;
-        found
-            .first()
-            .map(|row| rows::message(&mut Columns::of(row)))
-            .transpose()
-            .map_err(store_error)
+        let read = async {
+            let found = query(&self.readers, sql, vec![reader.0.into(), id.0.into()]).await?;
+            let Some(row) = found.first() else { return Ok(None) };
+            let mut columns = Columns::of(row);
+            let first = columns.count()?.max(columns.count()? + 1);
+            let mut message = rows::message(&mut columns)?;
+            veil(&self.readers, reader, &mut [&mut message], |_| first).await?;
+            Ok(Some(message).filter(|message| !message.hidden))
+        };
+        read.await.map_err(store_error)
     }
 }
 
@@ -82,6 +85,8 @@ async fn history(
             messages.push(rows::message(&mut Columns::of(&row))?);
         }
     }
+    let mut read: Vec<&mut Message> = messages.iter_mut().collect();
+    veil(connection, reader, &mut read, |_| first).await?;
     let (has_more_before, has_more_after) = match page {
         Some(page) => (page.first > first, page.last < last),
         // Nothing lies in the range, but all there is may lie on its other side.

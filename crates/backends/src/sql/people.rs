@@ -1,6 +1,7 @@
 //! People's own accounts, contacts and blocks.
 
 use super::attachments::{AvatarOf, avatar_value, change_avatar, check_avatar};
+use super::conversations::direct_key;
 use super::query::{affected, execute, places, query, row_places, store_error};
 use super::rows::{ACCOUNT, Columns, account as read_account, corrupt};
 use super::store::SqlStore;
@@ -173,17 +174,26 @@ impl Contacts for SqlStore {
     ) -> Result<UserRev, StoreError> {
         let work = self.writer.run(Some(told_if_new(announce)), move |group| {
             Box::pin(async move {
+                let reached = reached(group, owner, user).await?;
                 let mut values = vec![owner.0.into(), user.0.into()];
                 let sql = if blocked {
-                    values.push(at.0.into());
-                    "INSERT INTO block (owner_id, user_id, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+                    let (delivered, seen) = reached.map_or((0, 0), |(_, delivered, seen)| (delivered, seen));
+                    values.extend([at.0.into(), delivered.into(), seen.into()]);
+                    "INSERT INTO block (owner_id, user_id, created_at, delivered_seq, seen_seq) \
+                     VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
                 } else {
                     "DELETE FROM block WHERE owner_id = ? AND user_id = ?"
                 };
-                match affected(&group.tx, sql, values).await? {
-                    0 => Ok(None),
-                    _ => raise(group, owner).await,
+                if affected(&group.tx, sql, values).await? == 0 {
+                    return Ok(None);
                 }
+                if let Some((conversation, ..)) = reached {
+                    group.heads.forget(conversation);
+                    // What is unread changes, and what the other sees of the owner's watermarks.
+                    let sql = "UPDATE conversation SET touched = ? WHERE id = ?";
+                    execute(&group.tx, sql, vec![group.time.into(), conversation.into()]).await?;
+                }
+                raise(group, owner).await
             })
         });
         work.await
@@ -257,6 +267,17 @@ fn users_of(rows: &[QueryResult]) -> Result<Vec<UserId>, DbErr> {
     rows.iter()
         .map(|row| row.try_get_by_index(0).map(UserId))
         .collect()
+}
+
+/// The direct conversation of two people, and how far it has reached the first of them.
+async fn reached(group: &Group, user: UserId, peer: UserId) -> Result<Option<(i64, i64, i64)>, DbErr> {
+    let sql = "SELECT m.conversation_id, m.delivered_seq, m.seen_seq FROM member m \
+         JOIN conversation c ON c.id = m.conversation_id WHERE c.direct_key = ? AND m.user_id = ?";
+    let values = vec![direct_key(user, peer).into(), user.0.into()];
+    let rows = query(&group.tx, sql, values).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let mut columns = Columns::of(row);
+    Ok(Some((columns.take()?, columns.take()?, columns.take()?)))
 }
 
 /// Counts a change of the user's private state.

@@ -11,7 +11,6 @@ use chinwag_messenger::store::{
 use chinwag_messenger::{Advance, ConversationId, UserId};
 use sea_orm::{DbErr, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Counting stops here, one above what is shown.
 const UNREAD_MAX: u32 = 1_000;
@@ -104,7 +103,7 @@ fn advance_one(group: &mut Group, user: UserId, wish: &Advance) -> Result<Advanc
         seen_seq: member.seen_seq,
         moved: before != (member.delivered_seq, member.seen_seq),
         last_seq: head.last_seq,
-        audience: Arc::clone(&head.audience),
+        audience: head.receipts_to(user),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::conversations::{raise_user_revs, standing};
 use super::heads::Heads;
+use super::hides::veil;
 use super::messages::visible_from;
 use super::query::{execute, larger, places, query, row_places, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED};
@@ -294,12 +295,17 @@ async fn root_for(
     let Some(row) = query(connection, sql, vec![root.0.into()]).await?.pop() else {
         return Ok(Err(ThreadRefusal::NotFound));
     };
-    let message = rows::message(&mut Columns::of(&row))?;
+    let mut message = rows::message(&mut Columns::of(&row))?;
     let Some((head, member)) = standing(connection, user, message.conversation).await? else {
         return Ok(Err(ThreadRefusal::NotFound));
     };
     let last = member.left_seq.unwrap_or(head.last_seq);
     if message.seq < visible_from(&member) || message.seq > last {
+        return Ok(Err(ThreadRefusal::NotFound));
+    }
+    let first = visible_from(&member);
+    veil(connection, user, &mut [&mut message], |_| first).await?;
+    if message.hidden {
         return Ok(Err(ThreadRefusal::NotFound));
     }
     if message.is_system() || message.thread_root.is_some() {
@@ -403,7 +409,9 @@ impl Threads for SqlStore {
                 first: visible_from(&member),
                 last,
             };
-            let (messages, has_more_before, has_more_after) = window.page(&tx, range, limit).await?;
+            let (mut messages, has_more_before, has_more_after) = window.page(&tx, range, limit).await?;
+            let mut read: Vec<&mut Message> = messages.iter_mut().collect();
+            veil(&tx, reader, &mut read, |_| window.first).await?;
             let (following, seen_seq, unread_count) = match member.left_at {
                 None => following(&tx, reader, root.id).await?,
                 Some(_) => (false, 0, 0),
@@ -438,12 +446,13 @@ impl Threads for SqlStore {
             String::new()
         };
         let sql = format!(
-            "SELECT f.seen_seq, ({unread}), {MESSAGE} FROM thread_follow f JOIN message m ON m.id = f.root_id \
+            "SELECT r.history_from_seq, r.cleared_seq, f.seen_seq, ({unread}), {MESSAGE} FROM thread_follow f JOIN message m ON m.id = f.root_id \
              JOIN member r ON r.conversation_id = m.conversation_id AND r.user_id = f.user_id \
              JOIN conversation c ON c.id = m.conversation_id {QUOTED} \
              WHERE f.user_id = ? AND f.following AND r.left_at IS NULL AND c.deleted_at IS NULL \
              AND m.seq >= r.history_from_seq AND m.seq > r.cleared_seq AND m.reply_count > 0 \
-             AND (m.last_reply_at, m.id) < (?, ?) {wanted} ORDER BY m.last_reply_at DESC, m.id DESC LIMIT ?"
+             AND NOT EXISTS (SELECT 1 FROM hidden_message h WHERE h.user_id = f.user_id \
+             AND h.conversation_id = m.conversation_id AND h.seq = m.seq) AND (m.last_reply_at, m.id) < (?, ?) {wanted} ORDER BY m.last_reply_at DESC, m.id DESC LIMIT ?"
         );
         let (at, id) = after.unwrap_or((Timestamp(i64::MAX), MessageId(i64::MAX)));
         let values = vec![reader.0.into(), at.0.into(), id.0.into(), (limit as i64).into()];
@@ -451,9 +460,12 @@ impl Threads for SqlStore {
             let mut threads = Vec::new();
             for row in query(&self.readers, sql, values).await? {
                 let mut columns = Columns::of(&row);
+                let first = columns.count()?.max(columns.count()? + 1);
                 let (seen_seq, unread) = (columns.count()?, columns.count()?);
+                let mut root = rows::message(&mut columns)?;
+                veil(&self.readers, reader, &mut [&mut root], |_| first).await?;
                 threads.push(Thread {
-                    root: rows::message(&mut columns)?,
+                    root,
                     following: true,
                     seen_seq,
                     unread_count: unread as u32,

@@ -388,6 +388,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "In groups with more members only the owner and administrators can name all of them with @all.",
     },
     Setting {
+        key: "limits.pins",
+        reverb: "",
+        default: "50",
+        help: "Most pinned messages of one conversation.",
+    },
+    Setting {
         key: "limits.groups_per_day",
         reverb: "",
         default: "20",

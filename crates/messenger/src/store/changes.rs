@@ -2,16 +2,20 @@
 
 use super::{Announce, StoreError};
 use crate::{
-    Audience, ConversationId, Event, Feed, Mention, Message, MessageId, ThreadChange, Timestamp, UserId,
+    Audience, ConversationId, Event, Feed, Mention, Message, MessageId, Reaction, ThreadChange, Timestamp,
+    UserId,
 };
 use async_trait::async_trait;
+use std::sync::Arc;
 
-/// Who is told of a change of a message.
+/// Who is told of a message or of its change: the active members, each once and ascending.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
-    /// The active members who see the message.
-    pub audience: Vec<UserId>,
-    /// The active members who do not: they hear that there was a change.
+    /// Who sees the message.
+    pub audience: Arc<[UserId]>,
+    /// Of them, who does not see what it quotes.
+    pub unquoted: Vec<UserId>,
+    /// Who does not see it: they hear that there was a change.
     pub blind: Vec<UserId>,
 }
 
@@ -23,8 +27,16 @@ impl Told {
         event: &Event,
         (conversation, rev, at): (ConversationId, u64, Timestamp),
     ) {
-        if !self.audience.is_empty() {
-            feed.deliver(&Audience::Users(self.audience.clone()), event);
+        let quoted = |user: &UserId| !self.unquoted.contains(user);
+        let audience: Vec<UserId> = match self.unquoted.is_empty() {
+            true => self.audience.to_vec(),
+            false => self.audience.iter().copied().filter(quoted).collect(),
+        };
+        if !audience.is_empty() {
+            feed.deliver(&Audience::Users(audience), event);
+        }
+        if !self.unquoted.is_empty() {
+            feed.deliver(&Audience::Users(self.unquoted.clone()), &event.unquoted());
         }
         if !self.blind.is_empty() {
             let noop = Event::Noop {
@@ -130,8 +142,10 @@ pub struct DeletedIn {
     pub items: Vec<(MessageId, u64)>,
     /// The threads that have fewer replies now.
     pub threads: Vec<ThreadChange>,
-    /// The active members, ascending.
+    /// The active members who see all of them, ascending.
     pub audience: Vec<UserId>,
+    /// The other active members, with those that each of them sees.
+    pub partly: Vec<(UserId, Vec<(MessageId, u64)>)>,
 }
 
 /// Why messages were not deleted.
@@ -221,6 +235,14 @@ pub trait MessageChanges {
         reader: UserId,
         message: MessageId,
     ) -> Result<Result<Vec<Version>, VersionsRefusal>, StoreError>;
+    /// Who reacted to a message, by first use, after the reaction of one rev; `None` when the reader does not see it.
+    async fn reactions(
+        &self,
+        reader: UserId,
+        message: MessageId,
+        after_rev: u64,
+        limit: usize,
+    ) -> Result<Option<Vec<(u64, Reaction)>>, StoreError>;
     /// The user's own emojis under these messages.
     async fn own_reactions(
         &self,

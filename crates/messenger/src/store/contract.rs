@@ -4,10 +4,14 @@ pub mod attachments;
 pub mod catching_up;
 pub mod changes;
 pub mod conversations;
+pub mod forwards;
 pub mod groups;
+pub mod hides;
+pub mod invariants;
 pub mod mentions;
 pub mod moderation;
 pub mod people;
+pub mod pins;
 pub mod profiles;
 pub mod proofs;
 pub mod receipts;
@@ -63,10 +67,20 @@ macro_rules! store_contract {
             the_index_follows_concurrent_changes);
         $crate::store_contract!($fresh, mentions:
             names_of_members_are_mentions, everybody_is_named_by_those_who_may, mentions_are_unread_until_seen);
+        $crate::store_contract!($fresh, hides:
+            a_message_is_deleted_for_oneself, what_is_hidden_cannot_be_reached,
+            words_of_the_blocked_do_not_arrive, the_blocked_do_not_bring_a_conversation_back);
+        $crate::store_contract!($fresh, pins:
+            pins_are_for_everybody, pins_have_their_limits);
         $crate::store_contract!($fresh, threads:
             replies_add_up_at_their_root, only_roots_take_replies, followers_have_something_to_read,
             deleted_replies_are_not_counted, threads_come_in_pages,
             concurrent_replies_are_all_counted);
+        $crate::store_contract!($fresh, forwards:
+            what_was_said_is_said_again_elsewhere, forwarding_has_its_refusals);
+        $crate::store_contract!($fresh, invariants:
+            everything_at_once_keeps_the_numbers_and_converges, notes_are_the_servers,
+            what_one_may_not_see_is_behind_no_door);
         $crate::store_contract!($fresh, attachments:
             files_count_against_a_quota, an_upload_ends_once, a_file_comes_with_one_message,
             bytes_are_freed_with_the_last_reference, a_picture_takes_the_place_of_another);
@@ -222,9 +236,9 @@ pub(super) fn draft(words: &str) -> Draft {
 pub(super) fn rev_of(event: &Event) -> Option<(ConversationId, u64)> {
     match event {
         Event::MessageCreated { message, .. } => Some((message.conversation, message.rev)),
-        Event::MessageUpdated { message, .. } | Event::ReactionChanged { message, .. } => {
-            Some((message.conversation, message.rev))
-        }
+        Event::MessageUpdated { message, .. }
+        | Event::ReactionChanged { message, .. }
+        | Event::PinChanged { message, .. } => Some((message.conversation, message.rev)),
         Event::MembersChanged {
             conversation, rev, ..
         }

@@ -157,6 +157,8 @@ pub struct MemberQuery {
     pub limit: usize,
     /// As it was for somebody who left: at that time, with watermarks up to that seq.
     pub until: Option<(Timestamp, u64)>,
+    /// In a direct conversation who looks: one who blocks it shows it no newer watermarks.
+    pub direct_viewer: Option<UserId>,
 }
 
 /// Settings, members and the end of conversations.

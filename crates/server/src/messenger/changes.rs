@@ -8,13 +8,13 @@ use axum::http::header::IF_MATCH;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chinwag_messenger::MessageId;
+use chinwag_messenger::{Caller, MessageId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{By, Reads, Writes};
 use super::extract::{self, Body, PathId, Query};
-use super::view::{List, Mention, Message, Moment};
+use super::view::{List, Mention, Message, Moment, User};
 use super::{MessengerApi, answer, ok};
 use crate::error::Problem;
 
@@ -98,14 +98,14 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DeleteQuery {
-    /// `everyone`, which is the default.
+    /// `everyone`, which is the default, or `me`.
     r#for: Option<String>,
 }
 
 #[utoipa::path(
     delete, path = "/messages/{id}", tag = "messages",
     params(("id" = i64, Path), DeleteQuery),
-    responses((status = 204, description = "Deleted for everyone")),
+    responses((status = 204, description = "Deleted, for everyone or for the caller")),
 )]
 pub(super) async fn delete(
     State(api): State<Arc<MessengerApi>>,
@@ -113,23 +113,35 @@ pub(super) async fn delete(
     PathId(id): PathId,
     Query(given): Query<DeleteQuery>,
 ) -> Result<Response, Problem> {
-    if given.r#for.is_some_and(|whom| whom != "everyone") {
-        return Err(Problem::malformed("for", "type_invalid"));
-    }
-    api.messenger.delete(&caller, &[MessageId(id)]).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    delete_for(&api, &caller, given.r#for.as_deref(), &[MessageId(id)]).await
 }
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Deleting {
     /// At most 100.
     message_ids: Vec<i64>,
+    /// `everyone`, which is the default, or `me`.
+    r#for: Option<String>,
+}
+
+async fn delete_for(
+    api: &MessengerApi,
+    caller: &Caller,
+    whom: Option<&str>,
+    ids: &[MessageId],
+) -> Result<Response, Problem> {
+    match whom {
+        None | Some("everyone") => api.messenger.delete(caller, ids).await?,
+        Some("me") => api.messenger.hide(caller, ids).await?,
+        Some(_) => return Err(Problem::malformed("for", "type_invalid")),
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 #[utoipa::path(
     post, path = "/messages/delete", tag = "messages",
     request_body = Deleting,
-    responses((status = 204, description = "All deleted for everyone, those of one conversation under one rev")),
+    responses((status = 204, description = "All deleted; for everyone, those of one conversation under one rev")),
 )]
 pub(super) async fn delete_many(
     State(api): State<Arc<MessengerApi>>,
@@ -140,8 +152,7 @@ pub(super) async fn delete_many(
         return Err(Problem::malformed("message_ids", "too_many"));
     }
     let ids: Vec<_> = given.message_ids.into_iter().map(MessageId).collect();
-    api.messenger.delete(&caller, &ids).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    delete_for(&api, &caller, given.r#for.as_deref(), &ids).await
 }
 
 /// The `{id}` and the `{emoji}` of the path.
@@ -190,4 +201,47 @@ pub(super) async fn unreact(
 ) -> Result<Response, Problem> {
     api.messenger.react(&caller, id, &emoji, false).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReactionsQuery {
+    #[param(value_type = Option<u64>)]
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// An emoji that somebody put under a message.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ReactionBy<'a> {
+    user: User<'a>,
+    emoji: &'a str,
+    created_at: Moment,
+}
+
+#[utoipa::path(
+    get, path = "/messages/{id}/reactions", tag = "messages",
+    params(("id" = i64, Path), ReactionsQuery),
+    responses((status = 200, description = "Who reacted, in the order in which they did", body = List<ReactionBy>)),
+)]
+pub(super) async fn reactions(
+    State(api): State<Arc<MessengerApi>>,
+    By { caller, .. }: By<Reads>,
+    PathId(id): PathId,
+    Query(given): Query<ReactionsQuery>,
+) -> Result<Response, Problem> {
+    let limit = extract::limit(given.limit.as_deref())?;
+    let page = api
+        .messenger
+        .reactions(&caller, MessageId(id), given.cursor.as_deref(), limit)
+        .await?;
+    let items = page.items.iter().map(|reaction| ReactionBy {
+        user: (&reaction.account).into(),
+        emoji: &reaction.emoji,
+        created_at: Moment(reaction.at),
+    });
+    ok(&List {
+        items: items.collect(),
+        next_cursor: page.next_cursor,
+    })
 }

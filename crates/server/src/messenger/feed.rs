@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chinwag_engine::{App, Engine, Publication, PublishError};
-use chinwag_messenger::{Audience, Event, Feed, UserId};
+use chinwag_messenger::{Audience, ConversationId, Event, Feed, UserId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -124,7 +124,9 @@ impl FeedTask {
             api.presence.leaving(*user);
             api.sockets.close(*login, *user, api.app.number, &api.engine);
         }
-        if let Some(view) = view::Event::of(event) {
+        if let Event::ConversationAdded { conversation, .. } = event {
+            self.publish_added(api, users, *conversation, event).await;
+        } else if let Some(view) = view::Event::of(event) {
             let refused = tell(&api.engine, &api.app, users, &view).await;
             self.counters.refused.fetch_add(refused, Ordering::Relaxed);
         }
@@ -137,6 +139,35 @@ impl FeedTask {
         }
         if let Event::MessageCreated { message, .. } = event {
             notifier.notify(api, users, message);
+        }
+    }
+}
+
+impl FeedTask {
+    /// Each is told what the conversation is in its own list.
+    async fn publish_added(
+        &self,
+        api: &MessengerApi,
+        users: &[UserId],
+        conversation: ConversationId,
+        event: &Event,
+    ) {
+        for user in users {
+            if !api.engine.has_subscribers(api.app.number, &user_channel(*user)) {
+                continue;
+            }
+            let item = match api.messenger.item_of(*user, conversation).await {
+                Ok(item) => item,
+                Err(error) => {
+                    warn!(%error, "An event goes without its list item");
+                    None
+                }
+            };
+            if let Some(view) = view::Event::of(event) {
+                let view = view.with_item(item.as_ref());
+                let refused = tell(&api.engine, &api.app, &[*user], &view).await;
+                self.counters.refused.fetch_add(refused, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -192,7 +223,7 @@ fn encode(event: &view::Event<'_>) -> (&'static str, Bytes) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chinwag_messenger::{ConversationId, Timestamp};
+    use chinwag_messenger::Timestamp;
 
     #[test]
     fn an_overrun_feed_drops_and_counts_and_never_blocks() {

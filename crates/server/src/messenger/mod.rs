@@ -17,6 +17,7 @@ mod conversations;
 mod devices;
 pub(crate) mod extract;
 pub mod feed;
+mod forwards;
 mod invites;
 pub(crate) mod limits;
 mod mail;
@@ -25,6 +26,7 @@ mod members;
 mod messages;
 pub mod openapi;
 mod people;
+mod pins;
 pub mod presence;
 pub(crate) mod realtime;
 mod receipts;
@@ -226,6 +228,10 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(changes::versions))
         .routes(routes!(changes::delete_many))
         .routes(routes!(changes::react, changes::unreact))
+        .routes(routes!(changes::reactions))
+        .routes(routes!(forwards::forward))
+        .routes(routes!(pins::pin, pins::unpin))
+        .routes(routes!(pins::list))
         .routes(routes!(threads::show))
         .routes(routes!(threads::follow))
         .routes(routes!(threads::list))

@@ -214,6 +214,36 @@ impl<'a> From<&'a domain::Message> for Message<'a> {
     }
 }
 
+/// A message among others, or only its place when it is hidden from the reader.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Listed<'a> {
+    Hidden(HiddenMessage),
+    Message(Box<Message<'a>>),
+}
+
+/// The place of a message that is hidden from the reader.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HiddenMessage {
+    seq: u64,
+    rev: u64,
+    /// Always true.
+    hidden: bool,
+}
+
+impl<'a> From<&'a domain::Message> for Listed<'a> {
+    fn from(message: &'a domain::Message) -> Self {
+        match message.hidden {
+            true => Self::Hidden(HiddenMessage {
+                seq: message.seq,
+                rev: message.rev,
+                hidden: true,
+            }),
+            false => Self::Message(Box::new(message.into())),
+        }
+    }
+}
+
 fn kind(kind: &MessageKind) -> &'static str {
     match kind {
         MessageKind::Text => "text",
@@ -561,7 +591,7 @@ impl<'a> From<&'a domain::ListItem> for ListItem<'a> {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct History<'a> {
-    items: Vec<Message<'a>>,
+    items: Vec<Listed<'a>>,
     has_more_before: bool,
     has_more_after: bool,
     last_seq: u64,
@@ -571,7 +601,7 @@ pub(super) struct History<'a> {
 impl<'a> From<&'a domain::History> for History<'a> {
     fn from(history: &'a domain::History) -> Self {
         Self {
-            items: history.messages.iter().map(Message::from).collect(),
+            items: history.messages.iter().map(Listed::from).collect(),
             has_more_before: history.has_more_before,
             has_more_after: history.has_more_after,
             last_seq: history.last_seq,
@@ -582,7 +612,7 @@ impl<'a> From<&'a domain::History> for History<'a> {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Changes<'a> {
-    items: Vec<Message<'a>>,
+    items: Vec<Listed<'a>>,
     conversation: Option<Conversation<'a>>,
     members: Option<Vec<Member<'a>>>,
     upto_rev: u64,
@@ -593,7 +623,7 @@ pub(super) struct Changes<'a> {
 impl<'a> From<&'a domain::Changes> for Changes<'a> {
     fn from(changes: &'a domain::Changes) -> Self {
         Self {
-            items: changes.messages.iter().map(Message::from).collect(),
+            items: changes.messages.iter().map(Listed::from).collect(),
             conversation: changes.conversation.as_ref().map(Conversation::from),
             members: changes
                 .members
@@ -642,6 +672,14 @@ pub(super) struct SyncPage<'a> {
 struct SyncUser<'a> {
     rev: u64,
     me: Me<'a>,
+    /// Messages that the caller has hidden from itself.
+    hidden_messages: Vec<HiddenPlace>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct HiddenPlace {
+    conversation_id: i64,
+    seq: u64,
 }
 
 impl<'a> SyncPage<'a> {
@@ -652,6 +690,14 @@ impl<'a> SyncPage<'a> {
             user: SyncUser {
                 rev: page.me.account.user_rev,
                 me: (&page.me).into(),
+                hidden_messages: page
+                    .hidden
+                    .iter()
+                    .map(|place| HiddenPlace {
+                        conversation_id: place.conversation.0,
+                        seq: place.seq,
+                    })
+                    .collect(),
             },
             items: page.items.iter().map(ListItem::from).collect(),
             removed: page.removed.iter().map(|id| id.0).collect(),

@@ -189,7 +189,10 @@ async fn what_happens_is_published_to_those_who_are_connected() {
     worker.connect(&anna, "1.1").await;
     let id = server.direct(&sam, &anna).await;
     let added = worker.hear_event(&anna, "conversation.added").await;
-    let expected = json!({"v": 1, "user_rev": added["user_rev"], "at": "<time>", "conversation_id": id});
+    let item = server.get(&format!("/conversations/{id}")).by(&anna).send().await;
+    let expected = json!({
+        "v": 1, "user_rev": added["user_rev"], "at": "<time>", "conversation_id": id, "item": timeless(&item.json),
+    });
     assert_eq!(timeless(&added), expected);
 
     let message = server.say(&sam, id, "hello").await;

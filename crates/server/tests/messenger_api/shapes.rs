@@ -38,7 +38,7 @@ async fn the_configuration_tells_whether_an_owner_is_missing() {
             "limits": {
                 "body_chars": 10000, "body_bytes": 40960, "title_chars": 128, "description_chars": 512,
                 "display_name_chars": 64, "bio_chars": 280, "settings_bytes": 16384, "devices": 20,
-                "group_members": 1024, "group_admins": 50, "mention_all_members": 32, "groups_per_day": 20, "conversations": 5000,
+                "group_members": 1024, "group_admins": 50, "mention_all_members": 32, "pins": 50, "groups_per_day": 20, "conversations": 5000,
                 "invites": 100, "invite_life_s": 604_800, "page_size": 50, "page_size_max": 100,
                 "receipts_members": 256,
                 "password_chars_min": 8, "attachments": 10, "file_bytes": 104_857_600,
@@ -432,7 +432,7 @@ async fn a_client_catches_up() {
         200,
         &json!({
             "cursor": page.json["cursor"], "server_time": "<time>",
-            "user": {"rev": me["user_rev"], "me": me}, "items": [item], "removed": [], "has_more": false,
+            "user": {"rev": me["user_rev"], "me": me, "hidden_messages": []}, "items": [item], "removed": [], "has_more": false,
             "reset": false,
         }),
     );

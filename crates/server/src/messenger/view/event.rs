@@ -2,11 +2,11 @@
 //! every receiver, so nothing in them depends on who looks.
 
 use chinwag_messenger as domain;
-use chinwag_messenger::{ConversationId, LogoutReason, RemovalReason, UserId};
+use chinwag_messenger::{ConversationId, LogoutReason, MessageId, RemovalReason, UserId};
 use serde::Serialize;
 
 use super::threads::ThreadChange;
-use super::{Attachment, ChangedPolicies, Me, Member, Message, Moment, My, PresenceOf, Reaction};
+use super::{Attachment, ChangedPolicies, ListItem, Me, Member, Message, Moment, My, PresenceOf, Reaction};
 use crate::messenger::typing::Typing;
 
 /// An event with its envelope.
@@ -51,6 +51,16 @@ pub(in crate::messenger) enum Event<'a> {
         added: bool,
         summary: Vec<Reaction<'a>>,
     },
+    PinChanged {
+        v: u8,
+        conversation_id: i64,
+        rev: u64,
+        at: Moment,
+        message_id: i64,
+        seq: u64,
+        pinned: bool,
+        by: i64,
+    },
     Noop {
         v: u8,
         conversation_id: i64,
@@ -74,6 +84,8 @@ pub(in crate::messenger) enum Event<'a> {
         user_rev: u64,
         at: Moment,
         conversation_id: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        item: Option<Box<ListItem<'a>>>,
     },
     ConversationRemoved {
         v: u8,
@@ -110,6 +122,12 @@ pub(in crate::messenger) enum Event<'a> {
         at: Moment,
         conversation_id: i64,
         my: My,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hidden_messages: Option<Vec<Place>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unread_count: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unread_mentions: Option<u32>,
     },
     MeUpdated {
         v: u8,
@@ -193,6 +211,16 @@ pub(in crate::messenger) struct Place {
     seq: u64,
 }
 
+fn places(items: &[(MessageId, u64)]) -> Vec<Place> {
+    items
+        .iter()
+        .map(|(id, seq)| Place { id: id.0, seq: *seq })
+        .collect()
+}
+
+/// What is shown of unread messages.
+const UNREAD_MAX: u32 = 999;
+
 /// The version of the envelope.
 const V: u8 = 1;
 
@@ -227,10 +255,7 @@ impl<'a> Event<'a> {
                 conversation_id: conversation.0,
                 rev: *rev,
                 at: Moment(*at),
-                items: items
-                    .iter()
-                    .map(|(id, seq)| Place { id: id.0, seq: *seq })
-                    .collect(),
+                items: places(items),
                 deleted_by: by.0,
                 threads: threads.iter().map(ThreadChange::from).collect(),
             },
@@ -251,6 +276,16 @@ impl<'a> Event<'a> {
                 emoji,
                 added: *added,
                 summary: message.reactions.iter().map(Reaction::from).collect(),
+            },
+            domain::Event::PinChanged { message, at, by } => Self::PinChanged {
+                v: V,
+                conversation_id: message.conversation.0,
+                rev: message.rev,
+                at: Moment(*at),
+                message_id: message.id.0,
+                seq: message.seq,
+                pinned: message.pinned,
+                by: by.0,
             },
             domain::Event::Noop {
                 conversation,
@@ -291,6 +326,7 @@ impl<'a> Event<'a> {
                 user_rev: *user_rev,
                 at: Moment(*at),
                 conversation_id: conversation.0,
+                item: None,
             },
             domain::Event::ConversationRemoved {
                 conversation,
@@ -339,6 +375,7 @@ impl<'a> Event<'a> {
             domain::Event::MemberStateChanged {
                 my,
                 hidden,
+                messages,
                 user_rev,
                 at,
             } => Self::MemberStateChanged {
@@ -347,6 +384,13 @@ impl<'a> Event<'a> {
                 at: Moment(*at),
                 conversation_id: my.conversation.0,
                 my: My::new(my, *hidden),
+                hidden_messages: messages.as_ref().map(|(items, _)| places(items)),
+                unread_count: messages
+                    .as_ref()
+                    .map(|(_, unread)| unread.messages.min(UNREAD_MAX)),
+                unread_mentions: messages
+                    .as_ref()
+                    .map(|(_, unread)| unread.mentions.min(UNREAD_MAX)),
             },
             domain::Event::MeUpdated { me, at } => Self::MeUpdated {
                 v: V,
@@ -438,6 +482,14 @@ impl<'a> Event<'a> {
         })
     }
 
+    /// The same with the item as it stands in the receiver's list.
+    pub(in crate::messenger) fn with_item(mut self, listed: Option<&'a domain::ListItem>) -> Self {
+        if let Self::ConversationAdded { item, .. } = &mut self {
+            *item = listed.map(|listed| Box::new(listed.into()));
+        }
+        self
+    }
+
     /// Tells the change of one person's presence.
     pub(in crate::messenger) fn presence(change: PresenceOf) -> Self {
         Self::PresenceChanged {
@@ -468,6 +520,7 @@ impl<'a> Event<'a> {
             Self::MessageUpdated { .. } => "message.updated",
             Self::MessagesDeleted { .. } => "message.deleted",
             Self::ReactionChanged { .. } => "reaction.changed",
+            Self::PinChanged { .. } => "pin.changed",
             Self::Noop { .. } => "conversation.noop",
             Self::MembersChanged { .. } => "members.changed",
             Self::ConversationAdded { .. } => "conversation.added",

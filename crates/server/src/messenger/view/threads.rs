@@ -4,7 +4,7 @@ use chinwag_messenger as domain;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Message, Moment};
+use super::{Listed, Message, Moment};
 
 /// What a thread comes to, in events.
 #[derive(Debug, Serialize)]
@@ -54,7 +54,7 @@ impl<'a> From<&'a domain::Thread> for Thread<'a> {
 pub(in crate::messenger) struct Replies<'a> {
     #[serde(flatten)]
     thread: Thread<'a>,
-    items: Vec<Message<'a>>,
+    items: Vec<Listed<'a>>,
     has_more_before: bool,
     has_more_after: bool,
 }
@@ -63,7 +63,7 @@ impl<'a> From<&'a domain::ThreadPage> for Replies<'a> {
     fn from(page: &'a domain::ThreadPage) -> Self {
         Self {
             thread: (&page.thread).into(),
-            items: page.messages.iter().map(Message::from).collect(),
+            items: page.messages.iter().map(Listed::from).collect(),
             has_more_before: page.has_more_before,
             has_more_after: page.has_more_after,
         }

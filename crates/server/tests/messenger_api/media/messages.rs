@@ -283,3 +283,57 @@ async fn a_deleted_group_frees_its_files() {
     assert_eq!(server.stored_files(), 0);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forwarded_file_outlives_the_first_one() {
+    let server = Server::start().await;
+    let (sam, anna, eve) = (
+        server.person("sam").await,
+        server.person("anna").await,
+        server.person("eve").await,
+    );
+    let (from, to) = (server.direct(&sam, &anna).await, server.direct(&anna, &eve).await);
+    let words = server.bring(&sam, "words.txt", b"words").await;
+    let sent = server.send_files(&sam, from, "look", &[&words]).await.json;
+    let given = json!({"message_ids": [sent["id"]], "to": [to]});
+    let answer = server.post("/messages/forward", &given).by(&anna).send().await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let copy = answer.json["items"][0].clone();
+    assert_eq!((&copy["kind"], &copy["body"]), (&json!("media"), &json!("look")));
+    let file = &copy["attachments"][0];
+    assert_ne!(file["id"], words["id"]);
+    assert_eq!((&file["name"], &file["size"]), (&words["name"], &words["size"]));
+    let deleted = server
+        .delete(&format!("/messages/{}", sent["id"]))
+        .by(&sam)
+        .send()
+        .await;
+    assert_eq!(deleted.status, 204);
+    let content = server
+        .get(&format!("/attachments/{}/content", id(file)))
+        .by(&eve)
+        .send()
+        .await;
+    assert_eq!((content.status, content.text.as_str()), (200, "words"));
+    let first = server.get(&format!("/attachments/{}/content", id(&words)));
+    assert_eq!(first.by(&anna).send().await.status, 410);
+
+    // Hidden with its message, from the gallery too.
+    let hidden = server
+        .delete(&format!("/messages/{}?for=me", copy["id"]))
+        .by(&eve)
+        .send()
+        .await;
+    assert_eq!(hidden.status, 204);
+    let gallery = server
+        .one(&eve, &format!("/conversations/{to}/media?kind=file"))
+        .await;
+    assert_eq!(gallery["items"], json!([]));
+    let content = server
+        .get(&format!("/attachments/{}/content", id(file)))
+        .by(&eve)
+        .send()
+        .await;
+    assert_eq!(content.status, 404);
+    server.stop().await;
+}
