@@ -62,11 +62,7 @@ export function applyEventToItem(item: ListItem, event: ConversationEvent, me: n
       conversation.last_activity_at = message.created_at
       next.last_message = message
     }
-    if (
-      message.author_id === me &&
-      message.kind !== 'system' &&
-      (message.in_timeline || follows)
-    ) {
+    if (message.author_id === me && message.kind !== 'system' && (message.in_timeline || follows)) {
       next.my = {
         ...item.my,
         delivered_seq: Math.max(item.my.delivered_seq, message.seq),
