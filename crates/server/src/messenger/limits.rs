@@ -208,7 +208,12 @@ impl Limiter {
             capacity: pause_s.min(1),
             period: Duration::from_secs(u64::from(pause_s)),
         };
-        self.charge(&[(key, rate)], &Meter::default())
+        self.charge(&[(key, rate)], &Meter::default())?;
+        if stop {
+            // Who has sent one message may begin the next at once.
+            self.buckets.lock().remove(&Key::Typing(user, into));
+        }
+        Ok(())
     }
 
     pub(crate) fn address(&self, address: Option<IpAddr>, meter: &Meter) -> Result<(), Problem> {
