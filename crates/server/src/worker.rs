@@ -38,9 +38,11 @@ use crate::wheel::{Due, TICK_MS, Wheel};
 
 /// Bytes a worker reads at a time. One buffer serves all of its connections.
 const READ_BYTES: usize = 64 * 1024;
-/// Connections that are served in one go when a channel has more subscribers than that: a millisecond or so, in which
-/// everything else waits.
-const SLICE: usize = 256;
+/// Subscribers beyond which a channel's connections are served slice by slice.
+const CROWD: usize = 256;
+/// Connections of a crowd that are served in one go: a third of a millisecond or so, in which everything else waits,
+/// also the next publication. The shorter that is, the more publications a pass brings when it is busy.
+const SLICE: usize = 64;
 /// Deliveries that such a channel's connections get in one go.
 const PASS_MAX: usize = 64;
 /// Publications that wait in an inbox, in bytes, beyond which publishers must hold back.
@@ -406,7 +408,7 @@ impl Worker {
         }
         let (hub, connections) = (self.hub.borrow(), self.connections.borrow());
         let subscribers = hub.subscribers(app, channel);
-        if subscribers.len() > SLICE {
+        if subscribers.len() > CROWD {
             passes.push_back(Pass {
                 app,
                 channel: channel.clone(),
