@@ -47,6 +47,15 @@ pub struct Plan {
     /// How often that many come and go.
     #[arg(long, default_value_t = 20)]
     cycles: usize,
+    /// Messages in the store that the messenger is measured on, most of them in one conversation.
+    #[arg(long, default_value_t = 1_000_000)]
+    messages: usize,
+    /// Data folder with such a store from an earlier run, or where to leave one for the next. It grows.
+    #[arg(long)]
+    seeded: Option<PathBuf>,
+    /// An empty PostgreSQL database for that store, or the one that belongs to the seeded folder; else it is SQLite.
+    #[arg(long)]
+    database_url: Option<String>,
     /// Where to put the results as JSON, with a page of bars beside it.
     #[arg(long, default_value = "bench/results/latest.json")]
     json: PathBuf,

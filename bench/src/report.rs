@@ -113,6 +113,13 @@ impl Report {
         }
     }
 
+    /// Adds how long 95 of a hundred took at most, from microseconds.
+    pub(crate) fn p95(&mut self, what: &str, took: &Histogram<u64>, aims: &[Aim]) {
+        let value = took.value_at_quantile(0.95) as f64 / 1e3;
+        let rounds = Rounds::one(Subject::Chinwag, value);
+        self.add(format!("{what}, p95"), "ms", &rounds, aims);
+    }
+
     /// Prints the table and writes the files.
     #[expect(clippy::print_stdout, reason = "this is what the program is for")]
     pub(crate) fn finish(&self, path: &Path) -> anyhow::Result<()> {

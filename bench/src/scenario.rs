@@ -10,6 +10,7 @@ mod presence;
 mod saturation;
 mod slow_reader;
 mod small_channels;
+mod store;
 
 use crate::Plan;
 use crate::report::Report;
@@ -80,6 +81,10 @@ pub(crate) const ALL: &[Scenario] = &[
     Scenario {
         name: "group",
         run: messages::group,
+    },
+    Scenario {
+        name: "store",
+        run: store::measure,
     },
 ];
 

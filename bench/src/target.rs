@@ -62,18 +62,39 @@ impl Recipe {
     /// Starts it on a free port with an empty data folder.
     pub(crate) fn start(&self) -> anyhow::Result<Target> {
         let data = tempfile::tempdir()?;
+        let mut target = self.start_in(data.path())?;
+        target._data = Some(data);
+        Ok(target)
+    }
+
+    /// Starts it on a free port with this data folder.
+    pub(crate) fn start_in(&self, data: &Path) -> anyhow::Result<Target> {
         let mut command = Command::new(&self.binary);
-        command.current_dir(data.path()).envs(self.extra.iter().cloned());
+        command.current_dir(data).envs(self.extra.iter().cloned());
         let started = match self.subject {
             Subject::Rival => start_rival(&mut command),
-            _ => start_chinwag(&mut command, data.path()),
+            _ => start_chinwag(&mut command, data),
         };
         let (child, address) = started.with_context(|| format!("starting {}", self.binary.display()))?;
         Ok(Target {
             child,
             address,
-            _data: data,
+            _data: None,
         })
+    }
+
+    /// Has this server's program do something else with the data folder, and waits for it.
+    pub(crate) fn do_in(&self, data: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .current_dir(data)
+            .env("CHINWAG_DATA_DIR", data);
+        let status = command.envs(self.extra.iter().cloned()).status()?;
+        if !status.success() {
+            bail!("{} ended with {status}", arguments.join(" "));
+        }
+        Ok(())
     }
 }
 
@@ -143,7 +164,8 @@ fn start_rival(command: &mut Command) -> anyhow::Result<(Child, SocketAddr)> {
 pub(crate) struct Target {
     child: Child,
     pub(crate) address: SocketAddr,
-    _data: tempfile::TempDir,
+    /// Goes with it.
+    _data: Option<tempfile::TempDir>,
 }
 
 impl Target {

@@ -1,6 +1,7 @@
 //! The messenger: how many messages are stored durably in a second, and how soon the last member of a group has one.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -24,27 +25,39 @@ const GROUP: usize = 100;
 const RATE: u32 = 20;
 
 /// Somebody with an account, logged in.
-struct Person {
-    id: i64,
-    http: Http,
+pub(super) struct Person {
+    pub(super) id: i64,
+    pub(super) http: Http,
 }
 
-fn register(target: &Target, name: &str) -> anyhow::Result<Person> {
+/// Creates an account and logs in.
+pub(super) fn register(target: &Target, name: &str) -> anyhow::Result<Person> {
+    enter(target, "/api/v1/auth/register", name, "a long enough one")
+}
+
+/// Logs in with an account that there is.
+pub(super) fn log_in(target: &Target, name: &str, password: &str) -> anyhow::Result<Person> {
+    enter(target, "/api/v1/auth/login", name, password)
+}
+
+fn enter(target: &Target, door: &str, name: &str, password: &str) -> anyhow::Result<Person> {
     let mut http = Http::connect(target.address)?;
-    let account = json!({ "username": name, "password": "a long enough one" });
-    let answer = http.call("/api/v1/auth/register", &account)?;
+    let account = json!({ "username": name, "password": password });
+    let answer = http.call(door, &account)?;
     http.log_in_with(answer["token"].as_str().context("a token")?);
     let id = answer["user"]["id"].as_i64().context("an id")?;
     Ok(Person { id, http })
 }
 
-fn start_group(owner: &mut Person, title: &str, others: &[i64]) -> anyhow::Result<i64> {
+/// Starts a group of the owner and the others; its id.
+pub(super) fn start_group(owner: &mut Person, title: &str, others: &[i64]) -> anyhow::Result<i64> {
     let wish = json!({ "kind": "group", "title": title, "member_ids": others });
     let answer = owner.http.call("/api/v1/conversations", &wish)?;
     answer["conversation"]["id"].as_i64().context("an id")
 }
 
-fn send(http: &mut Http, conversation: i64, body: &str) -> anyhow::Result<()> {
+/// Sends a message; it is stored when this returns.
+pub(super) fn send(http: &mut Http, conversation: i64, body: &str) -> anyhow::Result<()> {
     let message = json!({ "client_id": uuid::Uuid::now_v7().to_string(), "body": body });
     http.call(
         &format!("/api/v1/conversations/{conversation}/messages"),
@@ -68,16 +81,32 @@ pub(super) fn stored(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let people: Vec<_> = people
         .into_iter()
         .zip(own)
-        .map(|(person, own)| std::sync::Mutex::new((person.http, own)))
+        .map(|(person, own)| Mutex::new((person.http, own)))
         .collect();
+    let name = format!("{SENDERS} senders in {CONVERSATIONS} conversations");
+    let marks = (&[Aim::AtLeast(3_000.0)][..], &[][..]);
+    all_send(plan, report, &target, &people, &name, marks)
+}
+
+/// A sender, and the conversations it sends into in turn.
+pub(super) type Sender = Mutex<(Http, Vec<i64>)>;
+
+/// Has all of them send for a while, each the next message when the last is stored. The marks are those of messages a
+/// second and of p99.
+pub(super) fn all_send(
+    plan: &Plan,
+    report: &mut Report,
+    target: &Target,
+    senders: &[Sender],
+    name: &str,
+    (rate, p99): (&[Aim], &[Aim]),
+) -> anyhow::Result<()> {
     let until = Instant::now() + plan.round();
     let started = Instant::now();
     let (took, used) = target.measured(|| {
-        pace::together(SENDERS, |number| {
-            let mut person = people[number]
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            let (http, conversations) = &mut *person;
+        pace::together(senders.len(), |number| {
+            let mut sender = senders[number].lock().unwrap_or_else(PoisonError::into_inner);
+            let (http, conversations) = &mut *sender;
             let mut took = histogram();
             for conversation in conversations.iter().cycle() {
                 let began = Instant::now();
@@ -96,17 +125,15 @@ pub(super) fn stored(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         all.add(took)?;
     }
     let ours = |value| Rounds::one(Subject::Chinwag, value);
-    let name = format!("{SENDERS} senders in {CONVERSATIONS} conversations");
-    let aims = [Aim::AtLeast(3_000.0)];
     report.add(
         format!("{name}, stored durably"),
         "messages/s",
         &ours(all.len() as f64 / elapsed),
-        &aims,
+        rate,
     );
     let cost = used.as_secs_f64() * 1e6 / all.len() as f64;
     report.add(format!("{name}, a message"), "µs cpu", &ours(cost), &[]);
-    report.latencies(&name, &BTreeMap::from([(Subject::Chinwag, all)]), &[]);
+    report.latencies(name, &BTreeMap::from([(Subject::Chinwag, all)]), p99);
     Ok(())
 }
 
@@ -147,7 +174,7 @@ pub(super) fn group(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// Connects as this person's web client does.
-fn listen(target: &Target, person: &mut Person) -> anyhow::Result<Session> {
+pub(super) fn listen(target: &Target, person: &mut Person) -> anyhow::Result<Session> {
     let (_, answer) = person.http.ask("GET", "/api/v1/realtime/config", "")?;
     let config: serde_json::Value = serde_json::from_slice(&answer)?;
     let key = config["key"].as_str().context("a key")?;
