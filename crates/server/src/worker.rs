@@ -3,31 +3,32 @@
 //! What other threads have for it waits in the inbox and is taken in one go; every connection that a batch touched
 //! is then written once, so that a backlog turns into fewer and larger writes by itself.
 
+mod crowd;
+mod inbox;
+
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::net::TcpListener;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chinwag_engine::{
-    App, AppNumber, ChannelName, ConnectionId, Content, Delivery, Engine, Hub, Inbox, Inboxed, Slot, UserId,
-    WorkerNumber,
+    App, AppNumber, ChannelName, ConnectionId, Delivery, Engine, Hub, Inboxed, Slot, UserId, WorkerNumber,
 };
 use chinwag_protocol::{Connection as Machine, Input, Millis};
 use futures_util::FutureExt;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use slab::Slab;
-use tokio::sync::Notify;
 use tokio::task::{LocalSet, yield_now};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::task::TaskTracker;
 
+use self::crowd::{CROWD, Crowds};
+use self::inbox::{Item, WorkerInbox, weight};
 use crate::connection::{self, Connection};
 use crate::listen::{FINISH_TIMEOUT, Sockets};
 use crate::quota::Admission;
@@ -38,15 +39,6 @@ use crate::wheel::{Due, TICK_MS, Wheel};
 
 /// Bytes a worker reads at a time. One buffer serves all of its connections.
 const READ_BYTES: usize = 64 * 1024;
-/// Subscribers beyond which a channel's connections are served slice by slice.
-const CROWD: usize = 256;
-/// Connections of a crowd that are served in one go: a third of a millisecond or so, in which everything else waits,
-/// also the next publication. The shorter that is, the more publications a pass brings when it is busy.
-const SLICE: usize = 64;
-/// Deliveries that such a channel's connections get in one go.
-const PASS_MAX: usize = 64;
-/// Publications that wait in an inbox, in bytes, beyond which publishers must hold back.
-const INBOX_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Connections told to go at a time when the server stops, so that they do not all come back at once.
 const STOP_BATCH: usize = 500;
 const STOP_PAUSE: Duration = Duration::from_millis(20);
@@ -81,69 +73,6 @@ pub(crate) struct Newcomer {
     pub stream: Uprooted,
     /// What was read behind the handshake.
     pub read_ahead: Bytes,
-}
-
-enum Item {
-    Engine(Inboxed),
-    Newcomer(Box<Newcomer>),
-    /// A socket to accept on.
-    Door(TcpListener, Arc<Reception>),
-}
-
-/// What waits for a worker. Bounded by [`Inbox::is_full`] for publications; newcomers are bounded by the number of
-/// connections a node may have.
-#[derive(Default)]
-struct WorkerInbox {
-    items: Mutex<Vec<Item>>,
-    bytes: AtomicUsize,
-    stopping: AtomicBool,
-    notify: Notify,
-}
-
-impl WorkerInbox {
-    fn push(&self, item: Item) {
-        let was_empty = {
-            let mut items = self.items.lock();
-            items.push(item);
-            items.len() == 1
-        };
-        if was_empty {
-            self.notify.notify_one();
-        }
-    }
-}
-
-impl Inbox for WorkerInbox {
-    fn put(&self, item: Inboxed) {
-        if let Inboxed::Delivery(delivery) | Inboxed::Deliveries(delivery, _) = &item {
-            self.bytes.fetch_add(weight(delivery), Ordering::Relaxed);
-        }
-        self.push(Item::Engine(item));
-    }
-
-    fn is_full(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > INBOX_BYTES_MAX
-    }
-}
-
-fn weight(delivery: &Delivery) -> usize {
-    let data = match &delivery.publication.content {
-        Content::Message { data, .. } => data.len(),
-        _ => 0,
-    };
-    256 + data
-}
-
-/// A channel with so many subscribers that they are served slice by slice, so that other channels do not wait for all
-/// of them. What is published on it meanwhile goes out with the next pass over them, in order.
-struct Pass {
-    app: AppNumber,
-    channel: ChannelName,
-    /// What this pass brings.
-    deliveries: Vec<Arc<Delivery>>,
-    /// To whom it is still to be brought.
-    left: std::vec::IntoIter<Rc<Connection>>,
-    waiting: VecDeque<Arc<Delivery>>,
 }
 
 /// All workers of this node.
@@ -266,8 +195,7 @@ pub(crate) struct Worker {
     /// Connections that speak HTTP here.
     pub(crate) http: TaskTracker,
     wheel: RefCell<Wheel>,
-    /// In the order in which they are served.
-    passes: RefCell<VecDeque<Pass>>,
+    crowds: RefCell<Crowds>,
     read_buffer: RefCell<Box<[u8]>>,
     started: Instant,
     traffic: Arc<Traffic>,
@@ -294,7 +222,7 @@ impl Worker {
             generation: Cell::new(0),
             http: TaskTracker::new(),
             wheel: RefCell::new(Wheel::new(0)),
-            passes: RefCell::default(),
+            crowds: RefCell::default(),
             read_buffer: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
             started,
             traffic,
@@ -323,7 +251,7 @@ impl Worker {
         let mut tick = interval(Duration::from_millis(TICK_MS));
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
-            let under_way = !self.passes.borrow().is_empty();
+            let under_way = !self.crowds.borrow().is_empty();
             tokio::select! {
                 () = self.inbox.notify.notified() => self.empty_inbox(),
                 _ = tick.tick() => self.wake_due(),
@@ -389,7 +317,7 @@ impl Worker {
         }
     }
 
-    /// Hands it to the channel's connections. `false`: there are many, and it waits for their next pass.
+    /// Hands it to the channel's connections. `false`: they are a crowd, and it waits for the next pass over them.
     fn deliver(
         &self,
         now: Millis,
@@ -398,24 +326,13 @@ impl Worker {
         touched: &mut Vec<Rc<Connection>>,
     ) -> bool {
         let app = delivery.publication.app;
-        let mut passes = self.passes.borrow_mut();
-        if let Some(pass) = passes
-            .iter_mut()
-            .find(|pass| pass.app == app && pass.channel == *channel)
-        {
-            pass.waiting.push_back(delivery.clone());
+        if self.crowds.borrow_mut().add(channel, delivery) {
             return false;
         }
         let (hub, connections) = (self.hub.borrow(), self.connections.borrow());
         let subscribers = hub.subscribers(app, channel);
         if subscribers.len() > CROWD {
-            passes.push_back(Pass {
-                app,
-                channel: channel.clone(),
-                deliveries: Vec::new(),
-                left: Vec::new().into_iter(),
-                waiting: VecDeque::from([delivery.clone()]),
-            });
+            self.crowds.borrow_mut().begin(channel, delivery);
             return false;
         }
         for slot in subscribers {
@@ -429,39 +346,6 @@ impl Worker {
             }
         }
         true
-    }
-
-    /// Serves the next of the passes for a moment.
-    fn serve_slice(&self) {
-        let Some(mut pass) = self.passes.borrow_mut().pop_front() else {
-            return;
-        };
-        if pass.left.len() == 0 {
-            let several = pass.waiting.len().min(PASS_MAX);
-            pass.deliveries = pass.waiting.drain(..several).collect();
-            let (hub, connections) = (self.hub.borrow(), self.connections.borrow());
-            let slots = hub.subscribers(pass.app, &pass.channel);
-            let subscribers: Vec<_> = slots.map(|slot| connections[slot.0 as usize].clone()).collect();
-            pass.left = subscribers.into_iter();
-        }
-        let now = self.now();
-        for connection in pass.left.by_ref().take(SLICE) {
-            for delivery in &pass.deliveries {
-                if delivery.publication.except != Some(connection.id) {
-                    let input = Input::Delivery(delivery, &pass.channel);
-                    connection.input(now, input, &self.options);
-                }
-            }
-            connection.flush();
-            self.arm(&connection);
-        }
-        if pass.left.len() == 0 {
-            let done: usize = pass.deliveries.drain(..).map(|delivery| weight(&delivery)).sum();
-            self.inbox.bytes.fetch_sub(done, Ordering::Relaxed);
-        }
-        if pass.left.len() > 0 || !pass.waiting.is_empty() {
-            self.passes.borrow_mut().push_back(pass);
-        }
     }
 
     fn close_subscribed(
@@ -631,7 +515,7 @@ impl Worker {
     async fn stop(self: &Rc<Self>) {
         loop {
             self.empty_inbox();
-            while !self.passes.borrow().is_empty() {
+            while !self.crowds.borrow().is_empty() {
                 self.serve_slice();
             }
             let open: Vec<_> = self.connections.borrow().iter().map(|(_, c)| c.clone()).collect();
