@@ -5,6 +5,7 @@
 
 mod apps;
 mod broadcast;
+mod limits;
 mod settings;
 mod soketi;
 
@@ -16,12 +17,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chinwag_engine::{AppOptions, ClientEvents, MessageRate, Pings, Secret};
-use chinwag_messenger::{AttachmentLimits, Options, Registration};
+use chinwag_messenger::{Options, Registration};
 
 pub(crate) use apps::FileApp;
 use chinwag_server::laravel::ChannelRule;
+use chinwag_server::messenger::presence::PresenceOptions;
+use chinwag_server::messenger::{ClientHints, RateLimits};
 
-use self::settings::{ADDRESSES, ALIASES, NOT_SUPPORTED, OTHER_DEFAULTS, SETTINGS, truth};
+use self::limits::LIMITS;
+use self::settings::{ADDRESSES, ALIASES, NOT_SUPPORTED, OTHER_DEFAULTS, SETTINGS, Setting, truth};
 
 /// All settings, checked.
 #[derive(Debug, Clone)]
@@ -56,10 +60,14 @@ pub(crate) struct Config {
     pub(crate) cors_origins: Vec<String>,
     /// Hosts whose pages log in with a cookie.
     pub(crate) stateful_domains: Vec<String>,
-    /// Does the REST API limit its users.
-    pub(crate) rate_limits: bool,
-    /// Files one user may bring within an hour, when the REST API limits its users.
-    pub(crate) uploads_per_hour: u32,
+    /// How often one user may ask the REST API.
+    pub(crate) rates: RateLimits,
+    /// How people come and go.
+    pub(crate) presence: PresenceOptions,
+    /// Times that clients keep.
+    pub(crate) hints: ClientHints,
+    /// Largest realtime event of the messenger.
+    pub(crate) event_bytes_max: usize,
     /// Worker threads, at least 1.
     pub(crate) workers: usize,
     /// Most connections of the node.
@@ -107,6 +115,11 @@ pub(crate) struct Sources<'a> {
     pub(crate) file: Option<(&'a Path, String)>,
 }
 
+/// All settings, in the order of the example file.
+fn all_settings() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().chain(LIMITS)
+}
+
 fn variable(key: &str) -> String {
     format!("CHINWAG_{}", key.replace('.', "_").to_uppercase())
 }
@@ -125,7 +138,7 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
         .keys()
         .filter(|name| name.starts_with("CHINWAG_"))
     {
-        let known = SETTINGS.iter().any(|setting| variable(setting.key) == *name);
+        let known = all_settings().any(|setting| variable(setting.key) == *name);
         if !known && !["CHINWAG_CONFIG", "CHINWAG_LOG"].contains(&name.as_str()) {
             faults.push(format!("{name}: there is no such setting"));
         }
@@ -144,7 +157,7 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<Config, Faults> {
             })
     };
     let mut values: BTreeMap<&str, (String, String)> = BTreeMap::new();
-    for setting in SETTINGS {
+    for setting in all_settings() {
         let key = setting.key;
         let given = sources
             .given
@@ -296,7 +309,7 @@ fn read_file(sources: &Sources<'_>, faults: &mut Vec<String>) -> BTreeMap<String
         if apps::is_read_here(&key) {
             return;
         }
-        if !SETTINGS.iter().any(|setting| setting.key == key) {
+        if !all_settings().any(|setting| setting.key == key) {
             faults.push(format!("{}: there is no setting {key}", path.display()));
             return;
         }
@@ -561,12 +574,10 @@ impl Reader {
             tls,
             cors_origins,
             stateful_domains: self.list("stateful_domains"),
-            rate_limits: self.flag("rate_limits"),
-            uploads_per_hour: self.parse(
-                "limits.uploads_per_hour",
-                "a whole number is wanted; 0 is without limit",
-                60,
-            ),
+            rates: self.rates(),
+            presence: self.presence(),
+            hints: self.hints(),
+            event_bytes_max: self.event_bytes(),
             workers,
             connections_max: self.positive("connections_max"),
             queue_bytes_max: self.positive("queue_bytes_max"),
@@ -582,33 +593,6 @@ impl Reader {
             app,
             cache_ttl_ms: self.positive("app.cache_ttl_s") as u64 * 1_000,
             notices: Vec::new(),
-        }
-    }
-}
-
-impl Reader {
-    fn limits(&mut self) -> Options {
-        Options {
-            title_chars_max: self.positive("limits.title_chars"),
-            description_chars_max: self.positive("limits.description_chars"),
-            group_members_max: self.positive("limits.group_members"),
-            group_admins_max: self.positive("limits.group_admins"),
-            mention_all_members_max: self.positive("limits.mention_all_members"),
-            pins_max: self.positive("limits.pins"),
-            groups_per_day_max: self.positive("limits.groups_per_day"),
-            conversations_max: self.positive("limits.conversations"),
-            invites_max: self.positive("limits.invites"),
-            invite_life_s: self.positive("limits.invite_life_s") as u64,
-            attachments: AttachmentLimits {
-                per_message_max: self.positive("limits.attachments"),
-                file_bytes_max: self.positive("limits.file_bytes") as u64,
-                quota_bytes: self.positive("limits.upload_quota_bytes") as u64,
-                voice_s_max: self.positive("limits.voice_s") as u64,
-                voice_bytes_max: self.positive("limits.voice_bytes") as u64,
-                image_pixels_max: self.positive("limits.image_pixels") as u64,
-                ..AttachmentLimits::default()
-            },
-            ..Options::default()
         }
     }
 }
@@ -637,7 +621,7 @@ pub(crate) fn example() -> String {
          # Further apps and webhooks are tables of this file: see WEBHOOKS.md.\n",
     );
     let mut table = "";
-    for setting in SETTINGS {
+    for setting in all_settings() {
         let (inner, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
         if inner != table {
             table = inner;

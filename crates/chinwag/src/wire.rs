@@ -16,9 +16,9 @@ use chinwag_server::listen::{self, ListenOptions};
 use chinwag_server::mail::send_mail;
 use chinwag_server::messenger::admin::Console;
 use chinwag_server::messenger::apps::AppsApi;
-use chinwag_server::messenger::presence::{Presence, PresenceOptions};
+use chinwag_server::messenger::presence::Presence;
 use chinwag_server::messenger::whispers::Whispers;
-use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed, sweep};
+use chinwag_server::messenger::{ApiOptions, MessengerApi, feed, sweep};
 use chinwag_server::metrics::{self, Health};
 use chinwag_server::pusher::{PusherApi, Rates, nobody};
 use chinwag_server::tls::Certificate;
@@ -245,7 +245,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     let messenger = Messenger::new(store.clone(), event_feed, messenger_options(&config));
     let messenger = Arc::new(with_files(messenger, &config.files_dir)?);
     let messenger_app_number = messenger_app.number;
-    let presence = Presence::new(messenger_app.number, PresenceOptions::default());
+    let presence = Presence::new(messenger_app.number, config.presence);
     engine.observe(presence.clone());
     let (whispers, whispers_task) = Whispers::new(presence.clone());
     engine.guard(messenger_app_number, whispers);
@@ -255,21 +255,15 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .map_err(anyhow::Error::msg)
         .context("preparing rules for channels")?;
     let channel_rules = ChannelRules::new(config.channel_rules, asking, app_pair);
-    let rate_limits = if config.rate_limits {
-        RateLimits {
-            uploads_per_hour: config.uploads_per_hour,
-            ..RateLimits::default()
-        }
-    } else {
-        RateLimits::unlimited()
-    };
     let api_options = ApiOptions {
         name: config.name.clone(),
-        rate_limits,
+        rate_limits: config.rates,
         trust_proxy: config.trust_proxy,
         cors_origins: config.cors_origins,
         stateful_domains: config.stateful_domains,
         channel_rules,
+        event_bytes_max: config.event_bytes_max,
+        hints: config.hints,
     };
     let messenger_api = MessengerApi::new(
         messenger.clone(),

@@ -188,7 +188,7 @@ impl Messenger {
         };
         let opened = self
             .store
-            .open_direct(caller.user, peer, at, Box::new(announce))
+            .open_direct(caller.user, peer, self.options.policies, at, Box::new(announce))
             .await?;
         let item = self.item(caller, opened.conversation).await?;
         let item = item.ok_or_else(|| StoreError::Broken("an opened conversation is missing".into()))?;
@@ -249,7 +249,7 @@ impl Messenger {
             title,
             creator: caller.user,
             others,
-            policies: wish.policies.applied_to(&Policies::default()),
+            policies: wish.policies.applied_to(&self.options.policies),
             per_day_max: self.options.groups_per_day_max,
             conversations_max: self.options.conversations_max,
             at,

@@ -119,6 +119,7 @@ impl Messenger {
             mentions,
             if_rev,
             at,
+            versions_max: options.versions_max,
         };
         let feed = Arc::clone(&self.feed);
         let announce = move |edited: &Result<Edited, EditRefusal>| {

@@ -147,6 +147,10 @@ pub struct Options {
     pub pins_max: usize,
     /// Most different emojis under a message.
     pub reactions_distinct_max: usize,
+    /// Most versions of an edited message that are kept where the conversation keeps any; at least 2.
+    pub versions_max: u64,
+    /// What new conversations allow.
+    pub policies: Policies,
     /// Messages or list items in a page when the caller does not say.
     pub page_size: usize,
     /// Largest page a caller may ask for.
@@ -155,6 +159,8 @@ pub struct Options {
     pub receipts_members_max: usize,
     /// In conversations with more members than this nobody sees others type.
     pub typing_members_max: usize,
+    /// In conversations with more members than this only those who have them open see others type.
+    pub typing_relayed_members_max: usize,
     /// Most people, besides members of open groups, who hear when somebody comes and goes.
     pub presence_watchers_max: usize,
     /// In groups with more members than this nobody hears of single members coming and going.
@@ -169,6 +175,8 @@ pub struct Options {
     pub mail_links: Option<String>,
     /// Pending changes of one conversation beyond which a client is told to start it afresh.
     pub changes_max: u64,
+    /// Seconds after which the cursor of a synchronisation is too old to go on from.
+    pub cursor_life_s: u64,
     /// Bounds of attachments.
     pub attachments: AttachmentLimits,
 }
@@ -194,10 +202,13 @@ impl Default for Options {
             mention_all_members_max: 32,
             pins_max: 50,
             reactions_distinct_max: 20,
+            versions_max: 50,
+            policies: Policies::default(),
             page_size: 50,
             page_size_max: 100,
             receipts_members_max: 256,
             typing_members_max: 256,
+            typing_relayed_members_max: 20,
             presence_watchers_max: 500,
             presence_members_max: 256,
             password_chars_min: 8,
@@ -205,6 +216,7 @@ impl Default for Options {
             login_window_s: 15 * 60,
             mail_links: None,
             changes_max: 2_000,
+            cursor_life_s: 30 * 24 * 60 * 60,
             attachments: AttachmentLimits::default(),
         }
     }

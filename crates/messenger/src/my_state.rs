@@ -80,9 +80,6 @@ pub enum MyStateError {
     Store(#[from] StoreError),
 }
 
-/// Files of one draft.
-const DRAFT_ATTACHMENTS_MAX: usize = 10;
-
 impl Messenger {
     /// Changes the caller's private part, also of a conversation that was left. Its other devices hear of it.
     pub async fn set_my_state(
@@ -97,7 +94,7 @@ impl Messenger {
             if bytes > self.options.body_bytes_max || chars > self.options.body_chars_max {
                 return Err(MyStateError::DraftTooLong);
             }
-            if draft.attachments.len() > DRAFT_ATTACHMENTS_MAX {
+            if draft.attachments.len() > self.options.attachments.per_message_max {
                 return Err(MyStateError::TooManyAttachments);
             }
             if text::is_blank(&draft.body) && draft.reply_to.is_none() && draft.attachments.is_empty() {

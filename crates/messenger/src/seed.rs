@@ -227,7 +227,9 @@ async fn open(
 ) -> Result<(ConversationId, u64), StoreError> {
     let at = plan.time_of(0);
     if let [one, other] = members {
-        let opened = store.open_direct(*one, *other, at, Box::new(|_| ())).await?;
+        let opened = store
+            .open_direct(*one, *other, Policies::default(), at, Box::new(|_| ()))
+            .await?;
         return Ok((opened.conversation, 0));
     }
     let record = GroupRecord {

@@ -49,7 +49,7 @@ pub use threads::{Followed, Replies, ThreadAdvance, ThreadAdvanced, ThreadRefusa
 
 pub use changes::{
     DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges, ReactRecord,
-    ReactRefusal, Reacted, Told, VERSIONS_MAX, Version, VersionsRefusal,
+    ReactRefusal, Reacted, Told, Version, VersionsRefusal,
 };
 
 use crate::{
@@ -363,11 +363,12 @@ pub enum ListPlace {
 #[async_trait]
 pub trait Conversations {
     /// The one direct conversation of two people, or of one with itself; created, without messages, if there is
-    /// none. Announced when created.
+    /// none. Announced when created. The policies are those of a new one.
     async fn open_direct(
         &self,
         caller: UserId,
         peer: UserId,
+        policies: Policies,
         at: Timestamp,
         announce: Announce<ConversationOpened>,
     ) -> Result<ConversationOpened, StoreError>;

@@ -2,7 +2,9 @@
 
 use crate::conversation::{read_place, write_place};
 use crate::store::{HiddenPlace, StoreError, SyncPlace};
-use crate::{AccessError, Caller, Conversation, ConversationId, ListItem, Me, Member, Message, Messenger};
+use crate::{
+    AccessError, Caller, Conversation, ConversationId, ListItem, Me, Member, Message, Messenger, Timestamp,
+};
 
 /// Most list items in a page of synchronisation, and most changes in one of a conversation.
 const PAGE_MAX: usize = 200;
@@ -47,6 +49,9 @@ pub enum SyncError {
     /// Not one of ours.
     #[error("the cursor is not valid")]
     CursorInvalid,
+    /// Older than [`Options::cursor_life_s`](crate::Options::cursor_life_s): start afresh, without one.
+    #[error("the cursor is too old")]
+    CursorExpired,
     /// Outside 1 to the maximum (200).
     #[error("the limit is out of range")]
     LimitInvalid,
@@ -63,12 +68,19 @@ impl Messenger {
         cursor: Option<&str>,
         limit: Option<usize>,
     ) -> Result<SyncPage, SyncError> {
-        let limit = limit.unwrap_or(self.options.page_size);
+        let limit = limit.unwrap_or(self.options.page_size.min(PAGE_MAX));
         if !(1..=PAGE_MAX).contains(&limit) {
             return Err(SyncError::LimitInvalid);
         }
         let place = match cursor {
-            Some(text) => read_cursor(text).ok_or(SyncError::CursorInvalid)?,
+            Some(text) => {
+                let (place, made_s) = read_cursor(text).ok_or(SyncError::CursorInvalid)?;
+                let age_s = made_s.map(|made_s| now_s().saturating_sub(made_s));
+                if age_s.is_some_and(|age_s| age_s > self.options.cursor_life_s) {
+                    return Err(SyncError::CursorExpired);
+                }
+                place
+            }
             None => SyncPlace::Start,
         };
         let members_max = self.options.receipts_members_max;
@@ -76,7 +88,7 @@ impl Messenger {
         let touched = touched.ok_or(SyncError::CursorInvalid)?;
         let me = self.me(caller.user).await?;
         Ok(SyncPage {
-            cursor: write_cursor(touched.place),
+            cursor: write_cursor(touched.place, now_s()),
             me: me.ok_or_else(|| StoreError::Broken("the caller has no account".into()))?,
             items: touched.items,
             removed: touched.removed,
@@ -105,9 +117,14 @@ impl Messenger {
     }
 }
 
-/// `s<time>`, `s<time>+<id>` or `l<time>@<place>`.
-fn write_cursor(place: SyncPlace) -> String {
-    match place {
+/// The server's clock, in seconds.
+fn now_s() -> u64 {
+    u64::try_from(Timestamp::now().0 / 1_000).unwrap_or_default()
+}
+
+/// `s<time>`, `s<time>+<id>` or `l<time>@<place>`, and behind `~` the second in which it was made.
+fn write_cursor(place: SyncPlace, made_s: u64) -> String {
+    let place = match place {
         SyncPlace::Start => "s0".to_owned(),
         SyncPlace::Listing {
             from,
@@ -115,10 +132,19 @@ fn write_cursor(place: SyncPlace) -> String {
         } => format!("l{from}@{}", write_place(at, id)),
         SyncPlace::Since { time, also: None } => format!("s{time}"),
         SyncPlace::Since { time, also: Some(id) } => format!("s{time}+{id}"),
+    };
+    format!("{place}~{made_s}")
+}
+
+/// The place, and when the cursor was made; those of earlier versions do not say.
+fn read_cursor(text: &str) -> Option<(SyncPlace, Option<u64>)> {
+    match text.split_once('~') {
+        Some((place, made_s)) => Some((read_sync_place(place)?, Some(made_s.parse().ok()?))),
+        None => Some((read_sync_place(text)?, None)),
     }
 }
 
-fn read_cursor(text: &str) -> Option<SyncPlace> {
+fn read_sync_place(text: &str) -> Option<SyncPlace> {
     // Far above any real one; keeps arithmetic on what clients send from overflowing.
     let time = |text: &str| text.parse().ok().filter(|&time: &u64| time < 1 << 53);
     if let Some(listing) = text.strip_prefix('l') {
@@ -160,7 +186,7 @@ mod tests {
             },
         ];
         for place in places {
-            assert_eq!(read_cursor(&write_cursor(place)), Some(place));
+            assert_eq!(read_cursor(&write_cursor(place, 8)), Some((place, Some(8))));
         }
     }
 
@@ -178,6 +204,9 @@ mod tests {
             "l@1.2",
             "s99999999999999999999",
             "s7+x",
+            "s7~",
+            "s7~x",
+            "~8",
         ] {
             assert_eq!(read_cursor(faulty), None, "{faulty:?}");
         }

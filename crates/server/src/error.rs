@@ -1010,6 +1010,11 @@ impl From<SyncError> for Problem {
     fn from(error: SyncError) -> Self {
         match error {
             SyncError::CursorInvalid => cursor_invalid(),
+            SyncError::CursorExpired => Self::new(
+                StatusCode::GONE,
+                "cursor_expired",
+                "The cursor is too old. Start again without one.",
+            ),
             SyncError::LimitInvalid => limit_invalid(),
             SyncError::Store(error) => error.into(),
         }

@@ -1551,6 +1551,15 @@ export interface components {
          * @enum {string}
          */
         AttachmentState: "uploading" | "ready" | "failed";
+        /** attachment.updated */
+        AttachmentUpdatedEvent: {
+            at: components["schemas"]["Moment"];
+            attachment: components["schemas"]["Attachment"];
+            /** Format: int64 */
+            user_rev: number;
+            /** Format: int32 */
+            v: number;
+        };
         /** @description Something an administrator did. */
         AuditEntry: {
             /** @description `user.suspended`, `report.handled` … */
@@ -1569,6 +1578,17 @@ export interface components {
             /** Format: int64 */
             banned_by: number;
             user: components["schemas"]["User"];
+        };
+        /** block.changed */
+        BlockChangedEvent: {
+            at: components["schemas"]["Moment"];
+            blocked: boolean;
+            /** Format: int64 */
+            user_id: number;
+            /** Format: int64 */
+            user_rev: number;
+            /** Format: int32 */
+            v: number;
         };
         /** @description Somebody whom the caller blocks. */
         Blocked: {
@@ -1593,6 +1613,19 @@ export interface components {
             kind?: string | null;
             /** @description Of a voice note: a JSON array of 64 whole numbers from 0 to 31. */
             waveform?: string | null;
+        };
+        /** @description Policies that changed, with their new values. */
+        ChangedPolicies: {
+            /** Format: int64 */
+            delete_window_s?: number | null;
+            edit_history?: components["schemas"]["EditHistory"];
+            /** Format: int64 */
+            edit_window_s?: number | null;
+            history_for_new_members?: components["schemas"]["HistoryForNewMembers"];
+            info?: components["schemas"]["Who"];
+            invite?: components["schemas"]["Who"];
+            pin?: components["schemas"]["Who"];
+            post?: components["schemas"]["Who"];
         };
         Changes: {
             conversation: components["schemas"]["Conversation"] | null;
@@ -1630,6 +1663,18 @@ export interface components {
             created_at: components["schemas"]["Moment"] | null;
             user: components["schemas"]["User"];
         };
+        /** contact.changed */
+        ContactChangedEvent: {
+            alias: string | null;
+            at: components["schemas"]["Moment"];
+            contact: boolean;
+            /** Format: int64 */
+            user_id: number;
+            /** Format: int64 */
+            user_rev: number;
+            /** Format: int32 */
+            v: number;
+        };
         Conversation: {
             /**
              * Format: uuid
@@ -1660,11 +1705,53 @@ export interface components {
             state: string;
             title: string | null;
         };
+        /** conversation.added */
+        ConversationAddedEvent: {
+            at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            conversation_id: number;
+            item?: components["schemas"]["ListItem"];
+            /** Format: int64 */
+            user_rev: number;
+            /** Format: int32 */
+            v: number;
+        };
+        /** conversation.deleted */
+        ConversationDeletedEvent: {
+            at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            conversation_id: number;
+            /** Format: int64 */
+            rev: number;
+            /** Format: int32 */
+            v: number;
+        };
         /**
          * @description How many a conversation is for.
          * @enum {string}
          */
         ConversationKind: "direct" | "group" | "self";
+        /** conversation.noop */
+        ConversationNoopEvent: {
+            at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            conversation_id: number;
+            /** Format: int64 */
+            rev: number;
+            /** Format: int32 */
+            v: number;
+        };
+        /** conversation.removed */
+        ConversationRemovedEvent: {
+            at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            conversation_id: number;
+            reason: string;
+            /** Format: int64 */
+            user_rev: number;
+            /** Format: int32 */
+            v: number;
+        };
         ConversationUpdate: {
             /**
              * Format: uuid
@@ -1675,6 +1762,22 @@ export interface components {
             policies?: components["schemas"]["PolicyWish"] | null;
             purge_existing?: boolean | null;
             title?: string | null;
+        };
+        /** conversation.updated */
+        ConversationUpdatedEvent: {
+            at: components["schemas"]["Moment"];
+            /** Format: uuid */
+            avatar_id?: string | null;
+            /** Format: int64 */
+            conversation_id: number;
+            description?: string | null;
+            message?: components["schemas"]["Message"];
+            policies?: components["schemas"]["ChangedPolicies"];
+            /** Format: int64 */
+            rev: number;
+            title?: string;
+            /** Format: int32 */
+            v: number;
         };
         /** @description A message as it was when it was reported. */
         CopiedMessage: {
@@ -1906,15 +2009,41 @@ export interface components {
         Limits: {
             /** @description Attachments of one message. */
             attachments: number;
+            /**
+             * Format: int32
+             * @description Without input somebody is away.
+             */
+            away_after_s: number;
             bio_chars: number;
             body_bytes: number;
             body_chars: number;
+            /**
+             * Format: int64
+             * @description Pending changes of a conversation beyond which clients start it afresh.
+             */
+            changes: number;
             conversations: number;
+            /** Format: int64 */
+            cursor_life_s: number;
+            /** Format: int64 */
+            delete_window_s: number | null;
             description_chars: number;
             devices: number;
             display_name_chars: number;
+            /**
+             * Format: int64
+             * @description What new conversations begin with: 0 never, null always.
+             */
+            edit_window_s: number | null;
+            /** @description Messages that do not fit come cut, with `truncated`. */
+            event_bytes: number;
             /** Format: int64 */
             file_bytes: number;
+            /**
+             * Format: int32
+             * @description How long to wait for a missing event.
+             */
+            gap_wait_ms: number;
             group_admins: number;
             group_members: number;
             groups_per_day: number;
@@ -1923,14 +2052,59 @@ export interface components {
             /** Format: int64 */
             invite_life_s: number;
             invites: number;
+            /** Format: int32 */
+            login_failures: number;
+            /** Format: int64 */
+            login_window_s: number;
             mention_all_members: number;
             page_size: number;
             page_size_max: number;
             password_chars_min: number;
             pins: number;
+            /**
+             * Format: int64
+             * @description How long somebody may be gone without being called offline.
+             */
+            presence_grace_s: number;
+            presence_members: number;
+            /** Format: int64 */
+            presence_pause_s: number;
+            presence_watchers: number;
+            /** @description Different emojis under a message. */
+            reactions: number;
+            /** Format: int32 */
+            reads_per_minute: number;
             receipts_members: number;
+            reports_per_day: number;
+            /** Format: int32 */
+            searches_per_minute: number;
+            /**
+             * Format: int32
+             * @description How often one may ask; 0 is without limit.
+             */
+            sends_per_conversation_5s: number;
+            /** Format: int32 */
+            sends_per_minute: number;
             settings_bytes: number;
             title_chars: number;
+            /**
+             * Format: int32
+             * @description Who has not said so again does not type any more.
+             */
+            typing_expiry_s: number;
+            typing_members: number;
+            /**
+             * Format: int32
+             * @description Signals that come sooner are dropped.
+             */
+            typing_pause_s: number;
+            /** @description In larger conversations only those who have them open see others type. */
+            typing_relayed_members: number;
+            /**
+             * Format: int32
+             * @description Who still types says so again.
+             */
+            typing_repeat_s: number;
             /**
              * Format: int64
              * @description Bytes that one user may have uploaded.
@@ -1938,10 +2112,17 @@ export interface components {
             upload_quota_bytes: number;
             /** Format: int32 */
             uploads_per_hour: number;
+            /**
+             * Format: int64
+             * @description Versions kept of an edited message, where any are.
+             */
+            versions: number;
             /** Format: int64 */
             voice_bytes: number;
             /** Format: int64 */
             voice_ms: number;
+            /** Format: int32 */
+            writes_per_minute: number;
         };
         ListItem: {
             conversation: components["schemas"]["Conversation"];
@@ -2148,6 +2329,8 @@ export interface components {
                 system?: components["schemas"]["System"];
                 /** Format: int64 */
                 thread_root_id?: number | null;
+                /** @description Only in events, and always true: `body` is cut, the whole message is to be fetched. */
+                truncated?: boolean;
             }[];
             next_cursor: string | null;
         };
@@ -2265,6 +2448,12 @@ export interface components {
             token?: string;
             user: components["schemas"]["Me"];
         };
+        /** logout.required */
+        LogoutRequiredEvent: {
+            reason: string;
+            /** Format: int32 */
+            v: number;
+        };
         MailToken: {
             token: string;
         };
@@ -2291,6 +2480,15 @@ export interface components {
             /** Format: int64 */
             user_rev: number;
         };
+        /** me.updated */
+        MeUpdatedEvent: {
+            at: components["schemas"]["Moment"];
+            me: components["schemas"]["Me"];
+            /** Format: int64 */
+            user_rev: number;
+            /** Format: int32 */
+            v: number;
+        };
         /** @description An attachment in the gallery of a conversation. */
         MediaItem: {
             attachment: components["schemas"]["Attachment"];
@@ -2311,6 +2509,38 @@ export interface components {
             /** Format: int64 */
             seen_seq: number;
             user: components["schemas"]["User"];
+        };
+        /** member_state.changed */
+        MemberStateChangedEvent: {
+            at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            conversation_id: number;
+            hidden_messages?: components["schemas"]["MessagePlace"][];
+            my: components["schemas"]["My"];
+            /** Format: int32 */
+            unread_count?: number;
+            /** Format: int32 */
+            unread_mentions?: number;
+            /** Format: int64 */
+            user_rev: number;
+            /** Format: int32 */
+            v: number;
+        };
+        /** members.changed */
+        MembersChangedEvent: {
+            added: components["schemas"]["Member"][];
+            at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            conversation_id: number;
+            /** Format: int32 */
+            member_count: number;
+            message?: components["schemas"]["Message"];
+            removed: number[];
+            /** Format: int64 */
+            rev: number;
+            updated: components["schemas"]["Member"][];
+            /** Format: int32 */
+            v: number;
         };
         /** @description Somebody named in a message; everybody without `user_id`. */
         Mention: {
@@ -2362,6 +2592,52 @@ export interface components {
             system?: components["schemas"]["System"];
             /** Format: int64 */
             thread_root_id: number | null;
+            /** @description Only in events, and always true: `body` is cut, the whole message is to be fetched. */
+            truncated?: boolean;
+        };
+        /** message.created */
+        MessageCreatedEvent: {
+            at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            conversation_id: number;
+            message: components["schemas"]["Message"];
+            /** Format: int64 */
+            rev: number;
+            thread?: components["schemas"]["ThreadChange"];
+            /** Format: int32 */
+            v: number;
+        };
+        /** message.deleted */
+        MessageDeletedEvent: {
+            at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            conversation_id: number;
+            /** Format: int64 */
+            deleted_by: number;
+            items: components["schemas"]["MessagePlace"][];
+            /** Format: int64 */
+            rev: number;
+            threads?: components["schemas"]["ThreadChange"][];
+            /** Format: int32 */
+            v: number;
+        };
+        /** @description A message without what it says. */
+        MessagePlace: {
+            /** Format: int64 */
+            id: number;
+            /** Format: int64 */
+            seq: number;
+        };
+        /** message.updated */
+        MessageUpdatedEvent: {
+            at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            conversation_id: number;
+            message: components["schemas"]["Message"];
+            /** Format: int64 */
+            rev: number;
+            /** Format: int32 */
+            v: number;
         };
         /** @description What a message said before. */
         MessageVersion: {
@@ -2513,6 +2789,23 @@ export interface components {
         Person: components["schemas"]["User"] & {
             bio: string;
         };
+        /** pin.changed */
+        PinChangedEvent: {
+            at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            by: number;
+            /** Format: int64 */
+            conversation_id: number;
+            /** Format: int64 */
+            message_id: number;
+            pinned: boolean;
+            /** Format: int64 */
+            rev: number;
+            /** Format: int64 */
+            seq: number;
+            /** Format: int32 */
+            v: number;
+        };
         /** @description The policies of a conversation. */
         Policies: {
             /** Format: int64 */
@@ -2538,6 +2831,12 @@ export interface components {
             invite?: components["schemas"]["Who"] | null;
             pin?: components["schemas"]["Who"] | null;
             post?: components["schemas"]["Who"] | null;
+        };
+        /** presence.changed */
+        PresenceChangedEvent: {
+            items: components["schemas"]["PresenceOf"][];
+            /** Format: int32 */
+            v: number;
         };
         /** @description Whether somebody is there. */
         PresenceOf: {
@@ -2649,6 +2948,25 @@ export interface components {
             emoji: string;
             user: components["schemas"]["User"];
         };
+        /** reaction.changed */
+        ReactionChangedEvent: {
+            added: boolean;
+            at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            conversation_id: number;
+            emoji: string;
+            /** Format: int64 */
+            message_id: number;
+            /** Format: int64 */
+            rev: number;
+            /** Format: int64 */
+            seq: number;
+            summary: components["schemas"]["Reaction"][];
+            /** Format: int64 */
+            user_id: number;
+            /** Format: int32 */
+            v: number;
+        };
         /** @description How to connect. */
         RealtimeConfig: {
             auth_endpoint: string;
@@ -2672,6 +2990,12 @@ export interface components {
              * @description The thread whose `seen_seq` this is; `delivered_seq` means nothing then.
              */
             thread_root_id?: number | null;
+        };
+        /** receipt.updated */
+        ReceiptUpdatedEvent: {
+            items: components["schemas"]["ToldReceipt"][];
+            /** Format: int32 */
+            v: number;
         };
         Receipts: {
             /** Format: int64 */
@@ -2863,6 +3187,12 @@ export interface components {
             server_time: components["schemas"]["Moment"];
             user: components["schemas"]["SyncUser"];
         };
+        /** sync.required */
+        SyncRequiredEvent: {
+            reason: string;
+            /** Format: int32 */
+            v: number;
+        };
         SyncUser: {
             /** @description Messages that the caller has hidden from itself. */
             hidden_messages: components["schemas"]["HiddenPlace"][];
@@ -2885,6 +3215,32 @@ export interface components {
             seen_seq: number;
             /** Format: int32 */
             unread_count: number;
+        };
+        /** @description What a thread comes to, in events. */
+        ThreadChange: {
+            last_reply_at: components["schemas"]["Moment"] | null;
+            /** Format: int64 */
+            last_reply_seq: number | null;
+            participants: number[];
+            /** Format: int32 */
+            reply_count: number;
+            /** Format: int64 */
+            root_id: number;
+        };
+        /** thread.changed */
+        ThreadChangedEvent: {
+            at: components["schemas"]["Moment"];
+            /** Format: int64 */
+            conversation_id: number;
+            following: boolean;
+            /** Format: int64 */
+            root_id: number;
+            /** Format: int64 */
+            seen_seq: number;
+            /** Format: int64 */
+            user_rev: number;
+            /** Format: int32 */
+            v: number;
         };
         /** @description Whether the caller follows a thread, and where it stands in it. */
         ThreadFollowed: components["schemas"]["ThreadWatermark"] & {
@@ -2914,6 +3270,23 @@ export interface components {
             /** Format: int32 */
             width: number;
         };
+        /** @description How far somebody is; the unread numbers come to its own devices only. */
+        ToldReceipt: {
+            /** Format: int64 */
+            conversation_id: number;
+            /** Format: int64 */
+            delivered_seq: number;
+            /** Format: int64 */
+            seen_seq: number;
+            /** Format: int64 */
+            thread_root_id?: number;
+            /** Format: int32 */
+            unread_count?: number;
+            /** Format: int32 */
+            unread_mentions?: number;
+            /** Format: int64 */
+            user_id: number;
+        };
         /** @description A number, or `1000+`. */
         TotalHits: number | string;
         Transfer: {
@@ -2930,6 +3303,15 @@ export interface components {
              * @description The thread it is for.
              */
             thread_root_id?: number | null;
+        };
+        /** typing.changed */
+        TypingChangedEvent: components["schemas"]["Typing"] & {
+            /** Format: int64 */
+            conversation_id: number;
+            /** Format: int64 */
+            user_id: number;
+            /** Format: int32 */
+            v: number;
         };
         /**
          * @description What somebody is about to send.

@@ -171,6 +171,11 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
       case 'members.changed':
       case 'conversation.updated': {
         const event = { ...(data as ConversationEvent), name }
+        // Only the beginning of a very long message comes this way: the whole is fetched instead.
+        if (event.message?.truncated) {
+          void sync.repair(event.conversation_id).catch(() => {})
+          break
+        }
         store.applyEvent(event)
         if (name !== 'message.created') void sync.repair(event.conversation_id).catch(() => {})
         break

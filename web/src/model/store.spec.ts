@@ -1,6 +1,6 @@
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { ConversationEvent, Message, MessagePage } from '@/api'
+import type { Config, ConversationEvent, Message, MessagePage } from '@/api'
 import { aMe, aMessage, anItem } from '@/testing/factory'
 import { useMessenger } from './store'
 
@@ -111,6 +111,25 @@ describe('events', () => {
     })
     store.applyItem(anItem(5))
     expect(state(store)).toMatchObject({ rev: 5, ranges: [[1, 5]], last: 5, unread: 5 })
+  })
+
+  it('wait for a missing one, and for who types, as long as the server says', () => {
+    const store = aStore()
+    const limits = { gap_wait_ms: 900, typing_expiry_s: 2 }
+    store.config = { limits } as unknown as Config
+    const repair = vi.fn(async () => {})
+    store.wire({ repair, changed: () => {} })
+    store.applyItem(anItem(3))
+    store.applyPage(7, aPage(first, 3), {})
+    store.applyEvent(anEvent(later[1]!))
+    store.noteTyping(7, 2, false)
+    vi.advanceTimersByTime(899)
+    expect(repair).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(1)
+    expect(repair).toHaveBeenCalledWith(7)
+    expect(store.typing.get(7)?.size).toBe(1)
+    vi.advanceTimersByTime(1100)
+    expect(store.typing.get(7)?.size ?? 0).toBe(0)
   })
 
   it('need no fetch when the missing one comes in time', () => {

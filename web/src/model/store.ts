@@ -34,8 +34,9 @@ export interface DraftText {
   at: number
 }
 
+// What holds until the server has told its own.
 const gap_ms = 300
-const typing_ms = 6_000
+const typing_s = 6
 
 export const useMessenger = defineStore('messenger', () => {
   const config = shallowRef<Config | null>(null)
@@ -219,7 +220,7 @@ export const useMessenger = defineStore('messenger', () => {
         gapTimers.delete(id)
         // When it fails, the next event or the next synchronisation tries again.
         void repair(id).catch(() => {})
-      }, gap_ms),
+      }, config.value?.limits.gap_wait_ms ?? gap_ms),
     )
   }
 
@@ -248,7 +249,10 @@ export const useMessenger = defineStore('messenger', () => {
     clearTimeout(typists.get(user))
     typists.set(
       user,
-      window.setTimeout(() => forgetTyping(conversation, user), typing_ms),
+      window.setTimeout(
+        () => forgetTyping(conversation, user),
+        1_000 * (config.value?.limits.typing_expiry_s ?? typing_s),
+      ),
     )
     typing.set(conversation, typists)
   }

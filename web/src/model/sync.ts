@@ -107,7 +107,8 @@ export function createSync(options: SyncOptions) {
       await options.keepCursor(cursor)
       options.caughtUp()
     } catch (error) {
-      if (error instanceof ApiError && error.code === 'cursor_invalid') options.forgetCursor()
+      const codes = ['cursor_invalid', 'cursor_expired']
+      if (error instanceof ApiError && codes.includes(error.code)) options.forgetCursor()
       throw error
     } finally {
       store.release()

@@ -15,7 +15,7 @@ use super::threads;
 use super::writer::Group;
 use chinwag_messenger::store::{
     Announce, DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges,
-    Messages, ReactRecord, ReactRefusal, Reacted, StoreError, Told, VERSIONS_MAX, Version, VersionsRefusal,
+    Messages, ReactRecord, ReactRefusal, Reacted, StoreError, Told, Version, VersionsRefusal,
 };
 use chinwag_messenger::{
     ConversationId, ConversationKind, EditHistory, Message, MessageId, Policies, Reaction, ReactionSummary,
@@ -223,7 +223,7 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
     let conversation = message.conversation.0;
     message.rev = next_rev(group, conversation).await?;
     if edit_history != EditHistory::Off {
-        keep_version(group, &message, edit.at).await?;
+        keep_version(group, &message, edit.versions_max, edit.at).await?;
     }
     message.body = edit.body;
     message.mentions = edit.mentions;
@@ -251,17 +251,25 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
 }
 
 /// Keeps what the message says now, and of too many versions all but the oldest ones after the first.
-async fn keep_version(group: &Group, message: &Message, at: Timestamp) -> Result<(), DbErr> {
+async fn keep_version(group: &Group, message: &Message, max: u64, at: Timestamp) -> Result<(), DbErr> {
     let sql = "SELECT COUNT(*), COALESCE(MIN(version), 0), COALESCE(MAX(version), 0) FROM message_version \
                WHERE message_id = ?";
     let row = query(&group.tx, sql, vec![message.id.0.into()]).await?.pop();
     let row = row.ok_or_else(|| corrupt("a count without a row"))?;
     let mut columns = Columns::of(&row);
     let (kept, first, last): (i64, i64, i64) = (columns.take()?, columns.take()?, columns.take()?);
-    if kept >= VERSIONS_MAX as i64 {
-        let sql = "DELETE FROM message_version WHERE message_id = ? AND version = \
-                   (SELECT MIN(version) FROM message_version WHERE message_id = ? AND version > ?)";
-        let values = vec![message.id.0.into(), message.id.0.into(), first.into()];
+    let surplus = kept + 1 - max as i64;
+    if surplus > 0 {
+        // More than one when the bound has been lowered since.
+        let sql = "DELETE FROM message_version WHERE message_id = ? AND version IN \
+                   (SELECT version FROM message_version WHERE message_id = ? AND version > ? \
+                    ORDER BY version LIMIT ?)";
+        let values = vec![
+            message.id.0.into(),
+            message.id.0.into(),
+            first.into(),
+            surplus.into(),
+        ];
         execute(&group.tx, sql, values).await?;
     }
     let sql = format!(

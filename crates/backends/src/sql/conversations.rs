@@ -24,6 +24,7 @@ impl Conversations for SqlStore {
         &self,
         caller: UserId,
         peer: UserId,
+        policies: Policies,
         at: Timestamp,
         announce: Announce<ConversationOpened>,
     ) -> Result<ConversationOpened, StoreError> {
@@ -42,7 +43,7 @@ impl Conversations for SqlStore {
                 Box::pin(async move {
                     match find_direct(&group.tx, &key).await? {
                         Some(opened) => Ok(opened),
-                        None => create_direct(group, caller, peer, key, at).await,
+                        None => create_direct(group, (caller, peer), key, policies, at).await,
                     }
                 })
             })
@@ -162,9 +163,9 @@ async fn find_direct(
 
 async fn create_direct(
     group: &mut Group,
-    caller: UserId,
-    peer: UserId,
+    (caller, peer): (UserId, UserId),
     key: String,
+    policies: Policies,
     at: Timestamp,
 ) -> Result<ConversationOpened, DbErr> {
     group.dirty = true;
@@ -185,7 +186,7 @@ async fn create_direct(
         last: 0,
         members: users.len(),
         members_rev: 0,
-        policies: Policies::default(),
+        policies,
         at,
     };
     let conversation = insert_conversation(group, conversation).await?;

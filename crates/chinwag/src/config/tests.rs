@@ -340,3 +340,139 @@ fn mail_needs_a_sender_and_a_place_for_its_links() {
     let crooked = ("CHINWAG_PUBLIC_URL", "chat.example.org/x");
     assert_eq!(read(&[server, from, crooked]).unwrap_err().0.len(), 1);
 }
+
+#[test]
+fn every_limit_is_a_setting_that_arrives() {
+    // Each with a number of its own, so that two that were mixed up would show.
+    let given: Vec<(String, String)> = LIMITS
+        .iter()
+        .enumerate()
+        .map(|(place, setting)| {
+            let number = match setting.key {
+                "limits.event_bytes" => 5_000,
+                "limits.page_size_max" => 190,
+                "limits.typing_expiry_s" => 191,
+                _ => 100 + place,
+            };
+            (variable(setting.key), number.to_string())
+        })
+        .collect();
+    let given: Vec<_> = given.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let config = read_from(&given, None).unwrap();
+    let number = |key: &str| {
+        let variable = variable(&format!("limits.{key}"));
+        let (_, value) = given.iter().find(|(name, _)| *name == variable).unwrap();
+        value.parse::<u64>().unwrap()
+    };
+    let (limits, files, rates, hints) = (
+        &config.limits,
+        &config.limits.attachments,
+        &config.rates,
+        &config.hints,
+    );
+    let arrived: &[(&str, u64)] = &[
+        ("body_chars", limits.body_chars_max as u64),
+        ("body_bytes", limits.body_bytes_max as u64),
+        ("display_name_chars", limits.display_name_chars_max as u64),
+        ("bio_chars", limits.bio_chars_max as u64),
+        ("password_chars", limits.password_chars_min as u64),
+        ("login_failures", limits.login_failures_max.into()),
+        ("login_window_s", limits.login_window_s),
+        ("title_chars", limits.title_chars_max as u64),
+        ("description_chars", limits.description_chars_max as u64),
+        ("group_members", limits.group_members_max as u64),
+        ("group_admins", limits.group_admins_max as u64),
+        ("mention_all_members", limits.mention_all_members_max as u64),
+        ("pins", limits.pins_max as u64),
+        ("groups_per_day", limits.groups_per_day_max as u64),
+        ("conversations", limits.conversations_max as u64),
+        ("invites", limits.invites_max as u64),
+        ("invite_life_s", limits.invite_life_s),
+        ("attachments", files.per_message_max as u64),
+        ("file_bytes", files.file_bytes_max),
+        ("upload_quota_bytes", files.quota_bytes),
+        ("uploads_per_hour", rates.uploads_per_hour.into()),
+        ("voice_s", files.voice_s_max),
+        ("voice_bytes", files.voice_bytes_max),
+        ("image_pixels", files.image_pixels_max),
+        ("edit_window_s", limits.policies.edit_window_s.unwrap()),
+        ("delete_window_s", limits.policies.delete_window_s.unwrap()),
+        ("versions", limits.versions_max),
+        ("reactions", limits.reactions_distinct_max as u64),
+        ("reports_per_day", limits.reports_per_day_max as u64),
+        ("page_size", limits.page_size as u64),
+        ("page_size_max", limits.page_size_max as u64),
+        ("receipts_members", limits.receipts_members_max as u64),
+        ("typing_members", limits.typing_members_max as u64),
+        ("typing_relayed_members", limits.typing_relayed_members_max as u64),
+        ("typing_pause_s", rates.typing_pause_s.into()),
+        ("typing_repeat_s", hints.typing_repeat_s.into()),
+        ("typing_expiry_s", hints.typing_expiry_s.into()),
+        ("presence_members", limits.presence_members_max as u64),
+        ("presence_watchers", limits.presence_watchers_max as u64),
+        ("presence_grace_s", config.presence.grace.as_secs()),
+        ("presence_pause_s", config.presence.pause.as_secs()),
+        ("away_after_s", hints.away_after_s.into()),
+        (
+            "sends_per_conversation_5s",
+            rates.sends_per_conversation_5s.into(),
+        ),
+        ("sends_per_minute", rates.sends_per_minute.into()),
+        ("writes_per_minute", rates.writes_per_minute.into()),
+        ("reads_per_minute", rates.reads_per_minute.into()),
+        ("searches_per_minute", rates.searches_per_minute.into()),
+        ("changes", limits.changes_max),
+        ("cursor_life_s", limits.cursor_life_s),
+        ("event_bytes", config.event_bytes_max as u64),
+        ("gap_wait_ms", hints.gap_wait_ms.into()),
+    ];
+    for (key, value) in arrived {
+        assert_eq!(*value, number(key), "{key}");
+    }
+    assert_eq!(
+        arrived.len(),
+        LIMITS.len(),
+        "a limit is missing from the table above"
+    );
+}
+
+#[test]
+fn limits_that_make_no_sense_are_all_told() {
+    let names: Vec<String> = LIMITS.iter().map(|setting| variable(setting.key)).collect();
+    let given: Vec<_> = names.iter().map(|name| (name.as_str(), "many")).collect();
+    let Faults(faults) = read_from(&given, None).unwrap_err();
+    for name in &names {
+        assert!(
+            faults
+                .iter()
+                .any(|fault| fault.starts_with(&format!("{name} = "))),
+            "{name} in {faults:#?}"
+        );
+    }
+    let check = |file: &str, key: &str| {
+        let file = format!("[limits]\n{file}");
+        let Faults(faults) = read_from(&[], Some(&file)).unwrap_err();
+        assert!(
+            faults.len() == 1 && faults[0].starts_with(&format!("limits.{key} = ")),
+            "{file}: {faults:#?}"
+        );
+    };
+    check("body_bytes = 2000000", "body_bytes");
+    check("body_chars = 0", "body_chars");
+    check("page_size_max = 201", "page_size_max");
+    check("page_size = 11\npage_size_max = 10", "page_size");
+    check("versions = 1", "versions");
+    check("typing_repeat_s = 6", "typing_expiry_s");
+    check("event_bytes = 100", "event_bytes");
+    check("edit_window_s = -1", "edit_window_s");
+    check("login_failures = 0", "login_failures");
+    check("sends_per_minute = 5000000000", "sends_per_minute");
+    let always = read_from(&[], Some("[limits]\nedit_window_s = \"always\"\ndelete_window_s = 0\n")).unwrap();
+    let policies = always.limits.policies;
+    assert_eq!(
+        (policies.edit_window_s, policies.delete_window_s),
+        (None, Some(0))
+    );
+    let unlimited = read_from(&[("CHINWAG_RATE_LIMITS", "false")], None).unwrap();
+    assert_eq!(unlimited.rates.sends_per_minute, 0);
+}

@@ -64,6 +64,8 @@ pub struct EditRecord {
     pub if_rev: Option<u64>,
     /// When.
     pub at: Timestamp,
+    /// Most versions that are kept, if any are.
+    pub versions_max: u64,
 }
 
 /// An edited message.
@@ -202,9 +204,6 @@ pub enum ReactRefusal {
     TooMany,
 }
 
-/// Most versions of a message that are kept.
-pub const VERSIONS_MAX: u64 = 50;
-
 /// Changes of stored messages. Each raises the conversation's rev by one and stamps it on all rows it touched.
 #[async_trait]
 pub trait MessageChanges {
@@ -229,7 +228,7 @@ pub trait MessageChanges {
         announce: Announce<Result<Reacted, ReactRefusal>>,
     ) -> Result<Result<Reacted, ReactRefusal>, StoreError>;
     /// What the message said before, oldest first, as far as the conversation's policy shows it to the reader.
-    /// At most [`VERSIONS_MAX`] are kept: beyond, the oldest go, but for the first.
+    /// At most as many are kept as the edits said: beyond, the oldest go, but for the first.
     async fn versions(
         &self,
         reader: UserId,

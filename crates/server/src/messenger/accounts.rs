@@ -74,6 +74,45 @@ struct Limits {
     voice_ms: u64,
     voice_bytes: u64,
     image_pixels: u64,
+    reports_per_day: usize,
+    /// Different emojis under a message.
+    reactions: usize,
+    /// Versions kept of an edited message, where any are.
+    versions: u64,
+    /// What new conversations begin with: 0 never, null always.
+    edit_window_s: Option<u64>,
+    delete_window_s: Option<u64>,
+    typing_members: usize,
+    /// In larger conversations only those who have them open see others type.
+    typing_relayed_members: usize,
+    /// Signals that come sooner are dropped.
+    typing_pause_s: u32,
+    /// Who still types says so again.
+    typing_repeat_s: u32,
+    /// Who has not said so again does not type any more.
+    typing_expiry_s: u32,
+    presence_members: usize,
+    presence_watchers: usize,
+    /// How long somebody may be gone without being called offline.
+    presence_grace_s: u64,
+    presence_pause_s: u64,
+    /// Without input somebody is away.
+    away_after_s: u32,
+    login_failures: u32,
+    login_window_s: u64,
+    /// How often one may ask; 0 is without limit.
+    sends_per_conversation_5s: u32,
+    sends_per_minute: u32,
+    writes_per_minute: u32,
+    reads_per_minute: u32,
+    searches_per_minute: u32,
+    /// Pending changes of a conversation beyond which clients start it afresh.
+    changes: u64,
+    cursor_life_s: u64,
+    /// Messages that do not fit come cut, with `truncated`.
+    event_bytes: usize,
+    /// How long to wait for a missing event.
+    gap_wait_ms: u32,
 }
 
 #[utoipa::path(
@@ -83,6 +122,7 @@ struct Limits {
 )]
 pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Response, Problem> {
     let options = api.messenger.options();
+    let (rates, hints) = (&api.options.rate_limits, &api.options.hints);
     ok(&Config {
         name: api.options.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
@@ -118,10 +158,36 @@ pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Respo
             attachments: options.attachments.per_message_max,
             file_bytes: options.attachments.file_bytes_max,
             upload_quota_bytes: options.attachments.quota_bytes,
-            uploads_per_hour: api.options.rate_limits.uploads_per_hour,
+            uploads_per_hour: rates.uploads_per_hour,
             voice_ms: options.attachments.voice_s_max * 1_000,
             voice_bytes: options.attachments.voice_bytes_max,
             image_pixels: options.attachments.image_pixels_max,
+            reports_per_day: options.reports_per_day_max,
+            reactions: options.reactions_distinct_max,
+            versions: options.versions_max,
+            edit_window_s: options.policies.edit_window_s,
+            delete_window_s: options.policies.delete_window_s,
+            typing_members: options.typing_members_max,
+            typing_relayed_members: options.typing_relayed_members_max,
+            typing_pause_s: rates.typing_pause_s,
+            typing_repeat_s: hints.typing_repeat_s,
+            typing_expiry_s: hints.typing_expiry_s,
+            presence_members: options.presence_members_max,
+            presence_watchers: options.presence_watchers_max,
+            presence_grace_s: api.presence.options().grace.as_secs(),
+            presence_pause_s: api.presence.options().pause.as_secs(),
+            away_after_s: hints.away_after_s,
+            login_failures: options.login_failures_max,
+            login_window_s: options.login_window_s,
+            sends_per_conversation_5s: rates.sends_per_conversation_5s,
+            sends_per_minute: rates.sends_per_minute,
+            writes_per_minute: rates.writes_per_minute,
+            reads_per_minute: rates.reads_per_minute,
+            searches_per_minute: rates.searches_per_minute,
+            changes: options.changes_max,
+            cursor_life_s: options.cursor_life_s,
+            event_bytes: api.options.event_bytes_max,
+            gap_wait_ms: hints.gap_wait_ms,
         },
     })
 }

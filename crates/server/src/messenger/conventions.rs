@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::MessengerApi;
 use super::auth::{Presented, presented};
-use super::extract::BODY_BYTES_MAX;
+use super::extract::body_bytes_max;
 use super::messages::IDEMPOTENT_REPLAY;
 use crate::error::Problem;
 
@@ -181,7 +181,8 @@ pub(super) async fn once(State(api): State<Arc<MessengerApi>>, request: Request,
         Err(problem) => return problem.into_response(),
     };
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
+    let bytes_max = body_bytes_max(api.messenger.options().body_bytes_max);
+    let Ok(body) = to_bytes(body, bytes_max).await else {
         return Problem::too_large().into_response();
     };
     let asked = fingerprint(&parts.method, parts.uri.path(), &body);

@@ -19,6 +19,11 @@ use crate::error::Problem;
 /// Largest body any operation takes.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// The same where messages may have so many bytes: their words need room for escapes, and something beside them.
+pub(crate) fn body_bytes_max(message_bytes_max: usize) -> usize {
+    BODY_BYTES_MAX.max(message_bytes_max / 2 * 3 + 4 * 1024)
+}
+
 /// The largest number that every JSON reader keeps exact. No id or seq is above it, so a larger one given by
 /// a client may be cut to it: it stands for "beyond everything" either way.
 const EXACT_MAX: u64 = (1 << 53) - 1;

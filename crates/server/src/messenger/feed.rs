@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chinwag_engine::{App, Engine, Publication, PublishError};
+use chinwag_engine::{Engine, Publication, PublishError};
 use chinwag_messenger::{Audience, ConversationId, Event, Feed, UserId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -22,9 +22,6 @@ use crate::laravel::notification::{self, Notifier};
 /// Events that may wait. One that finds no room is dropped and counted: its receivers see the hole in the
 /// revs with the next event, or when they synchronise, and fetch what they miss.
 const QUEUE_MAX: usize = 16_384;
-
-/// Largest payload; instead of a larger one receivers are told to synchronise.
-const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 
 /// How often, and after which pause, a publication is tried again while the node's workers are behind.
 const BUSY_TRIES: u32 = 100;
@@ -127,7 +124,7 @@ impl FeedTask {
         if let Event::ConversationAdded { conversation, .. } = event {
             self.publish_added(api, users, *conversation, event).await;
         } else if let Some(view) = view::Event::of(event) {
-            let refused = tell(&api.engine, &api.app, users, &view).await;
+            let refused = tell(api, users, view).await;
             self.counters.refused.fetch_add(refused, Ordering::Relaxed);
         }
         if let Event::ConversationRemoved {
@@ -165,7 +162,7 @@ impl FeedTask {
             };
             if let Some(view) = view::Event::of(event) {
                 let view = view.with_item(item.as_ref());
-                let refused = tell(&api.engine, &api.app, &[*user], &view).await;
+                let refused = tell(api, &[*user], view).await;
                 self.counters.refused.fetch_add(refused, Ordering::Relaxed);
             }
         }
@@ -174,13 +171,14 @@ impl FeedTask {
 
 /// Publishes an event to those of the users who are connected. Returns how many publications the engine did
 /// not take.
-pub(super) async fn tell(engine: &Engine, app: &App, users: &[UserId], event: &view::Event<'_>) -> u64 {
+pub(super) async fn tell(api: &MessengerApi, users: &[UserId], event: view::Event<'_>) -> u64 {
+    let (engine, app) = (&api.engine, &api.app);
     let channels = users.iter().map(|user| user_channel(*user));
     let channels: Vec<_> = channels
         .filter(|channel| engine.has_subscribers(app.number, channel))
         .collect();
     let Some(first) = channels.first() else { return 0 };
-    let (name, data) = encode(event);
+    let (name, data) = encode(event, api.options.event_bytes_max);
     let publication = Publication::message(app.number, first.clone(), name, data);
     let listening = channels.len() as u64;
     match waiting(|| engine.publish_each(publication.clone(), channels.clone())).await {
@@ -209,15 +207,23 @@ async fn waiting<T, F: Future<Output = Result<T, PublishError>>>(
     publish().await
 }
 
-fn encode(event: &view::Event<'_>) -> (&'static str, Bytes) {
-    match serde_json::to_vec(event) {
-        Ok(json) if json.len() <= PAYLOAD_BYTES_MAX => (event.name(), json.into()),
-        Ok(_) => encode(&view::Event::sync_required("payload_too_large")),
-        Err(error) => {
-            error!(%error, "An event could not be written as JSON");
-            encode(&view::Event::sync_required("event_failed"))
+/// The event as JSON of at most so many bytes. Of a longer message as much is told as fits; what cannot be cut
+/// makes receivers synchronise instead.
+fn encode(mut event: view::Event<'_>, bytes_max: usize) -> (&'static str, Bytes) {
+    let reason = loop {
+        match serde_json::to_vec(&event) {
+            Ok(json) if json.len() <= bytes_max => return (event.name(), json.into()),
+            Ok(_) if event.cut() => {}
+            Ok(_) => break "payload_too_large",
+            Err(error) => {
+                error!(%error, "An event could not be written as JSON");
+                break "event_failed";
+            }
         }
-    }
+    };
+    let event = view::Event::sync_required(reason);
+    let json = serde_json::to_vec(&event).expect("words and numbers always become JSON");
+    (event.name(), json.into())
 }
 
 #[cfg(test)]
@@ -251,7 +257,7 @@ mod tests {
             member_count: 1,
             message: None,
         };
-        let (name, data) = encode(&view::Event::of(&event).unwrap());
+        let (name, data) = encode(view::Event::of(&event).unwrap(), 64 * 1024);
         assert_eq!(
             (name, &*data),
             ("sync.required", &br#"{"v":1,"reason":"payload_too_large"}"#[..])

@@ -87,6 +87,34 @@ pub struct ApiOptions {
     pub stateful_domains: Vec<String>,
     /// Who may join channels of the operator's own.
     pub channel_rules: ChannelRules,
+    /// Largest payload of an event. Longer messages are cut.
+    pub event_bytes_max: usize,
+    /// What clients are asked to do.
+    pub hints: ClientHints,
+}
+
+/// Times that clients keep; the server only tells them.
+#[derive(Debug, Clone)]
+pub struct ClientHints {
+    /// Seconds after which somebody who still types says so again.
+    pub typing_repeat_s: u32,
+    /// Seconds after which somebody who has not said so again is not typing any more.
+    pub typing_expiry_s: u32,
+    /// Seconds without input after which somebody is away.
+    pub away_after_s: u32,
+    /// Milliseconds to wait for an event that is missing between others before asking for it.
+    pub gap_wait_ms: u32,
+}
+
+impl Default for ClientHints {
+    fn default() -> Self {
+        Self {
+            typing_repeat_s: 3,
+            typing_expiry_s: 6,
+            away_after_s: 5 * 60,
+            gap_wait_ms: 300,
+        }
+    }
 }
 
 /// Where front ends run while they are developed.
@@ -101,6 +129,8 @@ impl Default for ApiOptions {
             cors_origins: Vec::new(),
             stateful_domains: STATEFUL_DOMAINS.split(',').map(str::to_owned).collect(),
             channel_rules: ChannelRules::default(),
+            event_bytes_max: 64 * 1024,
+            hints: ClientHints::default(),
         }
     }
 }
@@ -170,6 +200,9 @@ pub fn router(api: Arc<MessengerApi>) -> Router {
         .nest("/api/v1", v1)
         // What is nested does not answer for the bare prefix with a slash.
         .route("/api/v1/", any(async || Problem::not_found()))
+        .layer(DefaultBodyLimit::max(extract::body_bytes_max(
+            api.messenger.options().body_bytes_max,
+        )))
         .layer(from_fn_with_state(api.clone(), conventions::once))
         .layer(from_fn(conventions::tag));
     around(routes).layer(option_layer(cors)).with_state(api)

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 use utoipa::{PartialSchema, ToSchema};
 
+use super::view;
 use crate::error;
 
 /// Properties of answers that may be null as well as absent: what a message that was deleted no longer has.
@@ -18,6 +19,10 @@ const ABSENT_OR_NULL: &[(&str, &str)] = &[
     ("Message", "reply_to"),
     ("Message", "forwarded_from"),
     ("Message", "edited_at"),
+    ("ChangedPolicies", "edit_window_s"),
+    ("ChangedPolicies", "delete_window_s"),
+    ("ConversationUpdatedEvent", "description"),
+    ("ConversationUpdatedEvent", "avatar_id"),
 ];
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(build);
@@ -51,6 +56,7 @@ fn build() -> Value {
     let components = api.components.get_or_insert_default();
     let mut schemas = Vec::new();
     error::Document::schemas(&mut schemas);
+    view::Event::schemas(&mut schemas);
     components.schemas.extend(schemas);
     let problem = (error::Document::name().into_owned(), error::Document::schema());
     components.schemas.extend([problem]);
@@ -83,8 +89,39 @@ fn build() -> Value {
             operation["responses"]["default"] = json!({"$ref": "#/components/responses/Problem"});
         }
     }
+    add_events(&mut document);
     require_nullables(&mut document);
     document
+}
+
+/// Names the shape of every realtime event: `x-events` leads from the name on the wire to the schema of the payload.
+fn add_events(document: &mut Value) {
+    let shapes = serde_json::to_value(view::Event::schema()).expect("a schema always becomes JSON");
+    let shapes = shapes["oneOf"].as_array().expect("an event is one of several");
+    let mut names = Map::new();
+    for shape in shapes {
+        let event = shape["title"]
+            .as_str()
+            .expect("every event has its name for a title");
+        let name = schema_name(event);
+        names.insert(
+            event.to_owned(),
+            json!({"$ref": format!("#/components/schemas/{name}")}),
+        );
+        object(&mut document["components"]["schemas"]).insert(name, shape.clone());
+    }
+    let typing = json!({"$ref": "#/components/schemas/Typing"});
+    names.insert(super::typing::EVENT.to_owned(), typing);
+    document["x-events"] = names.into();
+}
+
+/// `MessageCreatedEvent` for `message.created`.
+fn schema_name(event: &str) -> String {
+    let words = event.split(['.', '_']).map(|word| {
+        let (first, rest) = word.split_at(1);
+        first.to_uppercase() + rest
+    });
+    words.collect::<String>() + "Event"
 }
 
 /// Puts the administrators' part below `/admin`.

@@ -49,6 +49,7 @@ impl Default for PresenceOptions {
 /// Who of the messenger's people is connected to this node. Register it with `Engine::observe`.
 pub struct Presence {
     app: AppNumber,
+    options: PresenceOptions,
     state: Mutex<State>,
     touched: Notify,
     /// How many members of conversations were there, and when that was counted.
@@ -72,14 +73,20 @@ impl Presence {
     pub fn new(app: AppNumber, options: PresenceOptions) -> Arc<Self> {
         let state = State {
             touched: HashSet::new(),
-            people: People::new(options),
+            people: People::new(options.clone()),
         };
         Arc::new(Self {
             app,
+            options,
             state: Mutex::new(state),
             touched: Notify::new(),
             counts: Mutex::default(),
         })
+    }
+
+    /// How it behaves.
+    pub(super) fn options(&self) -> &PresenceOptions {
+        &self.options
     }
 
     /// Whether the user is there; short absences do not count.
@@ -204,7 +211,7 @@ async fn announce(api: &MessengerApi, change: Change) {
         state,
         last_seen_at: (state == PresenceState::Offline).then_some(Moment(change.last_active)),
     });
-    tell(&api.engine, &api.app, &watchers, &event).await;
+    tell(api, &watchers, event).await;
 }
 
 /// Those who know the user and may hear of it, and those who have a small group of the user's open.

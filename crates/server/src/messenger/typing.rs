@@ -23,9 +23,6 @@ use crate::error::Problem;
 /// The client event.
 pub(super) const EVENT: &str = "client-typing";
 
-/// In larger conversations only those who have it open see somebody type.
-const RELAYED_MEMBERS_MAX: usize = 20;
-
 /// No connection has this id: nodes count from one.
 const NO_CONNECTION: ConnectionId = ConnectionId { node: 0, number: 0 };
 
@@ -139,8 +136,8 @@ pub(super) async fn show(
         let _ = api.engine.publish(publication).await;
     }
     // On the channel everybody would see it, so where somebody must not the others are told one by one.
-    if audience.users.len() < RELAYED_MEMBERS_MAX || !audience.everybody {
+    if audience.users.len() < api.messenger.options().typing_relayed_members_max || !audience.everybody {
         let event = view::Event::typing(conversation, user, typing);
-        tell(&api.engine, &api.app, &audience.users, &event).await;
+        tell(api, &audience.users, event).await;
     }
 }

@@ -131,6 +131,10 @@ pub(super) struct Message<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     body: Option<&'a str>,
+    /// Only in events, and always true: `body` is cut, the whole message is to be fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    truncated: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     system: Option<System<'a>>,
@@ -190,6 +194,7 @@ impl<'a> From<&'a domain::Message> for Message<'a> {
             author_id: message.author.0,
             kind: alive.then(|| kind(&message.kind)),
             body: alive.then_some(message.body.as_str()),
+            truncated: None,
             system: system.filter(|_| alive),
             mentions: alive.then(|| message.mentions.iter().map(Mention::from).collect()),
             attachments: alive.then(|| message.attachments.iter().map(Attachment::from).collect()),
@@ -211,6 +216,23 @@ impl<'a> From<&'a domain::Message> for Message<'a> {
             deleted_at: message.deleted_at.map(Moment),
             deleted_by: message.deleted_by.map(|id| id.0),
         }
+    }
+}
+
+impl Message<'_> {
+    /// Leaves half of the words out, with the mentions in them; false when there are none.
+    fn cut(&mut self) -> bool {
+        let Some(words) = self.body.filter(|words| !words.is_empty()) else {
+            return false;
+        };
+        let words = &words[..words.floor_char_boundary(words.len() / 2)];
+        let units = words.encode_utf16().count() as u32;
+        if let Some(mentions) = &mut self.mentions {
+            mentions.retain(|mention| mention.offset + mention.length <= units);
+        }
+        self.body = Some(words);
+        self.truncated = Some(true);
+        true
     }
 }
 

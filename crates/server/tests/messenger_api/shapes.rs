@@ -31,11 +31,7 @@ fn text_message(of: &Value, overrides: &Value) -> Value {
 #[tokio::test]
 async fn the_configuration_tells_whether_an_owner_is_missing() {
     let server = Server::start().await;
-    let expected = |setup_required: bool| {
-        json!({
-            "name": "Chinwag", "version": env!("CARGO_PKG_VERSION"), "api_version": 1,
-            "setup_required": setup_required, "registration": "open", "mail": false,
-            "limits": {
+    let mut limits = json!({
                 "body_chars": 10000, "body_bytes": 40960, "title_chars": 128, "description_chars": 512,
                 "display_name_chars": 64, "bio_chars": 280, "settings_bytes": 16384, "devices": 20,
                 "group_members": 1024, "group_admins": 50, "mention_all_members": 32, "pins": 50, "groups_per_day": 20, "conversations": 5000,
@@ -43,8 +39,24 @@ async fn the_configuration_tells_whether_an_owner_is_missing() {
                 "receipts_members": 256,
                 "password_chars_min": 8, "attachments": 10, "file_bytes": 104_857_600,
                 "upload_quota_bytes": 5_368_709_120_u64, "uploads_per_hour": 0, "voice_ms": 900_000,
-                "voice_bytes": 26_214_400, "image_pixels": 50_000_000,
-            },
+                "voice_bytes": 26_214_400, "image_pixels": 50_000_000
+    });
+    let more = json!({
+    "reports_per_day": 50, "reactions": 20,
+            "versions": 50, "edit_window_s": 172_800, "delete_window_s": null, "typing_members": 256,
+            "typing_relayed_members": 20, "typing_pause_s": 0, "typing_repeat_s": 3, "typing_expiry_s": 6,
+            "presence_members": 256, "presence_watchers": 500, "presence_grace_s": 0, "presence_pause_s": 0,
+            "away_after_s": 300, "login_failures": 10, "login_window_s": 900, "sends_per_conversation_5s": 0,
+            "sends_per_minute": 0, "writes_per_minute": 0, "reads_per_minute": 0, "searches_per_minute": 0,
+            "changes": 2_000, "cursor_life_s": 2_592_000, "event_bytes": 65_536, "gap_wait_ms": 300,
+        });
+    let fields = limits.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    let expected = |setup_required: bool| {
+        json!({
+            "name": "Chinwag", "version": env!("CARGO_PKG_VERSION"), "api_version": 1,
+            "setup_required": setup_required, "registration": "open", "mail": false,
+            "limits": limits,
         })
     };
     server.get("/config").send().await.check(200, &expected(true));

@@ -1,9 +1,8 @@
-// Tells the others that somebody is writing: at once, then every three seconds, and when it stops.
+// Tells the others that somebody is writing: at once, then every few seconds, and when it stops.
 
-const repeat_ms = 3_000
 const idle_ms = 5_000
 
-export function useTypingSignal(send: (stop: boolean) => void) {
+export function useTypingSignal(send: (stop: boolean) => void, repeat_s: () => number) {
   let last = -Infinity
   let active = false
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -21,7 +20,7 @@ export function useTypingSignal(send: (stop: boolean) => void) {
     clearTimeout(timer)
     timer = setTimeout(stop, idle_ms)
     active = true
-    if (Date.now() - last < repeat_ms) return
+    if (Date.now() - last < 1_000 * repeat_s()) return
     last = Date.now()
     send(false)
   }

@@ -88,6 +88,7 @@ pub async fn an_edit_replaces_the_words_everywhere(store: Arc<dyn Store>) {
         Err(EditError::NotFound)
     ));
     let late = EditRecord {
+        versions_max: 50,
         editor: ann.user,
         message: first.id,
         body: "late".into(),

@@ -4,15 +4,17 @@
 use chinwag_messenger as domain;
 use chinwag_messenger::{ConversationId, LogoutReason, MessageId, RemovalReason, UserId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::threads::ThreadChange;
 use super::{Attachment, ChangedPolicies, ListItem, Me, Member, Message, Moment, My, PresenceOf, Reaction};
 use crate::messenger::typing::Typing;
 
 /// An event with its envelope.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(in crate::messenger) enum Event<'a> {
+    #[schema(title = "message.created")]
     MessageCreated {
         v: u8,
         conversation_id: i64,
@@ -20,8 +22,10 @@ pub(in crate::messenger) enum Event<'a> {
         at: Moment,
         message: Message<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         thread: Option<ThreadChange>,
     },
+    #[schema(title = "message.updated")]
     MessageUpdated {
         v: u8,
         conversation_id: i64,
@@ -29,6 +33,7 @@ pub(in crate::messenger) enum Event<'a> {
         at: Moment,
         message: Message<'a>,
     },
+    #[schema(title = "message.deleted")]
     MessagesDeleted {
         v: u8,
         conversation_id: i64,
@@ -37,8 +42,10 @@ pub(in crate::messenger) enum Event<'a> {
         items: Vec<Place>,
         deleted_by: i64,
         #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[schema(required = false)]
         threads: Vec<ThreadChange>,
     },
+    #[schema(title = "reaction.changed")]
     ReactionChanged {
         v: u8,
         conversation_id: i64,
@@ -51,6 +58,7 @@ pub(in crate::messenger) enum Event<'a> {
         added: bool,
         summary: Vec<Reaction<'a>>,
     },
+    #[schema(title = "pin.changed")]
     PinChanged {
         v: u8,
         conversation_id: i64,
@@ -61,12 +69,14 @@ pub(in crate::messenger) enum Event<'a> {
         pinned: bool,
         by: i64,
     },
+    #[schema(title = "conversation.noop")]
     Noop {
         v: u8,
         conversation_id: i64,
         rev: u64,
         at: Moment,
     },
+    #[schema(title = "members.changed")]
     MembersChanged {
         v: u8,
         conversation_id: i64,
@@ -77,16 +87,20 @@ pub(in crate::messenger) enum Event<'a> {
         updated: Vec<Member<'a>>,
         member_count: u32,
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         message: Option<Message<'a>>,
     },
+    #[schema(title = "conversation.added")]
     ConversationAdded {
         v: u8,
         user_rev: u64,
         at: Moment,
         conversation_id: i64,
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         item: Option<Box<ListItem<'a>>>,
     },
+    #[schema(title = "conversation.removed")]
     ConversationRemoved {
         v: u8,
         user_rev: u64,
@@ -94,28 +108,36 @@ pub(in crate::messenger) enum Event<'a> {
         conversation_id: i64,
         reason: &'static str,
     },
+    #[schema(title = "conversation.updated")]
     ConversationUpdated {
         v: u8,
         conversation_id: i64,
         rev: u64,
         at: Moment,
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         title: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
         description: Option<Option<&'a str>>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<uuid::Uuid>)]
         avatar_id: Option<Option<String>>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         policies: Option<ChangedPolicies>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         message: Option<Message<'a>>,
     },
+    #[schema(title = "conversation.deleted")]
     ConversationDeleted {
         v: u8,
         conversation_id: i64,
         rev: u64,
         at: Moment,
     },
+    #[schema(title = "member_state.changed")]
     MemberStateChanged {
         v: u8,
         user_rev: u64,
@@ -123,18 +145,23 @@ pub(in crate::messenger) enum Event<'a> {
         conversation_id: i64,
         my: My,
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         hidden_messages: Option<Vec<Place>>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         unread_count: Option<u32>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         unread_mentions: Option<u32>,
     },
+    #[schema(title = "me.updated")]
     MeUpdated {
         v: u8,
         user_rev: u64,
         at: Moment,
         me: Box<Me<'a>>,
     },
+    #[schema(title = "contact.changed")]
     ContactChanged {
         v: u8,
         user_rev: u64,
@@ -143,6 +170,7 @@ pub(in crate::messenger) enum Event<'a> {
         contact: bool,
         alias: Option<&'a str>,
     },
+    #[schema(title = "block.changed")]
     BlockChanged {
         v: u8,
         user_rev: u64,
@@ -150,12 +178,14 @@ pub(in crate::messenger) enum Event<'a> {
         user_id: i64,
         blocked: bool,
     },
+    #[schema(title = "attachment.updated")]
     AttachmentUpdated {
         v: u8,
         user_rev: u64,
         at: Moment,
         attachment: Attachment<'a>,
     },
+    #[schema(title = "thread.changed")]
     ThreadFollowed {
         v: u8,
         user_rev: u64,
@@ -165,14 +195,11 @@ pub(in crate::messenger) enum Event<'a> {
         following: bool,
         seen_seq: u64,
     },
-    ReceiptUpdated {
-        v: u8,
-        items: [Receipt; 1],
-    },
-    PresenceChanged {
-        v: u8,
-        items: [PresenceOf; 1],
-    },
+    #[schema(title = "receipt.updated")]
+    ReceiptUpdated { v: u8, items: [Receipt; 1] },
+    #[schema(title = "presence.changed")]
+    PresenceChanged { v: u8, items: [PresenceOf; 1] },
+    #[schema(title = "typing.changed")]
     TypingChanged {
         v: u8,
         conversation_id: i64,
@@ -180,32 +207,34 @@ pub(in crate::messenger) enum Event<'a> {
         #[serde(flatten)]
         typing: Typing,
     },
-    SyncRequired {
-        v: u8,
-        reason: &'static str,
-    },
-    LogoutRequired {
-        v: u8,
-        reason: &'static str,
-    },
+    #[schema(title = "sync.required")]
+    SyncRequired { v: u8, reason: &'static str },
+    #[schema(title = "logout.required")]
+    LogoutRequired { v: u8, reason: &'static str },
 }
 
-#[derive(Debug, Serialize)]
+/// How far somebody is; the unread numbers come to its own devices only.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ToldReceipt)]
 pub(in crate::messenger) struct Receipt {
     conversation_id: i64,
     user_id: i64,
     delivered_seq: u64,
     seen_seq: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     thread_root_id: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     unread_count: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     unread_mentions: Option<u32>,
 }
 
 /// A message without what it says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MessagePlace)]
 pub(in crate::messenger) struct Place {
     id: i64,
     seq: u64,
@@ -511,6 +540,14 @@ impl<'a> Event<'a> {
     /// Tells clients to synchronise.
     pub(in crate::messenger) fn sync_required(reason: &'static str) -> Self {
         Self::SyncRequired { v: V, reason }
+    }
+
+    /// Leaves half of the message's words out; false when there are none to leave out.
+    pub(in crate::messenger) fn cut(&mut self) -> bool {
+        match self {
+            Self::MessageCreated { message, .. } | Self::MessageUpdated { message, .. } => message.cut(),
+            _ => false,
+        }
     }
 
     /// The name on the wire.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::{Listed, Message, Moment};
 
 /// What a thread comes to, in events.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::messenger) struct ThreadChange {
     root_id: i64,
     reply_count: u32,
