@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const BASE: &str = "/api/v1";
 
 /// One operation's answer with one status.
-type Key = (String, String, u16);
+pub(crate) type Key = (String, String, u16);
 
 static VALIDATORS: LazyLock<Mutex<HashMap<Key, &'static Validator>>> = LazyLock::new(Mutex::default);
 
@@ -67,19 +67,24 @@ pub(crate) fn check(method: &Method, path: &str, status: u16, content_type: Opti
     }
     let value: Value = serde_json::from_str(body).unwrap();
     let key = (method.to_string(), template, status);
-    let validator = *VALIDATORS.lock().unwrap().entry(key.clone()).or_insert_with(|| {
-        let mut schema = closed(open(&content["schema"]));
-        schema["$defs"] = DEFINITIONS.clone();
-        Box::leak(Box::new(jsonschema::draft202012::new(&schema).unwrap()))
-    });
-    let faults: Vec<_> = validator
-        .iter_errors(&value)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .collect();
+    let faults = faults(&key, &content["schema"], &value);
     assert!(
         faults.is_empty(),
         "{key:?} is not as documented: {faults:#?}\n{body}"
     );
+}
+
+/// How the value differs from the schema, which is compiled once under the key.
+pub(crate) fn faults(key: &Key, schema: &Value, value: &Value) -> Vec<String> {
+    let validator = *VALIDATORS.lock().unwrap().entry(key.clone()).or_insert_with(|| {
+        let mut schema = closed(open(schema));
+        schema["$defs"] = DEFINITIONS.clone();
+        Box::leak(Box::new(jsonschema::draft202012::new(&schema).unwrap()))
+    });
+    validator
+        .iter_errors(value)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect()
 }
 
 /// The operation and its path with placeholders; a path without any wins.

@@ -91,3 +91,37 @@ async fn a_change_under_a_key_is_made_once() {
     assert_eq!(ask(&gone, "k1", &group).await.status, 401);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_single_object_has_a_tag() {
+    let server = Server::start().await;
+    let (sam, anna) = (server.person("sam").await, server.person("anna").await);
+    let group = server.group(&sam, &[&anna]).await;
+    let message = server.say(&sam, group, "words").await;
+    let path = format!("/conversations/{group}/invites");
+    let invite = server.post(&path, &json!({})).by(&sam).send().await;
+    let file = server.bring(&sam, "words.txt", b"words").await;
+    let upload = server.post("/uploads", &json!({"size": 5})).by(&sam).send().await;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    for path in [
+        "/config".to_owned(),
+        "/me".to_owned(),
+        format!("/users/{}", anna.id),
+        format!("/conversations/{group}"),
+        format!("/messages/{}", message["id"]),
+        format!("/invites/{}", text(&invite.json["token"])),
+        format!("/attachments/{}", text(&file["id"])),
+        format!("/uploads/{}", text(&upload.json["id"])),
+    ] {
+        let first = server.get(&path).by(&sam).send().await;
+        assert_eq!(first.status, 200, "{path}: {}", first.text);
+        let tag = first
+            .header("etag")
+            .unwrap_or_else(|| panic!("{path} has no tag"));
+        let known = server.get(&path).by(&sam).header("if-none-match", tag);
+        assert_eq!(known.send().await.status, 304, "{path}");
+        let other = server.get(&path).by(&sam).header("if-none-match", "\"x\"");
+        assert_eq!(other.send().await.json, first.json, "{path}");
+    }
+    server.stop().await;
+}

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod callers;
+mod checklist;
 mod groups;
 
 use axum::http::Method;

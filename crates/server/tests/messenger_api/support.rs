@@ -31,6 +31,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::contract;
+use crate::events::check_event;
+use crate::live::Live;
 
 /// Everything that can be set.
 pub(crate) struct Setup {
@@ -64,11 +66,13 @@ pub(crate) struct Server {
     pub(crate) engine: Arc<Engine>,
     pub(crate) app: Arc<App>,
     pub(crate) messenger: Arc<Messenger>,
-    router: Router,
+    pub(crate) router: Router,
     pub(crate) store: Arc<SqlStore>,
     stop: CancellationToken,
-    tasks: JoinSet<()>,
+    pub(crate) tasks: JoinSet<()>,
     pub(crate) folder: tempfile::TempDir,
+    /// Where it is asked, if not in process.
+    pub(crate) live: Option<Live>,
 }
 
 impl Server {
@@ -140,6 +144,7 @@ impl Server {
             stop,
             tasks,
             folder,
+            live: None,
         }
     }
 
@@ -148,7 +153,10 @@ impl Server {
         self.end().await;
     }
 
-    async fn end(mut self) -> (Arc<SqlStore>, tempfile::TempDir) {
+    pub(crate) async fn end(mut self) -> (Arc<SqlStore>, tempfile::TempDir) {
+        if let Some(live) = self.live.take() {
+            live.end().await;
+        }
         self.stop.cancel();
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         tokio::time::timeout(Duration::from_secs(5), ended)
@@ -306,19 +314,21 @@ impl Ask<'_> {
         request
             .extensions_mut()
             .insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 7], 40_000))));
-        let response = self.server.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
+        let (status, headers, bytes) = match &self.server.live {
+            Some(live) => live.ask(request).await,
+            None => {
+                let response = self.server.router.clone().oneshot(request).await.unwrap();
+                let (parts, body) = response.into_parts();
+                let bytes = body.collect().await.unwrap().to_bytes();
+                (parts.status.as_u16(), parts.headers, bytes)
+            }
+        };
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let status = parts.status.as_u16();
-        let content_type = parts
-            .headers
-            .get("content-type")
-            .map(|kind| kind.to_str().unwrap());
+        let content_type = headers.get("content-type").map(|kind| kind.to_str().unwrap());
         contract::check(&method, &path, status, content_type, &text);
         Answer {
             status,
-            headers: parts.headers,
+            headers,
             json: serde_json::from_str(&text).unwrap_or(Value::Null),
             text,
             bytes,
@@ -556,9 +566,9 @@ fn event(delivery: &Delivery) -> Heard {
     let Content::Message { event, data } = &delivery.publication.content else {
         panic!("{delivery:?}")
     };
-    Heard::Event {
-        channel: delivery.publication.channel.as_str().to_owned(),
-        name: event.as_deref().unwrap().to_owned(),
-        data: serde_json::from_slice(data).unwrap(),
-    }
+    let channel = delivery.publication.channel.as_str().to_owned();
+    let name = event.as_deref().unwrap().to_owned();
+    let data = serde_json::from_slice(data).unwrap();
+    check_event(&name, &data);
+    Heard::Event { channel, name, data }
 }
