@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use chinwag_backends::SqlStore;
-use chinwag_messenger::Timestamp;
 use chinwag_messenger::seed::{self, Plan};
 use chinwag_messenger::store::Accounts;
+use chinwag_messenger::{Messenger, Timestamp};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -43,13 +43,14 @@ pub(crate) fn run(config: &Config, command: &SeedCommand) -> anyhow::Result<()> 
     runtime.block_on(async {
         let store = wire::open_store(config).await?;
         let _lock = wire::lock(&config.data_dir)?;
-        let filled = fill(&store, command).await;
+        let messenger = wire::messenger_with_files(config, &store)?;
+        let filled = fill(&store, &messenger, command).await;
         let closed = store.close().await.context("closing the store");
         filled.and(closed)
     })
 }
 
-async fn fill(store: &Arc<SqlStore>, command: &SeedCommand) -> anyhow::Result<()> {
+async fn fill(store: &Arc<SqlStore>, messenger: &Messenger, command: &SeedCommand) -> anyhow::Result<()> {
     let accounts = store.all_accounts().await?.len();
     ensure!(
         accounts == 0 || command.append,
@@ -62,7 +63,7 @@ async fn fill(store: &Arc<SqlStore>, command: &SeedCommand) -> anyhow::Result<()
         ..Plan::of(command.messages, Timestamp::now())
     };
     let bar = bar(command.messages as u64, "messages");
-    seed::fill(&**store, &plan, |sent| bar.set_position(sent as u64)).await?;
+    seed::fill(messenger, &plan, |sent| bar.set_position(sent as u64)).await?;
     bar.finish();
     bar_while_indexing(store).await
 }
@@ -84,4 +85,57 @@ fn bar(length: u64, what: &'static str) -> ProgressBar {
     // The template is ours and never faulty.
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.with_message(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Sources};
+
+    fn config(folder: &tempfile::TempDir) -> Config {
+        let given = [("data_dir", folder.path().display().to_string())];
+        config::read(&Sources {
+            given: &given,
+            environment: std::collections::BTreeMap::new(),
+            file: None,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_store_that_holds_something_is_filled_only_when_that_is_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&folder);
+        let command = |append| SeedCommand {
+            messages: 300,
+            one_conversation: 0,
+            seed: 1,
+            append,
+        };
+        let accounts = || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let store = wire::open_store(&config).await.unwrap();
+                let accounts = store.all_accounts().await.unwrap().len();
+                store.close().await.unwrap();
+                accounts
+            })
+        };
+        run(&config, &command(false)).unwrap();
+        assert_eq!(accounts(), 50);
+        let refused = run(&config, &command(false)).unwrap_err();
+        assert!(refused.to_string().contains("--append"), "{refused}");
+        assert_eq!(accounts(), 50);
+        run(&config, &command(true)).unwrap();
+        assert_eq!(accounts(), 100);
+        let too_many = SeedCommand {
+            one_conversation: 301,
+            ..command(true)
+        };
+        assert!(run(&config, &too_many).is_err());
+        assert!(
+            config.files_dir.read_dir().unwrap().count() > 1,
+            "there are files"
+        );
+    }
 }

@@ -73,6 +73,15 @@ pub(crate) async fn quiet_messenger(config: &Config) -> anyhow::Result<(Arc<SqlS
     Ok((store, messenger))
 }
 
+/// The same with the place for files.
+///
+/// # Errors
+/// When that cannot be used.
+pub(crate) fn messenger_with_files(config: &Config, store: &Arc<SqlStore>) -> anyhow::Result<Messenger> {
+    let messenger = Messenger::new(store.clone(), Arc::new(NoFeed), messenger_options(config));
+    with_files(messenger, &config.files_dir)
+}
+
 fn messenger_options(config: &Config) -> Options {
     Options {
         registration: config.registration,

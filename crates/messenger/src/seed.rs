@@ -2,6 +2,7 @@
 //! made by the same calls as everything else, so it is as any store that grew to this size; only the times are made
 //! up, too. The same plan always yields the same words in the same order.
 
+mod media;
 mod text;
 
 use crate::message::content_hash;
@@ -9,9 +10,11 @@ use crate::password::PasswordHasher;
 use crate::store::{AccountRecord, Admission, GroupRecord, NewMessage, ReactRecord, Store, StoreError};
 use crate::thread::ThreadPlace;
 use crate::{
-    AccountKind, Advance, ClientId, ConversationId, Draft, MessageId, Policies, Timestamp, UserId, Username,
+    AccountKind, Advance, ClientId, ConversationId, Draft, MessageId, Messenger, Policies, Timestamp, UserId,
+    Username,
 };
 use futures_util::future::join_all;
+use media::Samples;
 use std::collections::{BTreeMap, VecDeque};
 use text::Language;
 
@@ -115,12 +118,20 @@ impl Dice {
     }
 }
 
-/// Fills the store; `progress` is told how many messages there are.
+/// Fills the messenger's store, with files if it has a place for them; `progress` is told how many messages there are.
+/// Nobody else hears of them.
 ///
 /// # Errors
 /// When the store fails or refuses, as when it holds accounts that the plan does not know of.
-pub async fn fill(store: &dyn Store, plan: &Plan, mut progress: impl FnMut(usize)) -> Result<(), StoreError> {
+pub async fn fill(
+    messenger: &Messenger,
+    plan: &Plan,
+    mut progress: impl FnMut(usize),
+) -> Result<(), StoreError> {
+    let store = &*messenger.store;
     let mut dice = Dice(plan.seed);
+    let ids = Dice(plan.seed ^ (plan.accounts as u64).rotate_left(32));
+    let mut samples = Samples::make(messenger, plan.messages, ids).await?;
     // Hashing takes long on purpose, so all have the same.
     let password_hash = PasswordHasher::new().hash(PASSWORD).await?;
     let users = people(store, plan, &password_hash).await?;
@@ -128,7 +139,15 @@ pub async fn fill(store: &dyn Store, plan: &Plan, mut progress: impl FnMut(usize
     let mut sent = 0;
     while sent < plan.messages {
         let count = BATCH.min(plan.messages - sent);
-        say(store, plan, &mut rooms, sent..sent + count, &mut dice).await?;
+        say(
+            store,
+            plan,
+            &mut rooms,
+            &mut samples,
+            sent..sent + count,
+            &mut dice,
+        )
+        .await?;
         sent += count;
         progress(sent);
     }
@@ -251,10 +270,12 @@ async fn say(
     store: &dyn Store,
     plan: &Plan,
     rooms: &mut [Room],
+    samples: &mut Samples,
     numbers: std::ops::Range<usize>,
     dice: &mut Dice,
 ) -> Result<(), StoreError> {
     let mut said = Vec::with_capacity(numbers.len());
+    let mut brought = Vec::new();
     for number in numbers {
         let in_the_one = dice.below(plan.messages) < plan.one_conversation;
         let place = match in_the_one {
@@ -275,31 +296,48 @@ async fn say(
             }
             _ => {}
         }
-        let body = room.language.sentence(dice);
+        let (author, at) = (
+            room.members[dice.low_below(room.members.len())],
+            plan.time_of(number),
+        );
+        let (files, spoken) = samples.some(dice, author, at);
+        let body = match (files.is_empty(), spoken) {
+            (true, _) => room.language.sentence(dice),
+            (false, false) if dice.percent(40) => room.language.sentence(dice),
+            (false, _) => String::new(),
+        };
+        let attachments: Vec<_> = files.iter().map(|file| file.id).collect();
+        brought.extend(files);
         let key = u128::from(dice.roll()) << 64 | u128::from(dice.roll());
         let draft = Draft {
             client_id: ClientId(uuid::Builder::from_random_bytes(key.to_be_bytes()).into_uuid()),
             body: body.clone(),
-            attachments: Vec::new(),
+            attachments,
             reply_to,
             thread,
             advance_seen: true,
         };
         let new = NewMessage {
-            author: room.members[dice.low_below(room.members.len())],
+            author,
             conversation: room.id,
             client_id: draft.client_id,
             content_hash: content_hash(&body, &draft),
             body,
             mentions: Vec::new(),
-            attachments: Vec::new(),
+            attachments: draft.attachments,
             reply_to,
             thread,
             forwarded_from: None,
             advance_seen: true,
-            at: plan.time_of(number),
+            at,
         };
         said.push((place, new));
+    }
+    let bringing = brought
+        .into_iter()
+        .map(|file| store.create_attachment(file, u64::MAX));
+    for created in join_all(bringing).await {
+        created?.map_err(|_| refused("an attachment"))?;
     }
     let sending = said
         .iter()

@@ -467,7 +467,11 @@ fn limits_that_make_no_sense_are_all_told() {
     check("edit_window_s = -1", "edit_window_s");
     check("login_failures = 0", "login_failures");
     check("sends_per_minute = 5000000000", "sends_per_minute");
-    let always = read_from(&[], Some("[limits]\nedit_window_s = \"always\"\ndelete_window_s = 0\n")).unwrap();
+    let always = read_from(
+        &[],
+        Some("[limits]\nedit_window_s = \"always\"\ndelete_window_s = 0\n"),
+    )
+    .unwrap();
     let policies = always.limits.policies;
     assert_eq!(
         (policies.edit_window_s, policies.delete_window_s),

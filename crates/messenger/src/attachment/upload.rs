@@ -353,6 +353,24 @@ impl Messenger {
         }
     }
 
+    /// Looks at a file of our own making, and keeps its bytes.
+    pub(crate) async fn take_in(
+        &self,
+        content: Vec<u8>,
+        voice: Option<VoiceNote>,
+    ) -> Result<(Looked, Vec<NewPart>), UploadError> {
+        let files = self.files()?;
+        let path = files.scratch();
+        let mut leftovers = Leftovers::default();
+        leftovers.add(path.clone());
+        let written = path.clone();
+        blocking(move || std::fs::write(written, content)).await?;
+        let (mut looked, cleaned, _leftovers) = self.look(files, &path, voice).await?;
+        let thumbs = std::mem::take(&mut looked.thumbs);
+        let parts = keep(files, thumbs, cleaned.as_deref().unwrap_or(&path)).await?;
+        Ok((looked, parts))
+    }
+
     /// What the file at `path` is, where it lies without what is not wanted, and what to remove in the end.
     async fn look(
         &self,

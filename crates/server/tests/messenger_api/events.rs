@@ -7,26 +7,7 @@ use axum::http::Method;
 use chinwag_server::messenger::openapi;
 use serde_json::{Value, json};
 
-use crate::contract::faults;
 use crate::support::{Heard, Person, Server, Setup, Worker};
-
-/// Panics when the document knows no such event, or not with such a payload.
-#[track_caller]
-pub(crate) fn check_event(name: &str, data: &Value) {
-    let Some(schema) = openapi::document()["x-events"].get(name) else {
-        // What clients say to each other is theirs.
-        if name.starts_with("client-") {
-            return;
-        }
-        panic!("{name} is not in the document")
-    };
-    let key = ("EVENT".to_owned(), name.to_owned(), 0);
-    let faults = faults(&key, schema, data);
-    assert!(
-        faults.is_empty(),
-        "{name} is not as documented: {faults:#?}\n{data:#}"
-    );
-}
 
 /// Hears until the last of the named has come, and notes every name.
 async fn hear_until(worker: &mut Worker, last: &str, seen: &mut BTreeSet<String>) -> Value {

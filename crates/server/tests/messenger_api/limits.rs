@@ -396,7 +396,8 @@ async fn pages_are_so_large() {
 
 #[tokio::test]
 async fn so_often_may_one_ask() {
-    let table: [(&str, fn(&mut RateLimits)); 6] = [
+    type Change = fn(&mut RateLimits);
+    let table: [(&str, Change); 6] = [
         ("conversation_sends", |rates| rates.sends_per_conversation_5s = 1),
         ("sends", |rates| rates.sends_per_minute = 1),
         ("writes", |rates| rates.writes_per_minute = 1),

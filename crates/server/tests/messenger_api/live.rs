@@ -16,8 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tungstenite::{Message, WebSocket};
 
-use crate::events::check_event;
-use crate::support::{Person, Server, Setup};
+use super::{Person, Server, Setup, check_event};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -12,7 +12,6 @@ mod groups;
 mod hides;
 mod limits;
 mod lists;
-mod live;
 mod mail;
 mod media;
 mod mentions;

@@ -27,7 +27,7 @@ async fn all(server: &Server, by: &Person, path: &str) -> Vec<Value> {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn all_ways_to_read_a_seeded_store_agree() {
     let server = Server::start().await;
     let plan = Plan {
@@ -35,7 +35,7 @@ async fn all_ways_to_read_a_seeded_store_agree() {
         ..Plan::of(2_000, Timestamp::now())
     };
     let mut told = 0;
-    seed::fill(&*server.store, &plan, |sent| told = sent)
+    seed::fill(&server.messenger, &plan, |sent| told = sent)
         .await
         .unwrap();
     assert_eq!(told, 2_000);
@@ -78,6 +78,39 @@ async fn all_ways_to_read_a_seeded_store_agree() {
     let hits = all(&server, &demo, "/search?q=%22tomorrow%22").await;
     assert_eq!(hits.len(), with_the);
     assert!(with_the > 0);
+
+    // Pictures and voice notes are in it like any that were brought.
+    let (mut pictures, mut notes) = (0, 0);
+    for item in &list {
+        let path = format!("/conversations/{}/media?limit=50", item["conversation"]["id"]);
+        for kind in ["image", "voice"] {
+            let found = all(&server, &demo, &format!("{path}&kind={kind}")).await;
+            let Some(first) = found.first().map(|item| &item["attachment"]) else {
+                continue;
+            };
+            let file = server.content(&demo, first).await;
+            assert_eq!(
+                (file.status, file.bytes.len() as u64),
+                (200, first["size"].as_u64().unwrap())
+            );
+            if kind == "image" {
+                pictures += found.len();
+                assert!(
+                    first["placeholder"].is_string() && first["thumbs"][0]["size"] == 320,
+                    "{first}"
+                );
+            } else {
+                notes += found.len();
+                assert_eq!(first["waveform"].as_array().unwrap().len(), 64);
+                assert!(first["duration_ms"].as_u64().unwrap() >= 1_500, "{first}");
+            }
+        }
+    }
+    assert!(
+        pictures > notes && notes > 0,
+        "{pictures} pictures, {notes} notes"
+    );
+    assert!(server.stored_files() < 40, "the same few again and again");
 
     let mut synced = BTreeMap::new();
     let mut path = "/sync?limit=50".to_owned();
