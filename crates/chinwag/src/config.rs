@@ -68,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) hints: ClientHints,
     /// Largest realtime event of the messenger.
     pub(crate) event_bytes_max: usize,
+    /// Most realtime connections of one user.
+    pub(crate) user_connections_max: usize,
     /// Worker threads, at least 1.
     pub(crate) workers: usize,
     /// Most connections of the node.
@@ -578,6 +580,7 @@ impl Reader {
             presence: self.presence(),
             hints: self.hints(),
             event_bytes_max: self.event_bytes(),
+            user_connections_max: self.positive("limits.connections"),
             workers,
             connections_max: self.positive("connections_max"),
             queue_bytes_max: self.positive("queue_bytes_max"),

@@ -267,6 +267,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     let api_options = ApiOptions {
         name: config.name.clone(),
         rate_limits: config.rates,
+        user_connections_max: config.user_connections_max,
         trust_proxy: config.trust_proxy,
         cors_origins: config.cors_origins,
         stateful_domains: config.stateful_domains,

@@ -356,7 +356,15 @@ impl Engine {
     /// by itself. It is closed only if it is subscribed to the channel, so that who merely knows the id of another
     /// one's connection cannot have it closed.
     pub fn disconnect(&self, connection: ConnectionId, app: AppNumber, channel: &ChannelName) {
-        self.node.disconnect(connection, app, channel);
+        self.node.disconnect(connection, app, channel, None);
+    }
+
+    /// As [`Engine::disconnect`], by the publication's channel, and the connection alone is told the publication
+    /// before.
+    pub fn dismiss(&self, connection: ConnectionId, farewell: Publication) {
+        let (app, channel) = (farewell.app, farewell.channel.clone());
+        let farewell = Delivery::new(farewell, None);
+        self.node.disconnect(connection, app, &channel, Some(&farewell));
     }
 
     /// Closes the connection, wherever on this node it lives and if it is subscribed to the channel, in a way that

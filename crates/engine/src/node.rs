@@ -35,6 +35,8 @@ pub enum Inboxed {
         app: AppNumber,
         /// The channel it must be subscribed to.
         channel: ChannelName,
+        /// What it is told on that channel before.
+        farewell: Option<Arc<Delivery>>,
     },
     /// Close this connection, if it is one of the worker's and listens to this channel, in a way that its client
     /// comes back at once: it has lost the right to the channel, not to all.
@@ -121,12 +123,19 @@ impl Node {
         self.workers.read().iter().any(|inbox| inbox.is_full())
     }
 
-    pub(crate) fn disconnect(&self, connection: ConnectionId, app: AppNumber, channel: &ChannelName) {
+    pub(crate) fn disconnect(
+        &self,
+        connection: ConnectionId,
+        app: AppNumber,
+        channel: &ChannelName,
+        farewell: Option<&Arc<Delivery>>,
+    ) {
         for inbox in self.workers.read().iter() {
             inbox.put(Inboxed::Disconnect {
                 connection,
                 app,
                 channel: channel.clone(),
+                farewell: farewell.cloned(),
             });
         }
     }

@@ -1,10 +1,10 @@
 //! Accounts: who people are. Registering, finding people by name, and the rules for names and passwords.
 
-use crate::store::{AccountRecord, AccountRefusal, Admission, Announce, StoreError};
+use crate::store::{AccountRecord, AccountRefusal, Admission, Announce, EndedLogin, StoreError};
 use crate::token::Secret;
 use crate::{
-    AttachmentId, Audience, Caller, Event, LoggedIn, LoginId, Messenger, StoreResult, Timestamp, UserId,
-    contact, password, text,
+    AttachmentId, Audience, Caller, Event, LoggedIn, LoginId, LogoutReason, Messenger, StoreResult,
+    Timestamp, UserId, contact, password, text,
 };
 use std::sync::Arc;
 
@@ -329,18 +329,36 @@ impl Messenger {
         let hash = self.passwords.hash(password).await?;
         let user = credentials.account.id;
         self.store
-            .set_password(user, hash, None, self.announce_log_outs(user))
+            .set_password(
+                user,
+                hash,
+                None,
+                self.announce_log_outs(user, LogoutReason::PasswordChanged),
+            )
             .await?;
         Ok(true)
     }
 
     /// What follows when logins of `user` have ended.
-    pub(crate) fn announce_log_outs(&self, user: UserId) -> Announce<Vec<LoginId>> {
+    pub(crate) fn announce_log_outs(&self, user: UserId, reason: LogoutReason) -> Announce<Vec<EndedLogin>> {
         let (feed, cache) = (Arc::clone(&self.feed), Arc::clone(&self.logins));
-        Box::new(move |logins| {
-            cache.forget(logins);
-            for &login in logins {
-                feed.deliver(&Audience::Users(vec![user]), &Event::LoggedOut { user, login });
+        let at = Timestamp::now();
+        Box::new(move |ended| {
+            let logins: Vec<LoginId> = ended.iter().map(|ended| ended.login).collect();
+            cache.forget(&logins);
+            let own = Audience::Users(vec![user]);
+            // First they are sent away: what follows is for those who stay.
+            for login in logins {
+                feed.deliver(&own, &Event::LoggedOut { user, login, reason });
+            }
+            for ended in ended {
+                let event = Event::DeviceChanged {
+                    device: ended.device_id,
+                    login: None,
+                    user_rev: ended.user_rev,
+                    at,
+                };
+                feed.deliver(&own, &event);
             }
         })
     }

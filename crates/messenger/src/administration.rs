@@ -140,22 +140,20 @@ impl Messenger {
         change: AccountChange,
     ) -> Result<AdminAccount, ChangeAccountError> {
         let at = Timestamp::now();
-        let (feed, log_out) = (Arc::clone(&self.feed), self.announce_log_outs(user));
+        let (feed, cache) = (Arc::clone(&self.feed), Arc::clone(&self.logins));
+        let log_out = self.announce_log_outs(user, LogoutReason::DeviceRevoked);
         let announce = move |changed: &AccountChanged| {
             let own = Audience::Users(vec![user]);
             if let Some(me) = &changed.me {
                 let me = Box::new(me.clone());
                 feed.deliver(&own, &Event::MeUpdated { me, at });
             }
-            if changed.logins.is_empty() {
-                return;
+            cache.forget(&changed.suspended);
+            for &login in &changed.suspended {
+                let reason = LogoutReason::AccountSuspended;
+                feed.deliver(&own, &Event::LoggedOut { user, login, reason });
             }
-            let reason = match changed.suspended {
-                true => LogoutReason::AccountSuspended,
-                false => LogoutReason::DevicesRevoked,
-            };
-            feed.deliver(&own, &Event::LogoutRequired { reason });
-            log_out(&changed.logins);
+            log_out(&changed.ended);
         };
         let changed = self
             .store

@@ -2,7 +2,7 @@
 
 use crate::store::Unread;
 use crate::{
-    Attachment, ConversationId, LoginId, Me, Member, MemberState, Message, MessageId, SettingsChange,
+    Attachment, ConversationId, Login, LoginId, Me, Member, MemberState, Message, MessageId, SettingsChange,
     ThreadChange, Timestamp, UserId,
 };
 
@@ -20,8 +20,12 @@ pub enum RemovalReason {
 /// Why somebody has to log in anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogoutReason {
-    /// All logins of the user were ended.
-    DevicesRevoked,
+    /// The user logged out, perhaps in another window.
+    LoggedOut,
+    /// The user or an administrator ended the login elsewhere, or there were too many.
+    DeviceRevoked,
+    /// There is a new password.
+    PasswordChanged,
     /// The account may not be used.
     AccountSuspended,
 }
@@ -240,17 +244,25 @@ pub enum Event {
         /// Unread messages and mentions, when this goes to the user's own devices.
         unread: Option<(u32, u32)>,
     },
-    /// All logins of the user have ended or are of no use. Its sockets go right after.
-    LogoutRequired {
-        /// Why.
-        reason: LogoutReason,
+    /// The user is logged in on another device, or no longer on one.
+    DeviceChanged {
+        /// Public name of the device.
+        device: uuid::Uuid,
+        /// What it is called and since when it is there; `None` when it is no more.
+        login: Option<Login>,
+        /// The user's own change number.
+        user_rev: u64,
+        /// When.
+        at: Timestamp,
     },
-    /// A login was ended: its sockets must go.
+    /// A login has ended or is of no use: its sockets are told so, and must go.
     LoggedOut {
         /// Whose.
         user: UserId,
         /// Which login.
         login: LoginId,
+        /// Why.
+        reason: LogoutReason,
     },
 }
 

@@ -127,6 +127,8 @@ pub struct Options {
     pub bio_chars_max: usize,
     /// Most devices one user is logged in on; the one that was not used for longest is logged out.
     pub devices_max: usize,
+    /// Seconds after which a login ends that was not used.
+    pub device_idle_s: u64,
     /// Most members of a group.
     pub group_members_max: usize,
     /// Most administrators of a group, the owner not counted.
@@ -192,6 +194,7 @@ impl Default for Options {
             description_chars_max: 512,
             bio_chars_max: 280,
             devices_max: 20,
+            device_idle_s: 90 * 24 * 60 * 60,
             group_members_max: 1_024,
             group_admins_max: 50,
             groups_per_day_max: 20,

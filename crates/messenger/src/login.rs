@@ -2,11 +2,12 @@
 
 use crate::store::{LoginRecord, StoreError};
 use crate::token::{Secret, Token};
-use crate::{Account, AccountStatus, LoginId, Messenger, StoreResult, Timestamp, UserId, Username, text};
+use crate::{
+    Account, AccountStatus, Audience, Event, LoginId, LogoutReason, Messenger, StoreResult, Timestamp,
+    UserId, Username, text,
+};
+use std::sync::Arc;
 use std::time::Instant;
-
-/// A login that was not used for so long has ended.
-const IDLE_MS_MAX: i64 = 90 * 24 * 60 * 60 * 1_000;
 
 /// The time of last use is stored at most this often.
 const USE_NOTED_MS_MIN: i64 = 60 * 1_000;
@@ -150,7 +151,17 @@ impl Messenger {
             secret_hash: secret.hash().as_str().to_owned(),
             at: Timestamp::now(),
         };
-        let login = self.store.create_login(record).await?;
+        let (feed, user) = (Arc::clone(&self.feed), account.id);
+        let announce = move |(login, user_rev): &(Login, u64)| {
+            let event = Event::DeviceChanged {
+                device: login.device_id,
+                login: Some(login.clone()),
+                user_rev: *user_rev,
+                at: login.created_at,
+            };
+            feed.deliver(&Audience::Users(vec![user]), &event);
+        };
+        let login = self.store.create_login(record, Box::new(announce)).await?;
         self.end_surplus_logins(account.id).await?;
         let token = Token::of(login.id, &secret);
         Ok(LoggedIn {
@@ -175,7 +186,7 @@ impl Messenger {
         };
         let now = Timestamp::now();
         let unused_ms = now.0 - stored.last_used_at.0;
-        if !secret.matches(&stored.secret_hash) || unused_ms > IDLE_MS_MAX {
+        if !secret.matches(&stored.secret_hash) || unused_ms > self.device_idle_ms() {
             return Ok(None);
         }
         match stored.status {
@@ -195,11 +206,16 @@ impl Messenger {
         Ok(Some(Caller { user, login: id }))
     }
 
+    /// A login that was not used for so long has ended.
+    fn device_idle_ms(&self) -> i64 {
+        self.options.device_idle_s as i64 * 1_000
+    }
+
     /// Makes room when a user has more logins than allowed.
     async fn end_surplus_logins(&self, user: UserId) -> StoreResult<()> {
         let logins = self.store.logins_of(user).await?;
         for surplus in logins.iter().skip(self.options.devices_max.max(1)) {
-            let announce = self.announce_log_outs(user);
+            let announce = self.announce_log_outs(user, LogoutReason::DeviceRevoked);
             self.store.end_login(user, surplus.login.id, announce).await?;
         }
         Ok(())
@@ -212,7 +228,7 @@ impl Messenger {
         let devices = logins.into_iter().map(|stored| Device {
             current: stored.login.id == caller.login,
             last_used_at: stored.last_used_at,
-            expires_at: Timestamp(stored.last_used_at.0 + IDLE_MS_MAX),
+            expires_at: Timestamp(stored.last_used_at.0 + self.device_idle_ms()),
             login: stored.login,
         });
         Ok(devices.filter(|device| device.expires_at > now).collect())
@@ -224,7 +240,7 @@ impl Messenger {
         let Some(stored) = logins.iter().find(|stored| stored.login.device_id == device) else {
             return Ok(false);
         };
-        let announce = self.announce_log_outs(caller.user);
+        let announce = self.announce_log_outs(caller.user, LogoutReason::DeviceRevoked);
         self.store
             .end_login(caller.user, stored.login.id, announce)
             .await?;
@@ -235,7 +251,7 @@ impl Messenger {
     pub async fn end_other_devices(&self, caller: &Caller) -> StoreResult<()> {
         for stored in self.store.logins_of(caller.user).await? {
             if stored.login.id != caller.login {
-                let announce = self.announce_log_outs(caller.user);
+                let announce = self.announce_log_outs(caller.user, LogoutReason::DeviceRevoked);
                 self.store
                     .end_login(caller.user, stored.login.id, announce)
                     .await?;
@@ -261,7 +277,7 @@ impl Messenger {
 
     /// Ends the caller's login.
     pub async fn log_out(&self, caller: &Caller) -> StoreResult<()> {
-        let announce = self.announce_log_outs(caller.user);
+        let announce = self.announce_log_outs(caller.user, LogoutReason::LoggedOut);
         self.store.end_login(caller.user, caller.login, announce).await
     }
 }

@@ -8,7 +8,10 @@ mod words;
 use crate::login::fresh_secret;
 use crate::store::{EmailRefusal, Purpose, QueuedMail, ResetRecord, StoreError, TicketRecord, WantedEmail};
 use crate::token::Secret;
-use crate::{Caller, Me, Messenger, PasswordError, RegisterError, StoreResult, Timestamp, UserId, password};
+use crate::{
+    Caller, LogoutReason, Me, Messenger, PasswordError, RegisterError, StoreResult, Timestamp, UserId,
+    password,
+};
 use async_trait::async_trait;
 use std::time::{Duration, Instant};
 use tracing::{debug, warn};
@@ -240,7 +243,7 @@ impl Messenger {
             password_hash: self.passwords.hash(new).await?,
             at: Timestamp::now(),
         };
-        let announce = self.announce_log_outs(ticket.user);
+        let announce = self.announce_log_outs(ticket.user, LogoutReason::PasswordChanged);
         if self.store.reset_password(record, announce).await? {
             Ok(())
         } else {

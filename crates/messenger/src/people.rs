@@ -2,8 +2,8 @@
 
 use crate::store::{Announce, MeChange, MeRefusal, StoreError};
 use crate::{
-    Account, AttachmentId, Audience, AvatarError, Caller, Event, Messenger, RegisterError, StoreResult,
-    Timestamp, UserId, Username, UsernameError, password, text,
+    Account, AttachmentId, Audience, AvatarError, Caller, Event, LogoutReason, Messenger, RegisterError,
+    StoreResult, Timestamp, UserId, Username, UsernameError, password, text,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -331,7 +331,7 @@ impl Messenger {
         password::check(new, self.options.password_chars_min).map_err(ChangePasswordError::New)?;
         self.prove_password(caller, present, address).await?;
         let hash = self.passwords.hash(new).await?;
-        let announce = self.announce_log_outs(caller.user);
+        let announce = self.announce_log_outs(caller.user, LogoutReason::PasswordChanged);
         self.store
             .set_password(caller.user, hash, Some(caller.login), announce)
             .await?;

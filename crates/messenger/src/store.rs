@@ -219,7 +219,7 @@ pub trait Accounts {
         user: UserId,
         password_hash: String,
         keep: Option<LoginId>,
-        announce: Announce<Vec<LoginId>>,
+        announce: Announce<Vec<EndedLogin>>,
     ) -> Result<(), StoreError>;
     /// Accounts with a search key that begins with `prefix`, as far as they want to be found or `searcher` knows
     /// them: contacts and people of its direct conversations first, then by username. Neither deleted ones nor
@@ -262,11 +262,26 @@ pub struct StoredLogin {
     pub status: AccountStatus,
 }
 
+/// A login that was ended. Each is a change of the user's private state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedLogin {
+    /// Which.
+    pub login: LoginId,
+    /// Public name of its device.
+    pub device_id: uuid::Uuid,
+    /// The user's change number for it.
+    pub user_rev: u64,
+}
+
 /// Logins.
 #[async_trait]
 pub trait Logins {
-    /// Creates a login.
-    async fn create_login(&self, record: LoginRecord) -> Result<Login, StoreError>;
+    /// Creates a login. It is announced with the user's change number for it.
+    async fn create_login(
+        &self,
+        record: LoginRecord,
+        announce: Announce<(Login, u64)>,
+    ) -> Result<Login, StoreError>;
     /// The login with this id, unless it has ended.
     async fn login(&self, id: LoginId) -> Result<Option<StoredLogin>, StoreError>;
     /// Moves `last_used_at` forward.
@@ -280,7 +295,7 @@ pub trait Logins {
         &self,
         user: UserId,
         id: LoginId,
-        announce: Announce<Vec<LoginId>>,
+        announce: Announce<Vec<EndedLogin>>,
     ) -> Result<(), StoreError>;
 }
 

@@ -290,15 +290,23 @@ impl Worker {
                     connection,
                     app,
                     channel,
+                    farewell,
                 }) => {
-                    self.close_subscribed(now, connection, app, &channel, Input::Disconnect);
+                    if let Some(connection) = self.subscribed(connection, app, &channel) {
+                        if let Some(farewell) = &farewell {
+                            connection.input(now, Input::Delivery(farewell, &channel), &self.options);
+                        }
+                        self.order(now, &connection, Input::Disconnect);
+                    }
                 }
                 Item::Engine(Inboxed::Renew {
                     connection,
                     app,
                     channel,
                 }) => {
-                    self.close_subscribed(now, connection, app, &channel, Input::Renew);
+                    if let Some(connection) = self.subscribed(connection, app, &channel) {
+                        self.order(now, &connection, Input::Renew);
+                    }
                 }
                 Item::Engine(Inboxed::DisconnectUser { app, user }) => self.disconnect_user(now, app, &user),
                 Item::Engine(Inboxed::CloseApp(app)) => self.close_app(now, app),
@@ -348,26 +356,19 @@ impl Worker {
         true
     }
 
-    fn close_subscribed(
-        &self,
-        now: Millis,
-        id: ConnectionId,
-        app: AppNumber,
-        channel: &ChannelName,
-        order: Input<'_>,
-    ) {
-        let connection = {
-            let (hub, connections) = (self.hub.borrow(), self.connections.borrow());
-            let found = hub
-                .subscribers(app, channel)
-                .find(|slot| connections[slot.0 as usize].id == id);
-            found.map(|slot| connections[slot.0 as usize].clone())
-        };
-        if let Some(connection) = connection {
-            connection.input(now, order, &self.options);
-            connection.flush();
-            self.arm(&connection);
-        }
+    /// The connection with this id, if it is one of ours and subscribed to the channel.
+    fn subscribed(&self, id: ConnectionId, app: AppNumber, channel: &ChannelName) -> Option<Rc<Connection>> {
+        let (hub, connections) = (self.hub.borrow(), self.connections.borrow());
+        let found = hub
+            .subscribers(app, channel)
+            .find(|slot| connections[slot.0 as usize].id == id);
+        found.map(|slot| connections[slot.0 as usize].clone())
+    }
+
+    fn order(&self, now: Millis, connection: &Rc<Connection>, order: Input<'_>) {
+        connection.input(now, order, &self.options);
+        connection.flush();
+        self.arm(connection);
     }
 
     /// Every connection of the app is asked: it is a rare order, and a table of users would cost each connection.
@@ -380,9 +381,7 @@ impl Worker {
                 .collect()
         };
         for connection in of_app {
-            connection.input(now, Input::DisconnectUser(user), &self.options);
-            connection.flush();
-            self.arm(&connection);
+            self.order(now, &connection, Input::DisconnectUser(user));
         }
     }
 
@@ -395,9 +394,7 @@ impl Worker {
             .map(|(_, connection)| connection.clone())
             .collect();
         for connection in all {
-            connection.input(now, Input::AppClosed, &self.options);
-            connection.flush();
-            self.arm(&connection);
+            self.order(now, &connection, Input::AppClosed);
         }
     }
 

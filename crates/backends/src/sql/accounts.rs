@@ -1,6 +1,7 @@
 //! Accounts.
 
 use super::entity::{account, account_key};
+use super::logins::end_logins_where;
 use super::people;
 use super::query::{execute, query, store_error};
 use super::rows::{
@@ -10,14 +11,13 @@ use super::server_invites::use_server_invite;
 use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
-    AccountRecord, AccountRefusal, Accounts, Admission, Announce, Credentials, StoreError,
+    AccountRecord, AccountRefusal, Accounts, Admission, Announce, Credentials, EndedLogin, StoreError,
 };
 use chinwag_messenger::{Account, LoginId, ServerRole, Timestamp, UserId, Username};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect,
+    ActiveModelTrait, ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
 #[async_trait::async_trait]
@@ -80,7 +80,7 @@ impl Accounts for SqlStore {
         user: UserId,
         password_hash: String,
         keep: Option<LoginId>,
-        announce: Announce<Vec<LoginId>>,
+        announce: Announce<Vec<EndedLogin>>,
     ) -> Result<(), StoreError> {
         let work = self.writer.run(Some(announce), move |group| {
             Box::pin(async move {
@@ -93,7 +93,7 @@ impl Accounts for SqlStore {
                 end_logins(group, user, keep).await
             })
         });
-        work.await.map(|_: Vec<LoginId>| ())
+        work.await.map(|_: Vec<EndedLogin>| ())
     }
 
     async fn find_people(
@@ -153,16 +153,14 @@ pub(super) async fn end_logins(
     group: &mut Group,
     user: UserId,
     keep: Option<LoginId>,
-) -> Result<Vec<LoginId>, DbErr> {
+) -> Result<Vec<EndedLogin>, DbErr> {
     group.dirty = true;
     let tickets = "DELETE FROM ticket WHERE user_id = ?";
     execute(&group.tx, tickets, vec![user.0.into()]).await?;
-    let sql = "DELETE FROM login WHERE user_id = ? AND id <> ? RETURNING id";
     // No login has the number 0.
     let keep = keep.map_or(0, |login| login.0);
-    let ended = query(&group.tx, sql, vec![user.0.into(), keep.into()]).await?;
-    let read = |row: &QueryResult| row.try_get_by_index(0).map(LoginId);
-    ended.iter().map(read).collect()
+    let which = "user_id = ? AND id <> ?";
+    end_logins_where(group, user, which, vec![user.0.into(), keep.into()]).await
 }
 
 fn accounts(found: Result<Vec<account::Model>, DbErr>) -> Result<Vec<Account>, StoreError> {

@@ -1,21 +1,27 @@
 //! Logins.
 
 use super::entity::{account, login};
-use super::query::store_error;
-use super::rows::{account_of, corrupt};
+use super::people::raise_by;
+use super::query::{query, store_error};
+use super::rows::{Columns, account_of, corrupt};
 use super::store::SqlStore;
-use chinwag_messenger::store::{Announce, LoginRecord, Logins, StoreError, StoredLogin};
+use super::writer::Group;
+use chinwag_messenger::store::{Announce, EndedLogin, LoginRecord, Logins, StoreError, StoredLogin};
 use chinwag_messenger::{AccountStatus, Login, LoginId, Timestamp, UserId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Value};
 
 #[async_trait::async_trait]
 impl Logins for SqlStore {
-    async fn create_login(&self, record: LoginRecord) -> Result<Login, StoreError> {
-        let work = self.writer.run(None, move |group| {
+    async fn create_login(
+        &self,
+        record: LoginRecord,
+        announce: Announce<(Login, u64)>,
+    ) -> Result<Login, StoreError> {
+        let work = self.writer.run(Some(announce), move |group| {
             Box::pin(async move {
-                group.dirty = true;
+                let user_rev = raise_by(group, record.user, 1).await?;
                 let created = login::ActiveModel {
                     device_id: Set(record.device_id.as_bytes().to_vec()),
                     user_id: Set(record.user.0),
@@ -25,10 +31,10 @@ impl Logins for SqlStore {
                     last_used_at: Set(record.at.0),
                     ..Default::default()
                 };
-                login_of(created.insert(&group.tx).await?)
+                Ok((login_of(created.insert(&group.tx).await?)?, user_rev))
             })
         });
-        work.await
+        work.await.map(|(login, _)| login)
     }
 
     async fn login(&self, id: LoginId) -> Result<Option<StoredLogin>, StoreError> {
@@ -107,29 +113,51 @@ impl Logins for SqlStore {
         &self,
         user: UserId,
         id: LoginId,
-        announce: Announce<Vec<LoginId>>,
+        announce: Announce<Vec<EndedLogin>>,
     ) -> Result<(), StoreError> {
         let work = self.writer.run(Some(announce), move |group| {
-            Box::pin(async move {
-                let ended = login::Entity::delete_many()
-                    .filter(login::Column::Id.eq(id.0))
-                    .filter(login::Column::UserId.eq(user.0))
-                    .exec(&group.tx)
-                    .await?;
-                let ended = ended.rows_affected > 0;
-                group.dirty |= ended;
-                Ok(if ended { vec![id] } else { Vec::new() })
-            })
+            let values = vec![user.0.into(), id.0.into()];
+            Box::pin(end_logins_where(group, user, "user_id = ? AND id = ?", values))
         });
         work.await.map(|_| ())
     }
 }
 
+/// Ends those logins of the user that fit, each with a change number of its own.
+pub(super) async fn end_logins_where(
+    group: &mut Group,
+    user: UserId,
+    which: &str,
+    values: Vec<Value>,
+) -> Result<Vec<EndedLogin>, DbErr> {
+    let sql = format!("DELETE FROM login WHERE {which} RETURNING id, device_id");
+    let rows = query(&group.tx, &sql, values).await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let last = raise_by(group, user, rows.len() as u64).await?;
+    let first = last + 1 - rows.len() as u64;
+    rows.iter()
+        .zip(first..)
+        .map(|(row, user_rev)| {
+            let mut columns = Columns::of(row);
+            Ok(EndedLogin {
+                login: LoginId(columns.take()?),
+                device_id: device_id(&columns.take::<Vec<u8>>()?)?,
+                user_rev,
+            })
+        })
+        .collect()
+}
+
+fn device_id(bytes: &[u8]) -> Result<uuid::Uuid, DbErr> {
+    uuid::Uuid::from_slice(bytes).map_err(|_| corrupt("a device id that is no UUID"))
+}
+
 fn login_of(model: login::Model) -> Result<Login, DbErr> {
-    let device_id = uuid::Uuid::from_slice(&model.device_id);
     Ok(Login {
         id: LoginId(model.id),
-        device_id: device_id.map_err(|_| corrupt("a device id that is no UUID"))?,
+        device_id: device_id(&model.device_id)?,
         user: UserId(model.user_id),
         name: model.name,
         created_at: Timestamp(model.created_at),

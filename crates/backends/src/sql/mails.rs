@@ -7,9 +7,10 @@ use super::rows::{Columns, corrupt};
 use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::store::{
-    Announce, EmailRefusal, Emails, Mails, Purpose, QueuedMail, ResetRecord, StoreError, WantedEmail,
+    Announce, EmailRefusal, Emails, EndedLogin, Mails, Purpose, QueuedMail, ResetRecord, StoreError,
+    WantedEmail,
 };
-use chinwag_messenger::{Email, LoginId, MailKind, Me, Timestamp, UserId};
+use chinwag_messenger::{Email, MailKind, Me, Timestamp, UserId};
 use sea_orm::{DbErr, QueryResult};
 
 #[async_trait::async_trait]
@@ -57,9 +58,9 @@ impl Emails for SqlStore {
     async fn reset_password(
         &self,
         record: ResetRecord,
-        announce: Announce<Vec<LoginId>>,
+        announce: Announce<Vec<EndedLogin>>,
     ) -> Result<bool, StoreError> {
-        let announce = move |outcome: &Option<Vec<LoginId>>| {
+        let announce = move |outcome: &Option<Vec<EndedLogin>>| {
             if let Some(logins) = outcome {
                 announce(logins);
             }

@@ -1,6 +1,7 @@
 //! Reports, what administrators do to accounts, and the log of it.
 
 use super::conversations::raise_user_revs;
+use super::logins::end_logins_where;
 use super::people::read_me;
 use super::query::{execute, query, store_error};
 use super::rows::{self, ACCOUNT, Columns, corrupt, server_role_number};
@@ -438,15 +439,13 @@ async fn change_account(
         let subject = json!({"user_id": user.0, "server_role": word});
         log(group, actor, "user.role_changed", &subject.to_string(), at).await?;
     }
-    let mut logins = Vec::new();
+    let (mut ended, mut useless) = (Vec::new(), Vec::new());
     if change.revoke_devices || suspended == Some(false) {
-        let sql = "DELETE FROM login WHERE user_id = ? RETURNING id";
-        logins = login_ids(group, sql, user).await?;
-        group.dirty |= !logins.is_empty();
+        ended = end_logins_where(group, user, "user_id = ?", vec![user.0.into()]).await?;
     } else if suspended == Some(true) {
-        logins = login_ids(group, "SELECT id FROM login WHERE user_id = ?", user).await?;
+        useless = login_ids(group, user).await?;
     }
-    if change.revoke_devices && !logins.is_empty() {
+    if change.revoke_devices && !ended.is_empty() {
         log(group, actor, "user.devices_revoked", &subject.to_string(), at).await?;
     }
     let me = read_me(&group.tx, user).await?;
@@ -456,8 +455,8 @@ async fn change_account(
             account: me.account.clone(),
             devices: count_devices(group, user).await?,
         },
-        logins,
-        suspended: suspended == Some(true),
+        ended,
+        suspended: useless,
         me: role.is_some().then_some(me),
     }))
 }
@@ -469,7 +468,8 @@ async fn count_devices(group: &Group, user: UserId) -> Result<u64, DbErr> {
     Columns::of(row).count()
 }
 
-async fn login_ids(group: &Group, sql: &str, user: UserId) -> Result<Vec<LoginId>, DbErr> {
+async fn login_ids(group: &Group, user: UserId) -> Result<Vec<LoginId>, DbErr> {
+    let sql = "SELECT id FROM login WHERE user_id = ?";
     let found = query(&group.tx, sql, vec![user.0.into()]).await?;
     found
         .iter()

@@ -282,13 +282,18 @@ async fn reached(group: &Group, user: UserId, peer: UserId) -> Result<Option<(i6
 
 /// Counts a change of the user's private state.
 pub(super) async fn raise(group: &mut Group, user: UserId) -> Result<UserRev, DbErr> {
+    raise_by(group, user, 1).await.map(Some)
+}
+
+/// Counts several changes of the user's private state; the number of the last one.
+pub(super) async fn raise_by(group: &mut Group, user: UserId, changes: u64) -> Result<u64, DbErr> {
     group.dirty = true;
-    let sql = "UPDATE account SET user_rev = user_rev + 1 WHERE id = ? RETURNING user_rev";
-    let rows = query(&group.tx, sql, vec![user.0.into()]).await?;
+    let sql = "UPDATE account SET user_rev = user_rev + ? WHERE id = ? RETURNING user_rev";
+    let rows = query(&group.tx, sql, vec![(changes as i64).into(), user.0.into()]).await?;
     let row = rows
         .first()
         .ok_or_else(|| corrupt("a login without its account"))?;
-    Columns::of(row).count().map(Some)
+    Columns::of(row).count()
 }
 
 pub(super) async fn read_me(connection: &impl ConnectionTrait, user: UserId) -> Result<Option<Me>, DbErr> {

@@ -111,6 +111,24 @@ pub(super) const LIMITS: &[Setting] = &[
         help: "Most conversations one user may create or join.",
     },
     Setting {
+        key: "limits.devices",
+        reverb: "",
+        default: "20",
+        help: "Most devices one user is logged in on; the one that was not used for longest is logged out.",
+    },
+    Setting {
+        key: "limits.device_idle_s",
+        reverb: "",
+        default: "7776000",
+        help: "Seconds after which a device is logged out that was not used.",
+    },
+    Setting {
+        key: "limits.connections",
+        reverb: "",
+        default: "20",
+        help: "Most realtime connections of one user; the one that came first makes room for another one.",
+    },
+    Setting {
         key: "limits.invites",
         reverb: "",
         default: "100",
@@ -353,6 +371,8 @@ impl Reader {
             groups_per_day_max: self.positive("limits.groups_per_day"),
             conversations_max: self.positive("limits.conversations"),
             reports_per_day_max: self.positive("limits.reports_per_day"),
+            devices_max: self.positive("limits.devices"),
+            device_idle_s: self.positive("limits.device_idle_s") as u64,
             invites_max: self.positive("limits.invites"),
             invite_life_s: self.positive("limits.invite_life_s") as u64,
             page_size: self.page_size(),

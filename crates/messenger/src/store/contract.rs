@@ -37,7 +37,7 @@ macro_rules! store_contract {
     ($fresh:path) => {
         $crate::store_contract!($fresh, people:
             the_first_account_owns_the_server, a_name_is_given_out_once, people_are_found_by_their_names,
-            a_login_lasts_until_it_is_ended, a_new_password_ends_all_logins, guessing_passwords_is_stopped,
+            a_login_lasts_until_it_is_ended, a_login_that_is_not_used_ends, a_new_password_ends_all_logins, guessing_passwords_is_stopped,
             closed_registration_lets_in_the_first);
         $crate::store_contract!($fresh, profiles:
             ones_own_account_changes_in_numbered_steps, contacts_and_blocks_are_one_sided);

@@ -1,7 +1,7 @@
 //! Addresses for mail, and mail that waits to be sent.
 
-use super::{Announce, StoreError};
-use crate::{Email, LoginId, MailKind, Me, Timestamp, UserId};
+use super::{Announce, EndedLogin, StoreError};
+use crate::{Email, MailKind, Me, Timestamp, UserId};
 use async_trait::async_trait;
 
 /// A wish for another address.
@@ -71,7 +71,7 @@ pub trait Emails {
     async fn reset_password(
         &self,
         record: ResetRecord,
-        announce: Announce<Vec<LoginId>>,
+        announce: Announce<Vec<EndedLogin>>,
     ) -> Result<bool, StoreError>;
 }
 

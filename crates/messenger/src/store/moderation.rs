@@ -1,6 +1,6 @@
 //! Reports, what administrators do to accounts and the log of it, and invites to the server.
 
-use super::{Announce, StoreError};
+use super::{Announce, EndedLogin, StoreError};
 use crate::{
     AdminAccount, AuditEntry, Counts, LoginId, Me, NewServerInvite, Report, ReportStatus, ReportWish,
     ServerInvite, ServerRole, Timestamp, UserId,
@@ -44,10 +44,10 @@ pub struct AccountChange {
 pub struct AccountChanged {
     /// As it is now.
     pub account: AdminAccount,
-    /// Its logins that have ended, or may not be used for now.
-    pub logins: Vec<LoginId>,
-    /// It was suspended just now.
-    pub suspended: bool,
+    /// Its logins that have ended.
+    pub ended: Vec<EndedLogin>,
+    /// Its logins that may not be used for now: it was suspended just now.
+    pub suspended: Vec<LoginId>,
     /// What the user itself is to learn: its role is another one.
     pub me: Option<Me>,
 }

@@ -53,6 +53,10 @@ struct Limits {
     bio_chars: usize,
     settings_bytes: usize,
     devices: usize,
+    /// Seconds after which a login ends that was not used.
+    device_idle_s: u64,
+    /// Realtime connections of one user.
+    connections: usize,
     group_members: usize,
     group_admins: usize,
     mention_all_members: usize,
@@ -143,6 +147,8 @@ pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Respo
             bio_chars: options.bio_chars_max,
             settings_bytes: SETTINGS_BYTES_MAX,
             devices: options.devices_max,
+            device_idle_s: options.device_idle_s,
+            connections: api.options.user_connections_max,
             group_members: options.group_members_max,
             group_admins: options.group_admins_max,
             mention_all_members: options.mention_all_members_max,

@@ -117,9 +117,9 @@ impl FeedTask {
         Audience::Users(users): &Audience,
         event: &Event,
     ) {
-        if let Event::LoggedOut { user, login } = event {
+        if let Event::LoggedOut { user, login, reason } = event {
             api.presence.leaving(*user);
-            api.sockets.close(*login, *user, api.app.number, &api.engine);
+            api.dismiss(*login, *user, *reason);
         }
         if let Event::ConversationAdded { conversation, .. } = event {
             self.publish_added(api, users, *conversation, event).await;
@@ -193,6 +193,12 @@ pub(super) async fn tell(api: &MessengerApi, users: &[UserId], event: view::Even
 /// Waits while the node's workers are behind, which also holds back the events after this one.
 pub(crate) async fn publish(engine: &Engine, publication: Publication) -> Result<(), PublishError> {
     waiting(|| engine.publish(publication.clone())).await.map(drop)
+}
+
+/// For one socket that is closed right after it.
+pub(super) fn farewell(api: &MessengerApi, user: UserId, event: view::Event<'_>) -> Publication {
+    let (name, data) = encode(event, api.options.event_bytes_max);
+    Publication::message(api.app.number, user_channel(user), name, data)
 }
 
 async fn waiting<T, F: Future<Output = Result<T, PublishError>>>(

@@ -56,7 +56,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use chinwag_engine::{App, Engine};
-use chinwag_messenger::{Caller, Messenger, StoreResult};
+use chinwag_messenger::{Caller, LoginId, LogoutReason, Messenger, StoreResult, UserId};
 use serde::Serialize;
 use serde_json::Value;
 use tower::util::option_layer;
@@ -79,6 +79,8 @@ pub struct ApiOptions {
     pub name: String,
     /// How often one user may ask.
     pub rate_limits: RateLimits,
+    /// Most realtime connections of one user; the one that came first makes room for another one.
+    pub user_connections_max: usize,
     /// A reverse proxy stands in front, so believe its `X-Forwarded-For` and `X-Forwarded-Proto`.
     pub trust_proxy: bool,
     /// Origins of other sites whose pages may call the API with the user's session.
@@ -125,6 +127,7 @@ impl Default for ApiOptions {
         Self {
             name: "Chinwag".to_owned(),
             rate_limits: RateLimits::default(),
+            user_connections_max: 20,
             trust_proxy: false,
             cors_origins: Vec::new(),
             stateful_domains: STATEFUL_DOMAINS.split(',').map(str::to_owned).collect(),
@@ -176,9 +179,15 @@ impl MessengerApi {
         self.messenger.log_out(caller).await?;
         // The feed says it too, but may drop events when it is overrun.
         self.presence.leaving(caller.user);
-        self.sockets
-            .close(caller.login, caller.user, self.app.number, &self.engine);
+        self.dismiss(caller.login, caller.user, LogoutReason::LoggedOut);
         Ok(())
+    }
+
+    /// Tells the sockets of a login that has ended so, and closes them.
+    fn dismiss(&self, login: LoginId, user: UserId, reason: LogoutReason) {
+        let event = view::Event::logout_required(reason);
+        let farewell = feed::farewell(self, user, event);
+        self.sockets.close(login, user, &farewell, &self.engine);
     }
 }
 

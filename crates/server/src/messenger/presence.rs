@@ -6,6 +6,7 @@
 //! last active and tells those who may know. What holds for whom, and when, is `presence/people.rs`.
 
 mod people;
+mod queue;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use super::feed::tell;
 use super::realtime::{channel_user, conversation_channel, user_channel};
 use super::view::{self, Moment, PresenceOf, PresenceState};
 use people::{Change, People};
+use queue::Queues;
 
 /// How presence behaves.
 #[derive(Debug, Clone)]
@@ -66,6 +68,7 @@ struct State {
     /// Users whose channel changed since the task looked. At most one entry per user.
     touched: HashSet<UserId>,
     people: People,
+    queues: Queues,
 }
 
 impl Presence {
@@ -74,6 +77,7 @@ impl Presence {
         let state = State {
             touched: HashSet::new(),
             people: People::new(options.clone()),
+            queues: Queues::default(),
         };
         Arc::new(Self {
             app,
@@ -127,7 +131,15 @@ impl Presence {
 
     /// A connection of the user's is gone from its channel.
     pub(super) fn left(&self, user: UserId, connection: ConnectionId) {
-        self.state.lock().people.left(user, connection);
+        let mut state = self.state.lock();
+        state.people.left(user, connection);
+        state.queues.left(user, connection);
+    }
+
+    /// Another connection of the user's is let onto its channel. Returns the `surplus` ones that came first, which are
+    /// to go.
+    pub(super) fn admit(&self, user: UserId, connection: ConnectionId, surplus: usize) -> Vec<ConnectionId> {
+        self.state.lock().queues.admit(user, connection, surplus)
     }
 
     fn touch(&self, app: AppNumber, channel: &ChannelName) {

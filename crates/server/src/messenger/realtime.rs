@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Form;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
-use chinwag_engine::{App, AppNumber, ChannelName, ConnectionId, Engine};
+use chinwag_engine::{App, AppNumber, ChannelName, ConnectionId, Engine, Publication};
 use chinwag_messenger::{Caller, ConversationId, LoginId, UserId};
 use chinwag_protocol::pusher::auth::sign_channel;
 use hashbrown::HashMap;
@@ -151,6 +151,9 @@ pub(crate) fn sign(
 ) -> Grant {
     // Before the client can use the signature, or a log-out in between would miss the socket.
     api.sockets.remember(caller, socket, app.number, channel);
+    if app.number == api.app.number && channel.starts_with(USER_CHANNEL) {
+        make_room(api, caller.user, socket);
+    }
     let keys = &app.keys[0];
     let name = socket.to_string();
     let auth = sign_channel(&keys.key, &keys.secret, &name, channel, channel_data.as_deref());
@@ -158,6 +161,18 @@ pub(crate) fn sign(
         auth,
         channel_data,
         shared_secret: None,
+    }
+}
+
+/// Closes the user's first connections when another one would be too many: whoever opens a window wants that one to
+/// work, and connections that are dead without knowing it would else keep it out.
+fn make_room(api: &MessengerApi, user: UserId, newcomer: ConnectionId) {
+    let channel = user_channel(user);
+    let app = api.app.number;
+    let open = api.engine.subscriber_count(app, &channel);
+    let surplus = (open + 1).saturating_sub(api.options.user_connections_max.max(1));
+    for first in api.presence.admit(user, newcomer, surplus) {
+        api.engine.disconnect(first, app, &channel);
     }
 }
 
@@ -326,12 +341,18 @@ impl Sockets {
 
     /// Closes the sockets of a login that has ended. Only those that listen to a channel of the user's own, or to one
     /// that they were let onto for this login: a client may have had a channel signed for a socket that is not its
-    /// own, and whoever shares no channel with that one cannot close it.
-    pub(crate) fn close(&self, login: LoginId, user: UserId, app: AppNumber, engine: &Engine) {
+    /// own, and whoever shares no channel with that one cannot close it. Those that listen to the channel of
+    /// `farewell`, which is the user's own, are told it before.
+    pub(crate) fn close(&self, login: LoginId, user: UserId, farewell: &Publication, engine: &Engine) {
+        let app = farewell.app;
+        let told = engine.has_subscribers(app, &farewell.channel);
         let mut own = crate::laravel::user_channels(user);
-        own.push(user_channel(user));
         own.retain(|channel| engine.has_subscribers(app, channel));
         for Admitted { socket, channels } in self.take(login) {
+            // First: a socket that is closed cannot be told anything.
+            if told {
+                engine.dismiss(socket, farewell.clone());
+            }
             for channel in &own {
                 engine.disconnect(socket, app, channel);
             }

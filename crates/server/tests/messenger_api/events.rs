@@ -39,6 +39,9 @@ async fn every_event_is_heard_and_documented() {
     ];
     let mut seen = BTreeSet::new();
     let mut annas = server.worker();
+    let joining = json!({"socket_id": "1.1", "channel_name": anna.channel()});
+    let joined = server.post("/realtime/auth", &joining).by(&anna).send().await;
+    assert_eq!(joined.status, 200, "{}", joined.text);
     annas.connect(&anna, "1.1").await;
 
     // Somebody appears, and a conversation with it, a message and all that becomes of it.
@@ -137,6 +140,8 @@ async fn every_event_is_heard_and_documented() {
     hear_until(&mut annas, "block.changed", &mut seen).await;
     server.say(&sam, direct, "unheard").await;
     hear_until(&mut annas, "conversation.noop", &mut seen).await;
+    crate::devices::log_in(&server, "anna", "correct horse", "phone").await;
+    hear_until(&mut annas, "device.changed", &mut seen).await;
     let suspend = format!("/admin/users/{}", anna.id);
     change(
         &server,
@@ -146,7 +151,8 @@ async fn every_event_is_heard_and_documented() {
         json!({"status": "suspended"}),
     )
     .await;
-    hear_until(&mut annas, "logout.required", &mut seen).await;
+    while !matches!(annas.hear().await, Heard::LoggedOut(..)) {}
+    seen.insert("logout.required".to_owned());
     server.stop().await;
 
     // Where nothing fits, clients are told to ask.

@@ -170,9 +170,8 @@ async fn a_suspended_person_is_out_at_every_door_at_once() {
     );
 
     suspend(&server, &owner, &bea).await;
-    let told = worker.hear_event(&bea, "logout.required").await;
-    assert_eq!(told, json!({"v": 1, "reason": "account_suspended"}));
-    assert_eq!(worker.hear().await, Heard::Closed("1.1".parse().unwrap()));
+    let told = Heard::LoggedOut("1.1".parse().unwrap(), "account_suspended".to_owned());
+    assert_eq!(worker.hear().await, told);
 
     let suspended = (403, "account_suspended");
     assert_eq!(code(&server.get("/me").by(&bea).send().await), suspended);
@@ -243,7 +242,7 @@ async fn roles_and_devices_are_in_the_hands_of_the_owner() {
     let me = worker.hear_event(&ann, "me.updated").await;
     assert_eq!(
         (&me["user_rev"], &me["me"]["server_role"]),
-        (&json!(1), &json!("admin"))
+        (&json!(2), &json!("admin"))
     );
     let other = format!("/admin/users/{}", bea.id);
     assert_eq!(

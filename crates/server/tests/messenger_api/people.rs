@@ -1,9 +1,10 @@
-//! One's own account, contacts, blocks, privacy and devices, as clients see them.
+//! One's own account, contacts, blocks and privacy, as clients see them.
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Heard, Person, Server, Setup, timeless};
+use crate::devices::{log_in, person};
+use crate::support::{Answer, Person, Server, Setup};
 
 fn patch<'a>(server: &'a Server, path: &str, body: &Value) -> crate::support::Ask<'a> {
     server
@@ -446,89 +447,6 @@ async fn blocks_are_ones_own_affair() {
     );
     sams.silence();
     eves.silence();
-    server.stop().await;
-}
-
-async fn log_in(server: &Server, username: &str, password: &str, device: &str) -> Answer {
-    let given = json!({"username": username, "password": password, "device_name": device});
-    server.post("/auth/login", &given).send().await
-}
-
-fn person(answer: &Answer) -> Person {
-    Person {
-        id: answer.json["user"]["id"].as_i64().unwrap(),
-        token: answer.json["token"].as_str().unwrap().to_owned(),
-    }
-}
-
-#[tokio::test]
-async fn devices_are_listed_and_ended_with_their_sockets() {
-    let server = Server::start().await;
-    let desk = server.person("sam").await;
-    let phone = person(&log_in(&server, "sam", "correct horse", "phone").await);
-    let eve = server.person("eve").await;
-    let mut worker = server.worker();
-    let joining = json!({"socket_id": "7.7", "channel_name": phone.channel()});
-    server.post("/realtime/auth", &joining).by(&phone).send().await;
-    worker.connect(&phone, "7.7").await;
-
-    let devices = server.get("/me/devices").by(&desk).send().await;
-    let items = devices.json["items"].as_array().unwrap();
-    assert_eq!(items.len(), 2);
-    let other = items.iter().find(|device| device["current"] == false).unwrap();
-    assert_eq!(
-        timeless(other),
-        json!({"id": other["id"], "name": "phone", "current": false, "created_at": "<time>",
-            "last_used_at": "<time>", "expires_at": "<time>"})
-    );
-    let path = format!("/me/devices/{}", other["id"].as_str().unwrap());
-    refused(
-        &server.ask(Method::DELETE, &path).by(&eve).send().await,
-        404,
-        "not_found",
-    );
-    assert_eq!(
-        server.ask(Method::DELETE, &path).by(&desk).send().await.status,
-        204
-    );
-    assert_eq!(worker.hear().await, Heard::Closed("7.7".parse().unwrap()));
-    refused(&server.get("/me").by(&phone).send().await, 401, "unauthenticated");
-    for path in [path.as_str(), "/me/devices/x"] {
-        refused(
-            &server.ask(Method::DELETE, path).by(&desk).send().await,
-            404,
-            "not_found",
-        );
-    }
-
-    let tablet = person(&log_in(&server, "sam", "correct horse", "tablet").await);
-    assert_eq!(
-        server
-            .ask(Method::DELETE, "/me/devices")
-            .by(&tablet)
-            .send()
-            .await
-            .status,
-        204
-    );
-    refused(&server.get("/me").by(&desk).send().await, 401, "unauthenticated");
-    assert_eq!(server.get("/me").by(&tablet).send().await.status, 200);
-    assert_eq!(server.get("/me").by(&eve).send().await.status, 200);
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn there_are_only_so_many_devices() {
-    let mut setup = Setup::default();
-    setup.messenger.devices_max = 2;
-    let server = Server::start_with(setup).await;
-    let first = server.person("sam").await;
-    let second = person(&log_in(&server, "sam", "correct horse", "second").await);
-    let third = person(&log_in(&server, "sam", "correct horse", "third").await);
-    refused(&server.get("/me").by(&first).send().await, 401, "unauthenticated");
-    for kept in [&second, &third] {
-        assert_eq!(server.get("/me").by(kept).send().await.status, 200);
-    }
     server.stop().await;
 }
 

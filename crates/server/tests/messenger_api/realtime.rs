@@ -296,8 +296,10 @@ async fn logging_out_closes_the_sockets_of_that_login_only() {
         204
     );
     for socket in ["1.2", "1.3"] {
-        assert_eq!(worker.hear().await, Heard::Closed(socket.parse().unwrap()));
+        let told = Heard::LoggedOut(socket.parse().unwrap(), "logged_out".to_owned());
+        assert_eq!(worker.hear().await, told);
     }
+    worker.hear_event(&sam, "device.changed").await;
     server.stop().await;
     worker.silence();
 }

@@ -13,10 +13,10 @@ fn now_s() -> u64 {
 }
 
 /// An account whose second factor is set up.
-struct Guarded {
-    person: Person,
+pub(crate) struct Guarded {
+    pub(crate) person: Person,
     totp: Totp,
-    recovery: Vec<String>,
+    pub(crate) recovery: Vec<String>,
 }
 
 impl Guarded {
@@ -44,7 +44,7 @@ async fn offer(server: &Server, by: &Person) -> Totp {
     totp
 }
 
-async fn guard(server: &Server, username: &str) -> Guarded {
+pub(crate) async fn guard(server: &Server, username: &str) -> Guarded {
     let person = server.person(username).await;
     let totp = offer(server, &person).await;
     let code = totp.generate(now_s()).to_string();
@@ -97,6 +97,7 @@ async fn logging_in_takes_a_code_once_it_is_confirmed() {
         422,
         "second_factor_invalid",
     );
+    worker.hear_event(&sam, "device.changed").await;
     let code = totp.generate(now_s()).to_string();
     let confirmed = confirm(&server, &sam, &code).await;
     assert_eq!(confirmed.json["recovery_codes"].as_array().unwrap().len(), 10);

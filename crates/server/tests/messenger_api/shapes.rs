@@ -34,6 +34,7 @@ async fn the_configuration_tells_whether_an_owner_is_missing() {
     let mut limits = json!({
                 "body_chars": 10000, "body_bytes": 40960, "title_chars": 128, "description_chars": 512,
                 "display_name_chars": 64, "bio_chars": 280, "settings_bytes": 16384, "devices": 20,
+                "device_idle_s": 7_776_000, "connections": 20,
                 "group_members": 1024, "group_admins": 50, "mention_all_members": 32, "pins": 50, "groups_per_day": 20, "conversations": 5000,
                 "invites": 100, "invite_life_s": 604_800, "page_size": 50, "page_size_max": 100,
                 "receipts_members": 256,
@@ -100,6 +101,9 @@ async fn an_account_is_registered_logged_in_and_out() {
         .send()
         .await;
     let second = answer.json["token"].as_str().unwrap().to_owned();
+    // Another device is a change of one's own.
+    let mut me = me;
+    me["user_rev"] = json!(me["user_rev"].as_u64().unwrap() + 1);
     answer.check(200, &json!({"user": me, "token": second}));
     let (first, second) = (Person { id: 0, token }, Person { id: 0, token: second });
     server.get("/me").by(&first).send().await.check(200, &me);
@@ -111,6 +115,7 @@ async fn an_account_is_registered_logged_in_and_out() {
         .await;
     assert_eq!((answer.status, answer.text.as_str()), (204, ""));
     assert_eq!(server.get("/me").by(&first).send().await.status, 401);
+    me["user_rev"] = json!(me["user_rev"].as_u64().unwrap() + 1);
     server.get("/me").by(&second).send().await.check(200, &me);
     server.stop().await;
 }

@@ -436,6 +436,8 @@ pub(crate) enum Heard {
         data: Value,
     },
     Closed(ConnectionId),
+    /// Told to log in anew, for this reason, and closed.
+    LoggedOut(ConnectionId, String),
     Renewed(ConnectionId),
 }
 
@@ -532,7 +534,16 @@ impl Worker {
     pub(crate) async fn hear(&mut self) -> Heard {
         loop {
             return match self.next().await {
-                Inboxed::Disconnect { connection, .. } => Heard::Closed(connection),
+                Inboxed::Disconnect {
+                    connection,
+                    farewell: None,
+                    ..
+                } => Heard::Closed(connection),
+                Inboxed::Disconnect {
+                    connection,
+                    farewell: Some(farewell),
+                    ..
+                } => logged_out(connection, &farewell),
                 Inboxed::Renew { connection, .. } => Heard::Renewed(connection),
                 Inboxed::Delivery(delivery) => match &delivery.publication.content {
                     Content::Joined { .. } | Content::Left { .. } => continue,
@@ -552,7 +563,9 @@ impl Worker {
                 assert_eq!((name.as_str(), channel), (expected, whose.channel()), "{data}");
                 data
             }
-            closed @ (Heard::Closed(_) | Heard::Renewed(_)) => panic!("{closed:?} instead of {expected}"),
+            closed @ (Heard::Closed(_) | Heard::LoggedOut(..) | Heard::Renewed(_)) => {
+                panic!("{closed:?} instead of {expected}")
+            }
         }
     }
 
@@ -580,6 +593,15 @@ pub(crate) fn check_event(name: &str, data: &Value) {
         faults.is_empty(),
         "{name} is not as documented: {faults:#?}\n{data:#}"
     );
+}
+
+fn logged_out(connection: ConnectionId, farewell: &Delivery) -> Heard {
+    let Heard::Event { channel, name, data } = event(farewell) else {
+        unreachable!("a message is an event")
+    };
+    assert!(channel.starts_with("private-user."), "{channel}");
+    assert_eq!((name.as_str(), &data["v"]), ("logout.required", &json!(1)));
+    Heard::LoggedOut(connection, data["reason"].as_str().unwrap().to_owned())
 }
 
 fn event(delivery: &Delivery) -> Heard {

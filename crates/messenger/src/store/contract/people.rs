@@ -1,9 +1,11 @@
 //! Accounts and logins.
 
 use super::{Store, World};
+use crate::store::LoginRecord;
+use crate::token::Secret;
 use crate::{
-    Event, LogInError, NewAccount, Options, RegisterError, Registration, SearchPeopleError, ServerRole,
-    Token, UserId,
+    Event, LogInError, LogoutReason, NewAccount, Options, RegisterError, Registration, SearchPeopleError,
+    ServerRole, Timestamp, Token, UserId,
 };
 use std::sync::Arc;
 
@@ -135,10 +137,70 @@ pub async fn a_login_lasts_until_it_is_ended(store: Arc<dyn Store>) {
             .expect("asked")
             .is_some()
     );
-    let ended: Vec<_> = world.heard().into_iter().map(|(_, event)| event).collect();
+    let told: Vec<_> = world.heard().into_iter().map(|(_, event)| event).collect();
+    let [
+        Event::DeviceChanged { user_rev: 1, .. },
+        Event::DeviceChanged {
+            login: Some(known),
+            user_rev: 2,
+            ..
+        },
+        Event::LoggedOut {
+            login,
+            reason: LogoutReason::LoggedOut,
+            ..
+        },
+        Event::DeviceChanged {
+            device,
+            login: None,
+            user_rev: 3,
+            ..
+        },
+    ] = &told[..]
+    else {
+        panic!("{told:?}");
+    };
+    assert_eq!((known, login), (&second.login, &first.login.id));
+    assert_eq!(*device, first.login.device_id);
+}
+
+/// The time is that of the last use, or of the beginning.
+pub async fn a_login_that_is_not_used_ends(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let messenger = &world.messenger;
+    let sam = messenger.register(new("sam")).await.expect("registered");
+    let idle_ms = messenger.options().device_idle_s as i64 * 1_000;
+    let begin = |ago_ms: i64| {
+        let secret = Secret::generate().expect("random");
+        let record = LoginRecord {
+            device_id: uuid::Uuid::new_v4(),
+            user: sam.account.id,
+            name: "old".into(),
+            secret_hash: secret.hash().as_str().to_owned(),
+            at: Timestamp(Timestamp::now().0 - ago_ms),
+        };
+        let store = Arc::clone(&world.store);
+        async move {
+            let login = store
+                .create_login(record, Box::new(|_| {}))
+                .await
+                .expect("created");
+            Token::of(login.id, &secret)
+        }
+    };
+    let (late, early) = (begin(idle_ms + 1_000).await, begin(idle_ms - 60_000).await);
+    assert_eq!(messenger.authenticate(&late).await.expect("asked"), None);
+    let caller = messenger
+        .authenticate(&early)
+        .await
+        .expect("asked")
+        .expect("known");
+    let devices = messenger.devices(&caller).await.expect("listed");
+    assert_eq!(devices.len(), 2, "those that have ended are not shown");
+    let used = devices.iter().find(|device| device.current).expect("listed");
     assert!(
-        matches!(ended[..], [Event::LoggedOut { login, .. }] if login == first.login.id),
-        "{ended:?}"
+        used.last_used_at.0 > Timestamp::now().0 - 60_000,
+        "it was used just now"
     );
 }
 
@@ -182,7 +244,15 @@ pub async fn a_new_password_ends_all_logins(store: Arc<dyn Store>) {
         .await
         .expect("logged in");
     let told = world.heard();
-    assert!(matches!(&told[..], [(users, Event::LoggedOut { .. })] if *users == [first.account.id]));
+    let ended: Vec<_> = told
+        .iter()
+        .filter(|(_, event)| matches!(event, Event::LoggedOut { .. }))
+        .collect();
+    let [(users, Event::LoggedOut { login, reason, .. })] = &ended[..] else {
+        panic!("{ended:?}");
+    };
+    assert_eq!((&users[..], *login), (&[first.account.id][..], first.login.id));
+    assert_eq!(*reason, LogoutReason::PasswordChanged);
 }
 
 /// Per name and address, for unknown names as well.

@@ -6,6 +6,7 @@ use chinwag_messenger::{ConversationId, LogoutReason, MessageId, RemovalReason, 
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::people::KnownDevice;
 use super::threads::ThreadChange;
 use super::{Attachment, ChangedPolicies, ListItem, Me, Member, Message, Moment, My, PresenceOf, Reaction};
 use crate::messenger::typing::Typing;
@@ -184,6 +185,15 @@ pub(in crate::messenger) enum Event<'a> {
         user_rev: u64,
         at: Moment,
         attachment: Attachment<'a>,
+    },
+    #[schema(title = "device.changed")]
+    DeviceChanged {
+        v: u8,
+        user_rev: u64,
+        at: Moment,
+        #[schema(value_type = uuid::Uuid)]
+        device_id: String,
+        device: Option<KnownDevice<'a>>,
     },
     #[schema(title = "thread.changed")]
     ThreadFollowed {
@@ -500,12 +510,17 @@ impl<'a> Event<'a> {
                     items: [receipt],
                 }
             }
-            domain::Event::LogoutRequired { reason } => Self::LogoutRequired {
+            domain::Event::DeviceChanged {
+                device,
+                login,
+                user_rev,
+                at,
+            } => Self::DeviceChanged {
                 v: V,
-                reason: match reason {
-                    LogoutReason::DevicesRevoked => "device_revoked",
-                    LogoutReason::AccountSuspended => "account_suspended",
-                },
+                user_rev: *user_rev,
+                at: Moment(*at),
+                device_id: device.to_string(),
+                device: login.as_ref().map(KnownDevice::from),
             },
             domain::Event::LoggedOut { .. } => return None,
         })
@@ -535,6 +550,17 @@ impl<'a> Event<'a> {
             user_id: user.0,
             typing,
         }
+    }
+
+    /// Tells a client that its login is of no use any more.
+    pub(in crate::messenger) fn logout_required(reason: LogoutReason) -> Self {
+        let reason = match reason {
+            LogoutReason::LoggedOut => "logged_out",
+            LogoutReason::DeviceRevoked => "device_revoked",
+            LogoutReason::PasswordChanged => "password_changed",
+            LogoutReason::AccountSuspended => "account_suspended",
+        };
+        Self::LogoutRequired { v: V, reason }
     }
 
     /// Tells clients to synchronise.
@@ -569,6 +595,7 @@ impl<'a> Event<'a> {
             Self::AttachmentUpdated { .. } => "attachment.updated",
             Self::ContactChanged { .. } => "contact.changed",
             Self::BlockChanged { .. } => "block.changed",
+            Self::DeviceChanged { .. } => "device.changed",
             Self::ThreadFollowed { .. } => "thread.changed",
             Self::ReceiptUpdated { .. } => "receipt.updated",
             Self::PresenceChanged { .. } => "presence.changed",

@@ -156,6 +156,25 @@ impl<'a> From<&'a domain::Device> for Device<'a> {
     }
 }
 
+/// A login as events tell of it: the same for all devices of its user.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::messenger) struct KnownDevice<'a> {
+    #[schema(value_type = uuid::Uuid)]
+    id: String,
+    name: &'a str,
+    created_at: Moment,
+}
+
+impl<'a> From<&'a domain::Login> for KnownDevice<'a> {
+    fn from(login: &'a domain::Login) -> Self {
+        Self {
+            id: login.device_id.to_string(),
+            name: &login.name,
+            created_at: Moment(login.created_at),
+        }
+    }
+}
+
 /// A login with a new secret, which is left out when it went into a cookie.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::messenger) struct Renewed {
