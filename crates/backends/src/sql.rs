@@ -10,6 +10,7 @@ mod attachments;
 mod catch_up;
 mod changes;
 mod conversations;
+mod departures;
 mod entity;
 mod forwards;
 mod groups;

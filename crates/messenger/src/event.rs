@@ -28,6 +28,8 @@ pub enum LogoutReason {
     PasswordChanged,
     /// The account may not be used.
     AccountSuspended,
+    /// The account is no more.
+    AccountDeleted,
 }
 
 /// Who hears of an event.

@@ -12,6 +12,7 @@ pub mod blob;
 mod contact;
 mod conversation;
 mod delete;
+mod departure;
 mod edit;
 mod event;
 mod feed;
@@ -63,6 +64,7 @@ pub use conversation::{
     OpenDirectError, Opened, Page,
 };
 pub use delete::DeleteError;
+pub use departure::DeleteAccountError;
 pub use edit::{EditError, VersionsError};
 pub use event::{Audience, Event, LogoutReason, RemovalReason};
 pub use feed::{Feed, NoFeed};

@@ -2,8 +2,8 @@
 
 use crate::store::{AppendRefusal, Appended, NewMessage, StoreError};
 use crate::{
-    AccessError, Attachment, AttachmentId, Audience, Caller, ClientId, ConversationId, Event, Feed,
-    MessageId, Messenger, Options, PolicyChange, ThreadPlace, Timestamp, UserId, text,
+    AccessError, Attachment, AttachmentId, Audience, Caller, ClientId, ConversationId, ConversationKind,
+    Event, Feed, MessageId, Messenger, Options, PolicyChange, ThreadPlace, Timestamp, UserId, text,
 };
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -308,6 +308,9 @@ pub enum SendError {
     /// Only administrators may post here.
     #[error("posting is restricted")]
     PostingRestricted,
+    /// The other person of a direct conversation is no more.
+    #[error("nobody is there to write to")]
+    DmNotAllowed,
     /// Nothing to see in it.
     #[error("the message is empty")]
     Empty,
@@ -434,7 +437,14 @@ impl Messenger {
             }),
             Err(AppendRefusal::NotFound) => Err(SendError::NotFound),
             Err(AppendRefusal::NotAMember) => Err(SendError::NotAMember),
-            Err(AppendRefusal::PostingRestricted) => Err(SendError::PostingRestricted),
+            Err(AppendRefusal::PostingRestricted) => {
+                let standing = self.store.standing(caller.user, conversation).await?;
+                let direct = standing.is_some_and(|(head, _)| head.kind == ConversationKind::Direct);
+                Err(match direct {
+                    true => SendError::DmNotAllowed,
+                    false => SendError::PostingRestricted,
+                })
+            }
             Err(AppendRefusal::ReplyTargetInvalid) => Err(SendError::ReplyTargetInvalid),
             Err(AppendRefusal::ThreadRootInvalid) => Err(SendError::ThreadRootInvalid),
             Err(AppendRefusal::AttachmentNotReady) => Err(SendError::AttachmentNotReady),

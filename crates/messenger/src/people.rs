@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// How long a name that was given up is kept from others.
-const USERNAME_HELD_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
+pub(crate) const USERNAME_HELD_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// Longest language tag and longest name of a time zone, in bytes.
 const LOCALE_BYTES_MAX: usize = 35;

@@ -155,13 +155,7 @@ impl Messenger {
         let factor = found
             .filter(|factor| factor.confirmed)
             .ok_or(SecondFactorError::Missing)?;
-        match self.check_code(caller.user, &factor, code).await? {
-            Verdict::Right => {}
-            Verdict::Wrong => return Err(SecondFactorError::CodeInvalid),
-            Verdict::TooMany { retry_after_s } => {
-                return Err(SecondFactorError::TooManyAttempts { retry_after_s });
-            }
-        }
+        self.require_code(caller.user, &factor, code).await?;
         self.drop_second_factor(caller.user).await?;
         Ok(())
     }
@@ -231,6 +225,20 @@ impl Messenger {
             .await?;
         let ticket = spent.ok_or(SecondStepError::TicketInvalid)?;
         Ok(self.begin_login(account, &ticket.subject).await?)
+    }
+
+    /// Takes a code or recovery code, once.
+    pub(crate) async fn require_code(
+        &self,
+        user: UserId,
+        factor: &StoredFactor,
+        code: &str,
+    ) -> Result<(), SecondFactorError> {
+        match self.check_code(user, factor, code).await? {
+            Verdict::Right => Ok(()),
+            Verdict::Wrong => Err(SecondFactorError::CodeInvalid),
+            Verdict::TooMany { retry_after_s } => Err(SecondFactorError::TooManyAttempts { retry_after_s }),
+        }
     }
 
     /// Whether it is a code of the device that was not taken before, or a recovery code. Both are good once.

@@ -12,6 +12,7 @@ mod attachments;
 mod changes;
 #[cfg(feature = "testing")]
 pub mod contract;
+mod departures;
 mod forwards;
 mod groups;
 mod hides;
@@ -28,6 +29,7 @@ mod threads;
 pub use attachments::{
     Attachments, FinishedUpload, MediaPlace, NewAttachment, NewPart, QuotaExceeded, StoredAttachment,
 };
+pub use departures::{AccountDeleted, DeleteAccountRefusal, DepartureRecord, Departures};
 pub use forwards::{ForwardRecord, ForwardRefusal, Forwards};
 pub use groups::{
     Act, ActRefusal, Acted, Acting, Groups, InvitePreview, Invites, JoinRefusal, Joining, MemberQuery, Step,
@@ -67,6 +69,7 @@ pub type Announce<T> = Box<dyn FnOnce(&T) + Send>;
 pub trait Store:
     Accounts
     + Logins
+    + Departures
     + Conversations
     + Groups
     + Invites
@@ -99,6 +102,7 @@ pub trait Store:
 impl<T> Store for T where
     T: Accounts
         + Logins
+        + Departures
         + Conversations
         + Groups
         + Invites

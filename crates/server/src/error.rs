@@ -805,6 +805,7 @@ impl From<SendError> for Problem {
             SendError::PostingRestricted => {
                 refused("posting_restricted", "Only administrators may post here.")
             }
+            SendError::DmNotAllowed => refused("dm_not_allowed", "This person is no more."),
             SendError::Empty => Self::field(
                 "body",
                 "empty_message",

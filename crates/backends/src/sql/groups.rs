@@ -194,7 +194,7 @@ impl Scene {
     }
 
     /// A step that nothing in the conversation tells of.
-    fn silent(&mut self, what: StepKind) {
+    pub(super) fn silent(&mut self, what: StepKind) {
         self.conversation.last_rev += 1;
         self.push(what, None);
     }
@@ -635,6 +635,11 @@ async fn delete(scene: &mut Scene, group: &mut Group, role: Role) -> Result<(), 
     if role != Role::Owner {
         return Err(ActRefusal::NotAllowed.into());
     }
+    Ok(dissolve(scene, group).await?)
+}
+
+/// Ends the conversation for everybody. What was said goes later, bit by bit.
+pub(super) async fn dissolve(scene: &mut Scene, group: &mut Group) -> Result<(), DbErr> {
     let id = scene.conversation.id;
     let members = active(&group.tx, id).await?;
     scene.silent(StepKind::Deleted);
@@ -677,7 +682,7 @@ async fn write_role(group: &mut Group, id: ConversationId, user: UserId, role: R
 }
 
 /// Those of the users who are active members, by id.
-async fn some_members(
+pub(super) async fn some_members(
     connection: &impl ConnectionTrait,
     id: ConversationId,
     users: &[UserId],

@@ -4,6 +4,7 @@ pub mod attachments;
 pub mod catching_up;
 pub mod changes;
 pub mod conversations;
+pub mod departures;
 pub mod forwards;
 pub mod groups;
 pub mod hides;
@@ -43,6 +44,9 @@ macro_rules! store_contract {
             ones_own_account_changes_in_numbered_steps, contacts_and_blocks_are_one_sided);
         $crate::store_contract!($fresh, proofs:
             a_ticket_is_good_once_and_for_a_while, a_mail_is_taken_by_one_at_a_time, a_second_factor_takes_each_code_once);
+        $crate::store_contract!($fresh, departures:
+            a_deleted_account_leaves_its_words, the_name_of_a_deleted_account_is_held_for_a_month,
+            deleting_an_account_has_its_refusals);
         $crate::store_contract!($fresh, conversations:
             two_people_have_one_direct_conversation, ones_own_notes_have_one_member,
             a_group_begins_with_notes_to_its_members, groups_refuse_what_does_not_fit,

@@ -2,7 +2,8 @@
 
 use axum::http::StatusCode;
 use chinwag_messenger::{
-    EmailError, LogInError, MailTokenError, PasswordError, SecondFactorError, SecondStepError,
+    DeleteAccountError, EmailError, LogInError, MailTokenError, PasswordError, SecondFactorError,
+    SecondStepError,
 };
 
 use super::{Problem, conflict};
@@ -55,6 +56,24 @@ impl From<SecondFactorError> for Problem {
             ),
             SecondFactorError::TooManyAttempts { retry_after_s } => Self::rate_limited(retry_after_s),
             SecondFactorError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeleteAccountError> for Problem {
+    fn from(error: DeleteAccountError) -> Self {
+        match error {
+            DeleteAccountError::Password(error) => Self::of_password("password", error),
+            DeleteAccountError::CodeRequired => Self::field(
+                "code",
+                "second_factor_required",
+                "A code of the second factor is wanted, too.",
+            ),
+            DeleteAccountError::Code(error) => error.into(),
+            DeleteAccountError::LastOwner => {
+                conflict("last_owner", "The last owner of the server has to stay.")
+            }
+            DeleteAccountError::Store(error) => error.into(),
         }
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::{ChangeMeError, PrivacyChange, ProfileChange};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::auth::{By, Origin, Reads, Writes};
+use super::auth::{self, By, Origin, Reads, Writes};
 use super::extract::{Body, given};
 use super::settings::avatar;
 use super::view::{Me, OpennessWord};
@@ -174,4 +174,35 @@ pub(super) async fn change_password(
         .change_password(&caller, &given.current_password, &given.password, &address)
         .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// What proves that it is the caller who wants it.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Farewell {
+    password: String,
+    /// Of the second factor, or a recovery code, if there is one.
+    code: Option<String>,
+}
+
+#[utoipa::path(
+    delete, path = "/me", tag = "me",
+    request_body = Farewell,
+    responses((status = 204, description = "The account is no more")),
+)]
+pub(super) async fn delete(
+    State(api): State<Arc<MessengerApi>>,
+    By { caller, .. }: By<Writes>,
+    origin: Origin,
+    headers: HeaderMap,
+    Body(given): Body<Farewell>,
+) -> Result<Response, Problem> {
+    let address = origin.address_text();
+    api.messenger
+        .delete_account(&caller, &given.password, given.code.as_deref(), &address)
+        .await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if auth::has_session(&headers) {
+        auth::end_session(response.headers_mut(), &origin);
+    }
+    Ok(response)
 }

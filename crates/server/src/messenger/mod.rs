@@ -232,7 +232,7 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(mail::reset))
         .routes(routes!(accounts::log_out))
         .routes(routes!(devices::renew))
-        .routes(routes!(me::show, me::change))
+        .routes(routes!(me::show, me::change, me::delete))
         .routes(routes!(me::change_privacy))
         .routes(routes!(me::change_settings))
         .routes(routes!(me::change_password))

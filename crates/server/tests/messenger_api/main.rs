@@ -6,6 +6,7 @@ mod apps;
 mod changes;
 mod contract;
 mod conventions;
+mod departures;
 mod devices;
 mod events;
 mod forwards;

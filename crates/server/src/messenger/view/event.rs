@@ -559,6 +559,7 @@ impl<'a> Event<'a> {
             LogoutReason::DeviceRevoked => "device_revoked",
             LogoutReason::PasswordChanged => "password_changed",
             LogoutReason::AccountSuspended => "account_suspended",
+            LogoutReason::AccountDeleted => "account_deleted",
         };
         Self::LogoutRequired { v: V, reason }
     }

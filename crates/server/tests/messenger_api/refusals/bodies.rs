@@ -144,7 +144,7 @@ async fn unknown_routes_and_methods_are_problems_too() {
         (Method::PUT, "/conversations/1", "GET,HEAD,PATCH,DELETE"),
         (Method::PUT, "/conversations", "GET,HEAD,POST"),
         (Method::GET, "/auth/login", "POST"),
-        (Method::PUT, "/me", "GET,HEAD,PATCH"),
+        (Method::PUT, "/me", "GET,HEAD,PATCH,DELETE"),
     ];
     for (method, path, allow) in allowed {
         let answer = server.ask(method, path).send().await;
