@@ -882,7 +882,7 @@ export interface paths {
         get: operations["get_me"];
         put?: never;
         post?: never;
-        delete?: never;
+        delete: operations["delete_me"];
         options?: never;
         head?: never;
         patch: operations["patch_me"];
@@ -1827,6 +1827,17 @@ export interface components {
             last_used_at: components["schemas"]["Moment"];
             name: string;
         };
+        /** device.changed */
+        DeviceChangedEvent: {
+            at: components["schemas"]["Moment"];
+            device: components["schemas"]["KnownDevice"] | null;
+            /** Format: uuid */
+            device_id: string;
+            /** Format: int64 */
+            user_rev: number;
+            /** Format: int32 */
+            v: number;
+        };
         /** @description What somebody has begun to write. */
         Draft: {
             attachments: string[];
@@ -1864,6 +1875,12 @@ export interface components {
         EngineChannel: {
             name: string;
             subscribers: number;
+        };
+        /** @description What proves that it is the caller who wants it. */
+        Farewell: {
+            /** @description Of the second factor, or a recovery code, if there is one. */
+            code?: string | null;
+            password: string;
         };
         /** @description What is wrong with one field of the request. */
         FieldError: {
@@ -2005,6 +2022,13 @@ export interface components {
             /** @description What the caller calls them. */
             alias?: string | null;
         };
+        /** @description A login as events tell of it: the same for all devices of its user. */
+        KnownDevice: {
+            created_at: components["schemas"]["Moment"];
+            /** Format: uuid */
+            id: string;
+            name: string;
+        };
         /** @description Limits in force. Lengths count characters unless named otherwise. */
         Limits: {
             /** @description Attachments of one message. */
@@ -2022,12 +2046,19 @@ export interface components {
              * @description Pending changes of a conversation beyond which clients start it afresh.
              */
             changes: number;
+            /** @description Realtime connections of one user. */
+            connections: number;
             conversations: number;
             /** Format: int64 */
             cursor_life_s: number;
             /** Format: int64 */
             delete_window_s: number | null;
             description_chars: number;
+            /**
+             * Format: int64
+             * @description Seconds after which a login ends that was not used.
+             */
+            device_idle_s: number;
             devices: number;
             display_name_chars: number;
             /**
@@ -5318,6 +5349,29 @@ export interface operations {
             };
             /** @description The client has it, by its If-None-Match */
             304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Farewell"];
+            };
+        };
+        responses: {
+            /** @description The account is no more */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
