@@ -70,8 +70,8 @@ pub struct ListItem {
     pub last_message: Option<Message>,
     /// The other person of a direct conversation.
     pub peer: Option<Account>,
-    /// Smallest delivered and seen watermark of the others.
-    pub others: Option<(u64, u64)>,
+    /// Smallest delivered watermark of the others, and smallest seen one of those who share theirs with the viewer.
+    pub others: Option<(u64, Option<u64>)>,
     /// The active members with their watermarks; empty in conversations too large for receipts.
     pub members: Vec<Member>,
 }

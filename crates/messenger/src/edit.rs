@@ -136,7 +136,7 @@ impl Messenger {
             }
         };
         let mut message = self.store.edit(record, Box::new(announce)).await??.message;
-        self.add_own_reactions(caller.user, std::slice::from_mut(&mut message))
+        self.personalise(caller.user, std::slice::from_mut(&mut message))
             .await?;
         Ok(message)
     }

@@ -39,6 +39,33 @@ pub enum Audience {
     Users(Vec<UserId>),
 }
 
+/// How far a member's watermarks moved. Several moves of one member in one place can be told as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Whose.
+    pub user: UserId,
+    /// The thread whose watermark it is; those of the conversation without one.
+    pub thread_root: Option<MessageId>,
+    /// Where they stood: delivered and seen.
+    pub from: (u64, u64),
+    /// Where they stand now.
+    pub to: (u64, u64),
+}
+
+impl Moved {
+    /// Both moves as one, in whichever order they came.
+    pub fn merged(self, other: &Self) -> Self {
+        let (from, to) = (other.from, other.to);
+        Self {
+            from: (self.from.0.min(from.0), self.from.1.min(from.1)),
+            to: (self.to.0.max(to.0), self.to.1.max(to.1)),
+            ..self
+        }
+    }
+}
+
 /// Something that happened. Durable events carry the rev of the conversation or of the user.
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -231,7 +258,7 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
-    /// A member's watermarks moved. For others.
+    /// The user's own watermarks moved. For its own devices.
     ReceiptUpdated {
         /// Where.
         conversation: ConversationId,
@@ -243,8 +270,18 @@ pub enum Event {
         seen_seq: u64,
         /// The thread whose watermark it is; that of the conversation without one.
         thread_root: Option<MessageId>,
-        /// Unread messages and mentions, when this goes to the user's own devices.
-        unread: Option<(u32, u32)>,
+        /// Unread messages and mentions.
+        unread: (u32, u32),
+    },
+    /// The same for others, of whom those hear who are there and draw ticks from it; see
+    /// [`Messenger::receipts_for`](crate::Messenger::receipts_for).
+    WatermarksMoved(Moved),
+    /// The user shares with others from now on what it has seen, or not any more: what those who see its watermarks
+    /// hold is wrong, and so is what it holds of theirs; see
+    /// [`Messenger::receipt_peers`](crate::Messenger::receipt_peers).
+    ReceiptsSwitched {
+        /// Who.
+        user: UserId,
     },
     /// The user is logged in on another device, or no longer on one.
     DeviceChanged {

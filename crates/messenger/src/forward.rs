@@ -2,7 +2,9 @@
 
 use crate::message::announce_message;
 use crate::store::{Appended, ForwardRecord, ForwardRefusal, StoreError};
-use crate::{AttachmentId, Caller, ClientId, ConversationId, Message, MessageId, Messenger, Timestamp};
+use crate::{
+    AttachmentId, Caller, ClientId, ConversationId, Message, MessageId, MessageStatus, Messenger, Timestamp,
+};
 use std::sync::Arc;
 
 /// Most messages forwarded at once.
@@ -84,7 +86,11 @@ impl Messenger {
             }
         };
         let forwarded = self.store.forward(record, Box::new(announce)).await??;
-        Ok(forwarded.into_iter().map(|appended| appended.message).collect())
+        let new = |appended: Appended| Message {
+            status: Some(MessageStatus::Sent),
+            ..appended.message
+        };
+        Ok(forwarded.into_iter().map(new).collect())
     }
 }
 

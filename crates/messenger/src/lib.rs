@@ -28,6 +28,7 @@ mod member;
 mod mention;
 mod message;
 mod my_state;
+mod notified;
 mod password;
 mod people;
 mod pin;
@@ -39,6 +40,7 @@ pub mod search;
 mod second_factor;
 pub mod seed;
 mod settings;
+mod status;
 pub mod store;
 mod sync;
 pub mod text;
@@ -66,7 +68,7 @@ pub use conversation::{
 pub use delete::DeleteError;
 pub use departure::DeleteAccountError;
 pub use edit::{EditError, VersionsError};
-pub use event::{Audience, Event, LogoutReason, RemovalReason};
+pub use event::{Audience, Event, LogoutReason, Moved, RemovalReason};
 pub use feed::{Feed, NoFeed};
 pub use forward::ForwardError;
 pub use ids::{ClientId, ConversationId, InviteId, LoginId, MessageId, Timestamp, UserId};
@@ -89,11 +91,12 @@ pub use people::{
 pub use pin::PinError;
 pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove};
 pub use reaction::{ReactError, Reaction, ReactionsError};
-pub use receipt::{Advance, AdvanceError, Watermarks};
+pub use receipt::{Advance, AdvanceError, ToldReceipt, Watermarks};
 pub use report::{AdminListError, Report, ReportError, ReportStatus, ReportWish, ReportedMessage};
 pub use search::{Hit, Hits, SearchError, SearchOrder, SearchWish, Snippet, Total};
 pub use second_factor::{Offered, SecondFactorError, SecondStepError};
 pub use settings::{DeleteConversationError, SettingsChange, SettingsWish, UpdateError};
+pub use status::{Arrival, ArrivalsError};
 use store::{Store, StoreError};
 pub use sync::{Changes, SyncError, SyncPage};
 pub use thread::{
@@ -161,6 +164,10 @@ pub struct Options {
     pub page_size_max: usize,
     /// Conversations with more members than this do not share receipts.
     pub receipts_members_max: usize,
+    /// In conversations with up to so many members authors learn when a message was received and seen.
+    pub receipt_times_members_max: usize,
+    /// Seconds for which that is kept.
+    pub receipt_times_s: u64,
     /// In conversations with more members than this nobody sees others type.
     pub typing_members_max: usize,
     /// In conversations with more members than this only those who have them open see others type.
@@ -212,6 +219,8 @@ impl Default for Options {
             page_size: 50,
             page_size_max: 100,
             receipts_members_max: 256,
+            receipt_times_members_max: 100,
+            receipt_times_s: 30 * 24 * 60 * 60,
             typing_members_max: 256,
             typing_relayed_members_max: 20,
             presence_watchers_max: 500,

@@ -80,8 +80,8 @@ pub struct Member {
     pub joined_seq: u64,
     /// How far messages have reached it.
     pub delivered_seq: u64,
-    /// How far it has seen.
-    pub seen_seq: u64,
+    /// How far it has seen; not told where it, or who looks, keeps that to itself.
+    pub seen_seq: Option<u64>,
 }
 
 /// Why a conversation, or something in it, is not shown.
@@ -227,7 +227,8 @@ impl Messenger {
             after,
             limit: limit + 1,
             until: my.left_at.map(|at| (at, my.left_seq.unwrap_or(0))),
-            direct_viewer: (head.kind == ConversationKind::Direct).then_some(caller.user),
+            viewer: caller.user,
+            direct: head.kind == ConversationKind::Direct,
         };
         let mut items = self.store.find_members(conversation, wanted).await?;
         let more = items.len() > limit;

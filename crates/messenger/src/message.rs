@@ -1,9 +1,10 @@
 //! Messages: sending them once, and reading history.
 
+use crate::receipt::announce_move;
 use crate::store::{AppendRefusal, Appended, NewMessage, StoreError};
 use crate::{
-    AccessError, Attachment, AttachmentId, Audience, Caller, ClientId, ConversationId, ConversationKind,
-    Event, Feed, MessageId, Messenger, Options, PolicyChange, ThreadPlace, Timestamp, UserId, text,
+    AccessError, Attachment, AttachmentId, Caller, ClientId, ConversationId, ConversationKind, Event, Feed,
+    MessageId, Messenger, Moved, Options, PolicyChange, ThreadPlace, Timestamp, UserId, text,
 };
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -425,16 +426,24 @@ impl Messenger {
             thread: draft.thread,
             forwarded_from: None,
             advance_seen: draft.advance_seen,
+            times_members_max: self.options.receipt_times_members_max,
             at: Timestamp::now(),
         };
         let feed = Arc::clone(&self.feed);
         let receipts_members_max = self.options.receipts_members_max;
         let announce = move |appended: &Appended| announce_message(&*feed, appended, receipts_members_max);
         match self.store.append(new, Box::new(announce)).await? {
-            Ok(appended) => Ok(Sent {
-                message: appended.message,
-                replay: appended.replay,
-            }),
+            Ok(Appended {
+                mut message, replay, ..
+            }) => {
+                // Nobody can have got what was only just stored.
+                message.status = Some(MessageStatus::Sent);
+                if replay {
+                    self.personalise(caller.user, std::slice::from_mut(&mut message))
+                        .await?;
+                }
+                Ok(Sent { message, replay })
+            }
             Err(AppendRefusal::NotFound) => Err(SendError::NotFound),
             Err(AppendRefusal::NotAMember) => Err(SendError::NotAMember),
             Err(AppendRefusal::PostingRestricted) => {
@@ -468,7 +477,7 @@ impl Messenger {
             .history(caller.user, conversation, range, limit)
             .await?;
         let mut page = page.ok_or(HistoryError::NotFound)?;
-        self.add_own_reactions(caller.user, &mut page.messages).await?;
+        self.personalise(caller.user, &mut page.messages).await?;
         Ok(page)
     }
 
@@ -476,7 +485,7 @@ impl Messenger {
     pub async fn message(&self, caller: &Caller, id: MessageId) -> Result<Message, AccessError> {
         let message = self.store.message(caller.user, id).await?;
         let mut message = message.ok_or(AccessError::NotFound)?;
-        self.add_own_reactions(caller.user, std::slice::from_mut(&mut message))
+        self.personalise(caller.user, std::slice::from_mut(&mut message))
             .await?;
         Ok(message)
     }
@@ -492,27 +501,21 @@ pub(crate) fn announce_message(feed: &dyn Feed, appended: &Appended, receipts_me
     };
     let change = (message.conversation, message.rev, message.created_at);
     appended.told.tell(feed, &event, change);
-    if !appended.caught_up {
-        return;
-    }
-    let receipt = |unread| Event::ReceiptUpdated {
+    let Some(from) = appended.passed else { return };
+    let moved = Moved {
         conversation: message.conversation,
         user: message.author,
-        delivered_seq: message.seq,
-        seen_seq: message.seq,
         thread_root: None,
-        unread,
+        from,
+        to: (message.seq, message.seq),
     };
-    feed.deliver(&Audience::Users(vec![message.author]), &receipt(Some((0, 0))));
-    let others: Vec<UserId> = appended
-        .receipts_to
-        .iter()
-        .copied()
-        .filter(|&user| user != message.author)
-        .collect();
-    if !others.is_empty() && appended.receipts_to.len() <= receipts_members_max {
-        feed.deliver(&Audience::Users(others), &receipt(None));
-    }
+    announce_move(
+        feed,
+        moved,
+        Some((0, 0)),
+        &appended.receipts_to,
+        receipts_members_max,
+    );
 }
 
 #[cfg(test)]

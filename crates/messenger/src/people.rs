@@ -269,6 +269,7 @@ impl Messenger {
     pub async fn change_privacy(&self, caller: &Caller, privacy: PrivacyChange) -> Result<Me, ChangeMeError> {
         let change = MeChange {
             privacy,
+            receipts_members_max: self.options.receipts_members_max,
             at: Timestamp::now(),
             ..MeChange::default()
         };
@@ -295,6 +296,15 @@ impl Messenger {
 
     async fn change_me(&self, caller: &Caller, change: MeChange) -> Result<Me, ChangeMeError> {
         let announce = self.announce_me(change.at);
+        let switched = change.privacy.read_receipts.is_some();
+        let feed = Arc::clone(&self.feed);
+        let announce: Announce<Me> = Box::new(move |me| {
+            announce(me);
+            if switched {
+                let user = me.account.id;
+                feed.deliver(&Audience::Users(vec![user]), &Event::ReceiptsSwitched { user });
+            }
+        });
         let pictures = change.avatar.is_some();
         let changed = self.store.change_me(caller.user, change, announce).await?;
         if pictures {

@@ -77,8 +77,7 @@ impl Messenger {
         };
         let outcome = self.store.pin(record, Box::new(announce)).await??;
         let mut message = outcome.message;
-        self.add_own_reactions(by, std::slice::from_mut(&mut message))
-            .await?;
+        self.personalise(by, std::slice::from_mut(&mut message)).await?;
         Ok((message, outcome.changed))
     }
 
@@ -90,7 +89,7 @@ impl Messenger {
     ) -> Result<Vec<Message>, AccessError> {
         let pins = self.store.pins(caller.user, conversation).await?;
         let mut pins = pins.ok_or(AccessError::NotFound)?;
-        self.add_own_reactions(caller.user, &mut pins).await?;
+        self.personalise(caller.user, &mut pins).await?;
         Ok(pins)
     }
 }

@@ -136,8 +136,7 @@ impl Messenger {
         };
         let reacted = self.store.react(record, Box::new(announce)).await??;
         let mut message = reacted.message;
-        self.add_own_reactions(user, std::slice::from_mut(&mut message))
-            .await?;
+        self.personalise(user, std::slice::from_mut(&mut message)).await?;
         Ok((message, reacted.changed))
     }
 

@@ -1,10 +1,13 @@
 //! Receipts: watermarks that say how far messages have reached a member and how far it has read.
 
-use crate::store::{AdvanceOutcomes, AdvanceRefusal, Advanced, StoreError, Unread};
-use crate::{
-    AccessError, Audience, Caller, ConversationId, Event, Feed, ListItem, Messenger, MyStateError,
-    MyStateWish, UserId,
+use crate::store::{
+    AdvanceOutcomes, AdvanceRefusal, AdvanceTerms, Advanced, StoreError, ThreadAdvance, Unread,
 };
+use crate::{
+    AccessError, Audience, Caller, ConversationId, Event, Feed, ListItem, MessageId, Messenger, Moved,
+    MyStateError, MyStateWish, StoreResult, Timestamp, UserId,
+};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// Unread messages are counted up to here.
@@ -59,6 +62,24 @@ impl From<AdvanceRefusal> for AdvanceError {
     }
 }
 
+/// Watermarks of somebody else, as those who draw ticks from them are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToldReceipt {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Whose.
+    pub user: UserId,
+    /// The thread whose watermark it is.
+    pub thread_root: Option<MessageId>,
+    /// How far messages have arrived.
+    pub delivered_seq: u64,
+    /// How far they were shown, unless one of the two keeps that to itself.
+    pub seen_seq: Option<u64>,
+}
+
+/// Authors of what was passed are looked up for so many messages; of more, all are taken for authors.
+const PASSED_MAX: u64 = 1_000;
+
 impl Messenger {
     /// Moves watermarks forward, never back; each item stands alone. Seen implies delivered. Those who draw
     /// ticks from it, and the caller's own devices, are told.
@@ -72,6 +93,24 @@ impl Messenger {
         }
     }
 
+    /// The same for one whose connection says so, who hears of it as its other devices do; what is refused is passed
+    /// over.
+    pub async fn acknowledge(
+        &self,
+        user: UserId,
+        items: &[Advance],
+        threads: &[ThreadAdvance],
+    ) -> StoreResult<()> {
+        self.try_advance(user, items).await?;
+        for &wish in threads {
+            match self.advance_thread_of(user, wish).await {
+                Err(AdvanceError::Store(error)) => return Err(error),
+                Ok(_) | Err(AdvanceError::NotAMember | AdvanceError::SeqOutOfRange) => {}
+            }
+        }
+        Ok(())
+    }
+
     async fn try_advance(
         &self,
         user: UserId,
@@ -83,14 +122,22 @@ impl Messenger {
         let members_max = self.options.receipts_members_max;
         let feed = Arc::clone(&self.feed);
         let announce = move |outcomes: &AdvanceOutcomes| {
-            for advanced in outcomes.iter().flatten() {
-                announce_to_others(&*feed, user, advanced, members_max);
+            for advanced in outcomes.iter().flatten().filter(|advanced| advanced.moved()) {
+                announce_move(
+                    &*feed,
+                    moved(user, advanced),
+                    None,
+                    &advanced.audience,
+                    members_max,
+                );
             }
         };
-        let outcomes = self
-            .store
-            .advance(user, items, members_max, Box::new(announce))
-            .await?;
+        let terms = AdvanceTerms {
+            receipts_members_max: members_max,
+            times_members_max: self.options.receipt_times_members_max,
+            at: Timestamp::now(),
+        };
+        let outcomes = self.store.advance(user, items, terms, Box::new(announce)).await?;
 
         let unseen = |advanced: &&Advanced| advanced.seen_seq < advanced.last_seq;
         let mut to_count: Vec<ConversationId> = outcomes
@@ -118,10 +165,8 @@ impl Messenger {
                 let advanced = outcome.map_err(AdvanceError::from)?;
                 let unread = unread(advanced.conversation);
                 let (count, mentions) = (unread.messages.min(UNREAD_MAX), unread.mentions.min(UNREAD_MAX));
-                if advanced.moved {
-                    let own_devices = Audience::Users(vec![user]);
-                    let counts = Some((count, mentions));
-                    self.feed.deliver(&own_devices, &updated(user, &advanced, counts));
+                if advanced.moved() {
+                    tell_own_devices(&*self.feed, moved(user, &advanced), (count, mentions));
                 }
                 Ok(Watermarks {
                     conversation: advanced.conversation,
@@ -131,6 +176,89 @@ impl Messenger {
                     unread_mentions: mentions,
                 })
             })
+            .collect())
+    }
+
+    /// What the user has to read in all, 999 at most: messages in conversations that are neither muted nor in the
+    /// archive, and mentions in muted ones.
+    pub async fn total_unread(&self, user: UserId) -> StoreResult<u32> {
+        let unread = self.store.total_unread(user, Timestamp::now()).await?;
+        Ok((unread.messages + unread.mentions).min(UNREAD_MAX))
+    }
+
+    /// Those with whom the user shares watermarks, itself included.
+    pub async fn receipt_peers(&self, user: UserId) -> StoreResult<Vec<UserId>> {
+        self.store
+            .receipt_peers(user, self.options.receipts_members_max)
+            .await
+    }
+
+    /// What of moves in one conversation is to be told to whom of the `listeners`, who may hear of them: to authors of
+    /// what was passed, and in a thread to all. Who does not share what it has seen is told of others only
+    /// what has arrived, and the other way round.
+    pub async fn receipts_for(
+        &self,
+        conversation: ConversationId,
+        moves: &[Moved],
+        listeners: &[UserId],
+    ) -> StoreResult<Vec<(Vec<UserId>, Vec<ToldReceipt>)>> {
+        let listeners = self.who_draws(conversation, moves, listeners).await?;
+        if listeners.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut people: Vec<UserId> = moves.iter().map(|moved| moved.user).collect();
+        people.extend(&listeners);
+        people.sort_unstable();
+        people.dedup();
+        let privacy = self.privacy(&people).await?;
+        let sharing: HashSet<UserId> = privacy
+            .iter()
+            .filter(|(_, privacy)| privacy.read_receipts)
+            .map(|(user, _)| *user)
+            .collect();
+        // Mostly the same for all who share, and for all who do not; but nobody is told of itself.
+        let mut groups: BTreeMap<(bool, Option<UserId>), Vec<UserId>> = BTreeMap::new();
+        for listener in listeners {
+            let moving = moves.iter().any(|moved| moved.user == listener);
+            let kind = (!sharing.contains(&listener), moving.then_some(listener));
+            groups.entry(kind).or_default().push(listener);
+        }
+        let told = |(hides, without): (bool, Option<UserId>)| -> Vec<ToldReceipt> {
+            let others = moves.iter().filter(|moved| Some(moved.user) != without);
+            let told = |moved: &Moved| moved.told(!hides && sharing.contains(&moved.user));
+            others.filter_map(told).collect()
+        };
+        Ok(groups
+            .into_iter()
+            .map(|(kind, users)| (users, told(kind)))
+            .filter(|(_, receipts)| !receipts.is_empty())
+            .collect())
+    }
+
+    /// Those of the listeners who wrote something that was passed.
+    async fn who_draws(
+        &self,
+        conversation: ConversationId,
+        moves: &[Moved],
+        listeners: &[UserId],
+    ) -> StoreResult<Vec<UserId>> {
+        if listeners.is_empty() || moves.iter().any(|moved| moved.thread_root.is_some()) {
+            return Ok(listeners.to_vec());
+        }
+        let after = moves.iter().map(Moved::first_passed).min().unwrap_or(0);
+        let up_to = moves
+            .iter()
+            .map(|moved| moved.to.0.max(moved.to.1))
+            .max()
+            .unwrap_or(0);
+        if up_to.saturating_sub(after) > PASSED_MAX {
+            return Ok(listeners.to_vec());
+        }
+        let authors = self.store.authors(conversation, after, up_to).await?;
+        Ok(listeners
+            .iter()
+            .copied()
+            .filter(|user| authors.contains(user))
             .collect())
     }
 
@@ -172,28 +300,66 @@ impl Messenger {
     }
 }
 
-fn announce_to_others(feed: &dyn Feed, user: UserId, advanced: &Advanced, members_max: usize) {
-    if !advanced.moved || advanced.audience.len() > members_max {
-        return;
+impl Moved {
+    /// The last message before those that were passed.
+    fn first_passed(&self) -> u64 {
+        let delivered = (self.to.0 > self.from.0).then_some(self.from.0);
+        let seen = (self.to.1 > self.from.1).then_some(self.from.1);
+        delivered.into_iter().chain(seen).min().unwrap_or(self.to.0)
     }
-    let others: Vec<UserId> = advanced
-        .audience
-        .iter()
-        .copied()
-        .filter(|&other| other != user)
-        .collect();
-    if !others.is_empty() {
-        feed.deliver(&Audience::Users(others), &updated(user, advanced, None));
+
+    /// As others are told of it, if there is anything for them.
+    fn told(&self, seen: bool) -> Option<ToldReceipt> {
+        let news = self.to.0 > self.from.0 || (seen && self.to.1 > self.from.1);
+        news.then_some(ToldReceipt {
+            conversation: self.conversation,
+            user: self.user,
+            thread_root: self.thread_root,
+            delivered_seq: self.to.0,
+            seen_seq: seen.then_some(self.to.1),
+        })
     }
 }
 
-fn updated(user: UserId, advanced: &Advanced, unread: Option<(u32, u32)>) -> Event {
-    Event::ReceiptUpdated {
+fn moved(user: UserId, advanced: &Advanced) -> Moved {
+    Moved {
         conversation: advanced.conversation,
         user,
-        delivered_seq: advanced.delivered_seq,
-        seen_seq: advanced.seen_seq,
         thread_root: None,
-        unread,
+        from: advanced.from,
+        to: (advanced.delivered_seq, advanced.seen_seq),
     }
+}
+
+/// Tells the others of the audience, unless they are too many, and with numbers for them also the user's own devices.
+pub(crate) fn announce_move(
+    feed: &dyn Feed,
+    moved: Moved,
+    unread: Option<(u32, u32)>,
+    audience: &[UserId],
+    members_max: usize,
+) {
+    if let Some(unread) = unread {
+        tell_own_devices(feed, moved, unread);
+    }
+    let others: Vec<UserId> = audience
+        .iter()
+        .copied()
+        .filter(|&other| other != moved.user)
+        .collect();
+    if !others.is_empty() && audience.len() <= members_max {
+        feed.deliver(&Audience::Users(others), &Event::WatermarksMoved(moved));
+    }
+}
+
+pub(crate) fn tell_own_devices(feed: &dyn Feed, moved: Moved, unread: (u32, u32)) {
+    let event = Event::ReceiptUpdated {
+        conversation: moved.conversation,
+        user: moved.user,
+        delivered_seq: moved.to.0,
+        seen_seq: moved.to.1,
+        thread_root: moved.thread_root,
+        unread,
+    };
+    feed.deliver(&Audience::Users(vec![moved.user]), &event);
 }

@@ -270,7 +270,7 @@ impl Messenger {
         };
         let found = self.store.search(caller.user, &query, page).await?;
         let mut found = found.ok_or(SearchError::NotFound)?;
-        self.add_own_reactions(caller.user, &mut found.messages).await?;
+        self.personalise(caller.user, &mut found.messages).await?;
         let hit = |message: Message| Hit {
             snippet: shown(&message, &query.wanted),
             message,

@@ -7,7 +7,9 @@ mod text;
 
 use crate::message::content_hash;
 use crate::password::PasswordHasher;
-use crate::store::{AccountRecord, Admission, GroupRecord, NewMessage, ReactRecord, Store, StoreError};
+use crate::store::{
+    AccountRecord, Admission, AdvanceTerms, GroupRecord, NewMessage, ReactRecord, Store, StoreError,
+};
 use crate::thread::ThreadPlace;
 use crate::{
     AccountKind, Advance, ClientId, ConversationId, Draft, MessageId, Messenger, Policies, Timestamp, UserId,
@@ -329,6 +331,7 @@ async fn say(
             thread,
             forwarded_from: None,
             advance_seen: true,
+            times_members_max: 0,
             at,
         };
         said.push((place, new));
@@ -390,7 +393,12 @@ async fn read(store: &dyn Store, rooms: &[Room], dice: &mut Dice) -> Result<(), 
     }
     for (user, wishes) in wishes {
         let wishes: Vec<Advance> = wishes.into_values().collect();
-        store.advance(user, &wishes, 0, Box::new(|_| ())).await?;
+        let terms = AdvanceTerms {
+            receipts_members_max: 0,
+            times_members_max: 0,
+            at: Timestamp(0),
+        };
+        store.advance(user, &wishes, terms, Box::new(|_| ())).await?;
     }
     Ok(())
 }

@@ -163,7 +163,7 @@ impl Messenger {
     }
 
     /// Takes the content out of deleted conversations, until nothing is left. What a crash interrupts is finished
-    /// by the next call, such as the one at the next start.
+    /// by the next call: there is one at the start.
     pub async fn purge_deleted(&self) -> Result<(), StoreError> {
         while self.store.purge_deleted(PURGE_BATCH, Timestamp::now()).await? {}
         self.release_files();

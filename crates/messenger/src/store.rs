@@ -42,7 +42,7 @@ pub use moderation::{
     AccountChange, AccountChangeRefusal, AccountChanged, Administration, ReportRefusal, Reported, Reports,
     ServerInvites,
 };
-pub use my_states::{MyStateChange, MyStateRefusal, MyStateSet, MyStates};
+pub use my_states::{Attention, MyStateChange, MyStateRefusal, MyStateSet, MyStates};
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 pub use pins::{PinRecord, PinRefusal, Pinned, Pins};
 pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
@@ -54,8 +54,9 @@ pub use changes::{
     ReactRefusal, Reacted, Told, Version, VersionsRefusal,
 };
 
+pub use crate::status::Recipient;
 use crate::{
-    Account, AccountKind, AccountStatus, Advance, AttachmentId, Changes, ClientId, Conversation,
+    Account, AccountKind, AccountStatus, Advance, Arrival, AttachmentId, Changes, ClientId, Conversation,
     ConversationId, History, HistoryRange, ListItem, Login, LoginId, Member, MemberState, Mention, Message,
     MessageId, Policies, ServerRole, ThreadChange, ThreadPlace, Timestamp, UserId, Username,
 };
@@ -453,6 +454,8 @@ pub struct NewMessage {
     pub forwarded_from: Option<String>,
     /// Whether the author's own watermarks move to it.
     pub advance_seen: bool,
+    /// See [`AdvanceTerms::times_members_max`].
+    pub times_members_max: usize,
     /// When.
     pub at: Timestamp,
 }
@@ -468,8 +471,8 @@ pub struct Appended {
     pub told: Told,
     /// Who hears of the author's watermarks: the active members, but nobody whom the author blocks.
     pub receipts_to: Arc<[UserId]>,
-    /// Sending moved the author's seen watermark over older messages that it had not reached.
-    pub caught_up: bool,
+    /// Where the author's watermarks stood, delivered and seen, when sending moved them over older messages.
+    pub passed: Option<(u64, u64)>,
     /// What its thread comes to now, if it belongs to one.
     pub thread: Option<ThreadChange>,
 }
@@ -521,6 +524,17 @@ pub trait Messages {
     async fn message(&self, reader: UserId, id: MessageId) -> Result<Option<Message>, StoreError>;
 }
 
+/// What goes with moving watermarks.
+#[derive(Debug, Clone, Copy)]
+pub struct AdvanceTerms {
+    /// Conversations with more members than this do not share receipts.
+    pub receipts_members_max: usize,
+    /// In conversations with up to so many members it is kept when who got how far.
+    pub times_members_max: usize,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Where a member's watermarks are after a wish to move them.
 #[derive(Debug, Clone)]
 pub struct Advanced {
@@ -530,12 +544,19 @@ pub struct Advanced {
     pub delivered_seq: u64,
     /// How far they were shown.
     pub seen_seq: u64,
-    /// Whether one of them moved.
-    pub moved: bool,
+    /// Where both stood before.
+    pub from: (u64, u64),
     /// The conversation's last message.
     pub last_seq: u64,
     /// Who hears of it: the active members, ascending, but of a direct conversation nobody whom the member blocks.
     pub audience: Arc<[UserId]>,
+}
+
+impl Advanced {
+    /// Whether one of the watermarks moved.
+    pub fn moved(&self) -> bool {
+        self.from != (self.delivered_seq, self.seen_seq)
+    }
 }
 
 /// What a member has still to read in a conversation.
@@ -568,7 +589,7 @@ pub trait Receipts {
         &self,
         user: UserId,
         wishes: &[Advance],
-        receipts_members_max: usize,
+        terms: AdvanceTerms,
         announce: Announce<AdvanceOutcomes>,
     ) -> Result<AdvanceOutcomes, StoreError>;
     /// Unread messages and those of them that name the user, each counted up to 1,000, in those of the
@@ -578,6 +599,38 @@ pub trait Receipts {
         user: UserId,
         conversations: &[ConversationId],
     ) -> Result<Vec<(ConversationId, Unread)>, StoreError>;
+    /// Those whom messages of `author` in the conversations are for: the other active members who are people and may
+    /// use their accounts, each with what the author may know of its watermarks. Conversations with more than
+    /// `members_max` members are left out.
+    async fn recipients(
+        &self,
+        author: UserId,
+        conversations: &[ConversationId],
+        members_max: usize,
+    ) -> Result<Vec<Recipient>, StoreError>;
+    /// The recipients of one message by id, after one of them, and how far it came with each, as its author may know;
+    /// when, in a conversation of up to `times_members_max` members, as far as that was kept.
+    async fn arrivals(
+        &self,
+        message: &Message,
+        after: Option<UserId>,
+        limit: usize,
+        times_members_max: usize,
+    ) -> Result<Vec<Arrival>, StoreError>;
+    /// What the user has to read at this time in all, counted up to 1,000: messages in conversations that are neither
+    /// muted nor in the archive, and mentions in muted ones.
+    async fn total_unread(&self, user: UserId, now: Timestamp) -> Result<Unread, StoreError>;
+    /// The active members of conversations of up to `members_max` members that the user is in, itself included.
+    async fn receipt_peers(&self, user: UserId, members_max: usize) -> Result<Vec<UserId>, StoreError>;
+    /// Who wrote the messages after the one seq and up to the other.
+    async fn authors(
+        &self,
+        conversation: ConversationId,
+        after: u64,
+        up_to: u64,
+    ) -> Result<Vec<UserId>, StoreError>;
+    /// Forgets up to `limit` times of watermarks from before. How many there were.
+    async fn forget_receipt_times(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError>;
 }
 
 /// How far a client has come in synchronising.

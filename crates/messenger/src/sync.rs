@@ -112,7 +112,7 @@ impl Messenger {
             .changes(caller.user, conversation, after_rev, limit, changes_max)
             .await?;
         let mut changes = changes.ok_or(AccessError::NotFound)?;
-        self.add_own_reactions(caller.user, &mut changes.messages).await?;
+        self.personalise(caller.user, &mut changes.messages).await?;
         Ok(changes)
     }
 }

@@ -1,11 +1,11 @@
 //! Threads: replies that hang on one message, who follows them and how far (§7).
 
 use crate::conversation::{read_place, write_place};
-use crate::receipt::UNREAD_MAX;
+use crate::receipt::{UNREAD_MAX, announce_move};
 use crate::store::{AdvanceRefusal, Followed, StoreError, ThreadAdvance, ThreadAdvanced, ThreadRefusal};
 use crate::{
-    AdvanceError, Audience, Caller, ConversationId, Event, HistoryRange, Message, MessageId, Messenger, Page,
-    ThreadSummary, Timestamp, UserId,
+    AdvanceError, Audience, Caller, ConversationId, Event, HistoryRange, Message, MessageId, Messenger,
+    Moved, Page, ThreadSummary, Timestamp, UserId,
 };
 use std::sync::Arc;
 
@@ -38,6 +38,8 @@ pub struct Thread {
     pub seen_seq: u64,
     /// Replies to read, 999 at most; only who follows has any.
     pub unread_count: u32,
+    /// When the last reply came, by which threads are listed; also one that the member does not see.
+    pub listed_at: Timestamp,
 }
 
 /// Part of a thread's replies, ascending.
@@ -151,8 +153,8 @@ impl Messenger {
             has_more_after: replies.has_more_after,
         };
         cap(&mut page.thread);
-        self.add_own_reactions(caller.user, &mut page.messages).await?;
-        self.add_own_reactions(caller.user, std::slice::from_mut(&mut page.thread.root))
+        self.personalise(caller.user, &mut page.messages).await?;
+        self.personalise(caller.user, std::slice::from_mut(&mut page.thread.root))
             .await?;
         Ok(page)
     }
@@ -180,16 +182,13 @@ impl Messenger {
         let more = items.len() > limit;
         items.truncate(limit);
         let mut roots: Vec<Message> = items.iter().map(|thread| thread.root.clone()).collect();
-        self.add_own_reactions(caller.user, &mut roots).await?;
+        self.personalise(caller.user, &mut roots).await?;
         for (thread, root) in items.iter_mut().zip(roots) {
             thread.root = root;
             cap(thread);
         }
-        let last = items.last().filter(|_| more).map(|thread| &thread.root);
-        let next_cursor = last.map(|root| {
-            let at = root.thread.last_reply_at.unwrap_or(root.created_at);
-            write_place(at, ConversationId(root.id.0))
-        });
+        let last = items.last().filter(|_| more);
+        let next_cursor = last.map(|thread| write_place(thread.listed_at, ConversationId(thread.root.id.0)));
         Ok(Page { items, next_cursor })
     }
 
@@ -228,23 +227,39 @@ impl Messenger {
         })
     }
 
-    /// Moves the caller's watermark in a thread that it follows, never back. Its own devices are told.
+    /// Moves the caller's watermark in a thread that it follows, never back. Its own devices are told, and authors of
+    /// what was seen.
     pub async fn advance_thread(
         &self,
         caller: &Caller,
         wish: ThreadAdvance,
     ) -> Result<ThreadWatermark, AdvanceError> {
-        let user = caller.user;
+        self.advance_thread_of(caller.user, wish).await
+    }
+
+    pub(crate) async fn advance_thread_of(
+        &self,
+        user: UserId,
+        wish: ThreadAdvance,
+    ) -> Result<ThreadWatermark, AdvanceError> {
         let feed = Arc::clone(&self.feed);
+        let members_max = self.options.receipts_members_max;
         let announce = move |advanced: &Result<ThreadAdvanced, AdvanceRefusal>| {
             let Ok(advanced) = advanced else { return };
-            if advanced.moved {
-                let unread = Some((advanced.unread.min(UNREAD_MAX), 0));
-                feed.deliver(
-                    &Audience::Users(vec![user]),
-                    &updated(user, wish, advanced, unread),
-                );
-            }
+            let Some(from) = advanced.from else { return };
+            let moved = Moved {
+                conversation: wish.conversation,
+                user,
+                thread_root: Some(wish.root),
+                from: (advanced.delivered_seq, from),
+                to: (advanced.delivered_seq, advanced.seen_seq),
+            };
+            let unread = Some((advanced.unread.min(UNREAD_MAX), 0));
+            let authors = match advanced.members <= members_max {
+                true => &advanced.authors[..],
+                false => &[],
+            };
+            announce_move(&*feed, moved, unread, authors, members_max);
         };
         let advanced = self
             .store
@@ -257,22 +272,6 @@ impl Messenger {
             seen_seq: advanced.seen_seq,
             unread_count: advanced.unread.min(UNREAD_MAX),
         })
-    }
-}
-
-fn updated(
-    user: UserId,
-    wish: ThreadAdvance,
-    advanced: &ThreadAdvanced,
-    unread: Option<(u32, u32)>,
-) -> Event {
-    Event::ReceiptUpdated {
-        conversation: wish.conversation,
-        user,
-        delivered_seq: advanced.delivered_seq,
-        seen_seq: advanced.seen_seq,
-        thread_root: Some(wish.root),
-        unread,
     }
 }
 

@@ -15,13 +15,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chinwag_messenger::store::StoreError;
 use chinwag_messenger::{
-    AccessError, AddMembersError, AdminListError, AttachmentError, AuthenticateError, AvatarError,
-    ChangeAccountError, ChangeMeError, ChangePasswordError, ContactError, ConversationId, CreateGroupError,
-    DeleteConversationError, DeleteError, EditError, FollowError, ForwardError, HistoryError, InviteError,
-    JoinError, ListError, ListMembersError, LogInError, MediaError, MemberError, MyStateError,
-    OpenDirectError, PinError, ReactError, ReactionsError, RegisterError, ReportError, SearchError,
-    SearchPeopleError, SendError, ServerInviteError, SyncError, ThreadError, ThreadsError, Token,
-    UpdateError, UploadError, UserId, UsernameError, VersionsError,
+    AccessError, AddMembersError, AdminListError, ArrivalsError, AttachmentError, AuthenticateError,
+    AvatarError, ChangeAccountError, ChangeMeError, ChangePasswordError, ContactError, ConversationId,
+    CreateGroupError, DeleteConversationError, DeleteError, EditError, FollowError, ForwardError,
+    HistoryError, InviteError, JoinError, ListError, ListMembersError, LogInError, MediaError, MemberError,
+    MyStateError, OpenDirectError, PinError, ReactError, ReactionsError, RegisterError, ReportError,
+    SearchError, SearchPeopleError, SendError, ServerInviteError, SyncError, ThreadError, ThreadsError,
+    Token, UpdateError, UploadError, UserId, UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -977,6 +977,21 @@ impl From<ReactionsError> for Problem {
             ReactionsError::CursorInvalid => cursor_invalid(),
             ReactionsError::LimitInvalid => limit_invalid(),
             ReactionsError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ArrivalsError> for Problem {
+    fn from(error: ArrivalsError) -> Self {
+        match error {
+            ArrivalsError::NotFound => Self::not_found(),
+            ArrivalsError::NotAuthor => {
+                refused("not_author", "Only its author may know who has seen a message.")
+            }
+            ArrivalsError::NotAMember => not_a_member(),
+            ArrivalsError::CursorInvalid => cursor_invalid(),
+            ArrivalsError::LimitInvalid => limit_invalid(),
+            ArrivalsError::Store(error) => error.into(),
         }
     }
 }

@@ -494,6 +494,135 @@ async fn recipients_who_listen_are_notified() {
     annas.silence();
 }
 
+/// The next message that the person is notified of.
+async fn notified_of(worker: &mut support::Worker) -> Value {
+    match worker.hear().await {
+        Heard::Event { data, .. } => data["excerpt"].clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_notified_of_what_it_does_not_want_to_know() {
+    let server = Server::start().await;
+    let [sam, anna, eve] = [
+        server.person("sam").await,
+        server.person("anna").await,
+        server.person("eve").await,
+    ];
+    let id = server.group(&sam, &[&anna, &eve]).await;
+    let (mut annas, mut eves) = (server.worker(), server.worker());
+    for (worker, who, socket) in [(&annas, &anna, "1.1"), (&eves, &eve, "2.1")] {
+        let channel = format!("private-App.Models.User.{}", who.id);
+        worker.join(&channel, socket).await;
+    }
+    let root = server.say(&anna, id, "root").await;
+    assert_eq!(notified_of(&mut eves).await, "root");
+    let reply = async |words: &str| {
+        let given = json!({
+            "client_id": uuid::Uuid::new_v4().to_string(), "body": words, "thread_root_id": root["id"],
+        });
+        let path = format!("/conversations/{id}/messages");
+        let answer = server.post(&path, &given).by(&sam).send().await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+    };
+    // Anna follows what hangs on her own words; eve hears of it when she is named, and follows then.
+    reply("aside").await;
+    assert_eq!(notified_of(&mut annas).await, "aside");
+    reply("@eve aside").await;
+    assert_eq!(notified_of(&mut eves).await, "@eve aside");
+    assert_eq!(notified_of(&mut annas).await, "@eve aside");
+
+    let mine = async |who: &Person, given: Value| {
+        let answer = server
+            .patch(&format!("/conversations/{id}/me"), &given)
+            .by(who)
+            .send()
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    };
+    mine(&anna, json!({"muted_until": "2100-01-01T00:00:00.000Z"})).await;
+    mine(&eve, json!({"notify": "mentions"})).await;
+    server.say(&sam, id, "nothing").await;
+    server.say(&sam, id, "@eve @anna something").await;
+    assert_eq!(notified_of(&mut eves).await, "@eve @anna something");
+    mine(&anna, json!({"muted_until": null})).await;
+    server
+        .ask(Method::PUT, &format!("/blocks/{}", sam.id))
+        .by(&eve)
+        .send()
+        .await;
+    server.say(&sam, id, "@eve again").await;
+    assert_eq!(notified_of(&mut annas).await, "@eve again");
+    server.stop().await;
+    annas.silence();
+    eves.silence();
+}
+
+#[tokio::test]
+async fn who_does_not_show_typing_does_not_on_laravels_channels_either() {
+    let server = Server::start().await;
+    let (sam, anna) = (server.person("sam").await, server.person("anna").await);
+    let id = server.direct(&sam, &anna).await;
+    let channel = format!("private-chat.{id}");
+    let (sams, mut annas) = (server.worker(), server.worker());
+    let whisper = async |event: &str| {
+        let given = json!({"name": "Sam", "typing": true});
+        sams.whisper_unnamed("1.1", &channel, event, &given).await;
+    };
+    for (worker, who, socket) in [(&sams, &sam, "1.1"), (&annas, &anna, "2.1")] {
+        let given = json!({"socket_id": socket, "channel_name": channel});
+        let answer = post(&server, "/broadcasting/auth", &given).by(who).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        worker.join(&channel, socket).await;
+    }
+    let hidden = json!({"typing": false});
+    let answer = server.patch("/me/privacy", &hidden).by(&sam).send().await;
+    assert_eq!(answer.status, 200);
+    whisper("client-typing").await;
+    let shown = json!({"typing": true});
+    server.patch("/me/privacy", &shown).by(&sam).send().await;
+    // What is nothing to the messenger passes as it is, and at once.
+    whisper("client-wave").await;
+    let expected = |name: &str| Heard::Event {
+        channel: channel.clone(),
+        name: name.to_owned(),
+        data: json!({"name": "Sam", "typing": true}),
+    };
+    assert_eq!(annas.hear().await, expected("client-wave"));
+    server.stop().await;
+    annas.silence();
+}
+
+#[tokio::test]
+async fn typing_on_laravels_channels_passes_as_it_is() {
+    let server = Server::start().await;
+    let (sam, anna) = (server.person("sam").await, server.person("anna").await);
+    let id = server.direct(&sam, &anna).await;
+    let channel = format!("private-chat.{id}");
+    let (sams, mut annas) = (server.worker(), server.worker());
+    let given = json!({"socket_id": "1.1", "channel_name": channel});
+    post(&server, "/broadcasting/auth", &given).by(&sam).send().await;
+    sams.join(&channel, "1.1").await;
+    annas.join(&channel, "2.1").await;
+    let data = json!({"name": "Sam", "typing": true});
+    sams.whisper_unnamed("1.1", &channel, "client-typing", &data)
+        .await;
+    let expected = Heard::Event {
+        channel: channel.clone(),
+        name: "client-typing".to_owned(),
+        data,
+    };
+    assert_eq!(annas.hear().await, expected);
+    // Of a socket that nobody knows nothing is shown.
+    let data = json!({"name": "Anna"});
+    annas
+        .whisper_unnamed("2.1", &channel, "client-typing", &data)
+        .await;
+    server.stop().await;
+    annas.silence();
+}
+
 #[tokio::test]
 async fn pages_of_listed_origins_may_call_with_cookies_and_no_others() {
     let origin = "https://app.example.org";

@@ -1112,6 +1112,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/messages/{id}/receipts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_messages_id_receipts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/messages/{id}/thread": {
         parameters: {
             query?: never;
@@ -2366,6 +2382,18 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A list that ends here, or goes on at the cursor. */
+        List_MessageReceipt: {
+            items: {
+                delivered: boolean;
+                delivered_at?: components["schemas"]["Moment"] | null;
+                /** @description Null where the recipient or the caller keeps that to itself. */
+                seen?: boolean | null;
+                seen_at?: components["schemas"]["Moment"] | null;
+                user: components["schemas"]["User"];
+            }[];
+            next_cursor: string | null;
+        };
+        /** @description A list that ends here, or goes on at the cursor. */
         List_MessageVersion: {
             items: {
                 body: string;
@@ -2537,8 +2565,11 @@ export interface components {
             /** Format: int64 */
             joined_seq: number;
             role: components["schemas"]["Role"];
-            /** Format: int64 */
-            seen_seq: number;
+            /**
+             * Format: int64
+             * @description Null where the member or the caller keeps that to itself.
+             */
+            seen_seq: number | null;
             user: components["schemas"]["User"];
         };
         /** member_state.changed */
@@ -2669,6 +2700,15 @@ export interface components {
             rev: number;
             /** Format: int32 */
             v: number;
+        };
+        /** @description How far a message has come with one of those it is for. */
+        MessageReceipt: {
+            delivered: boolean;
+            delivered_at: components["schemas"]["Moment"] | null;
+            /** @description Null where the recipient or the caller keeps that to itself. */
+            seen: boolean | null;
+            seen_at: components["schemas"]["Moment"] | null;
+            user: components["schemas"]["User"];
         };
         /** @description What a message said before. */
         MessageVersion: {
@@ -5885,6 +5925,39 @@ export interface operations {
         responses: {
             /** @description No longer there */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_messages_id_receipts: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its recipients by id, for its author */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_MessageReceipt"];
+                };
+            };
+            /** @description The client has it, by its If-None-Match */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };

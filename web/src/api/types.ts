@@ -38,8 +38,11 @@ export type ReceiptAnswer = ReceiptItem & {
 
 // Events are not part of the document.
 
-export interface ReceiptEvent extends ReceiptAnswer {
+export interface ReceiptEvent extends Omit<ReceiptAnswer, 'seen_seq'> {
   user_id: number
+  /** Null where it is not shared. */
+  seen_seq?: number | null
+  total_unread?: number
   thread_root_id?: number
 }
 

@@ -45,6 +45,24 @@ describe('the state of one’s own message', () => {
     'delivered',
   )
   check(
+    'is never seen by those who keep that to themselves',
+    [me, aMember(2, { delivered_seq: 10, seen_seq: null })],
+    'delivered',
+  )
+  check(
+    'is seen when all have who share it',
+    [
+      me,
+      aMember(2, { delivered_seq: 10, seen_seq: null }),
+      aMember(3, { delivered_seq: 10, seen_seq: 10 }),
+    ],
+    'seen',
+  )
+  it('is sent for ever when it was said to somebody who blocks us', () => {
+    const members = [me, aMember(2, { delivered_seq: 10, seen_seq: 10 })]
+    expect(tickState({ ...mine, receipts: false }, members, 2)).toBe('sent')
+  })
+  check(
     'stays sent where not all members are known',
     [me, aMember(2, { delivered_seq: 10 })],
     'sent',

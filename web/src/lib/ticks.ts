@@ -5,16 +5,18 @@ export type TickState = 'sending' | 'sent' | 'delivered' | 'seen' | 'failed'
 
 /**
  * Recipients are the human members who joined before the message, without its author and those
- * whose account is gone or suspended. Without any, or where not all members are known, the state
- * stays at `sent`.
+ * whose account is gone or suspended. Without any, where not all members are known, or when the
+ * message was not for them to have, the state stays at `sent`. It is seen when all those have seen it
+ * who share that.
  */
 export function tickState(
-  message: { seq: number; author_id: number },
+  message: { seq: number; author_id: number; receipts?: boolean },
   members: readonly Watermarks[],
   memberCount: number,
 ): TickState {
-  if (members.length < memberCount) return 'sent'
+  if (members.length < memberCount || message.receipts === false) return 'sent'
   let recipients = 0
+  let sharing = 0
   let delivered = true
   let seen = true
   for (const member of members) {
@@ -24,8 +26,10 @@ export function tickState(
     if (member.joined_seq >= message.seq) continue
     recipients += 1
     delivered &&= member.delivered_seq >= message.seq
+    if (member.seen_seq === null) continue
+    sharing += 1
     seen &&= member.seen_seq >= message.seq
   }
   if (recipients === 0) return 'sent'
-  return seen ? 'seen' : delivered ? 'delivered' : 'sent'
+  return seen && sharing > 0 ? 'seen' : delivered ? 'delivered' : 'sent'
 }

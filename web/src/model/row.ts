@@ -10,6 +10,11 @@ function mergeMy(held: Membership, given: Membership): Membership {
   }
 }
 
+/** The higher of two seen watermarks; what the given one keeps private stays so. */
+function mergeSeen(held: number | null, given: number | null): number | null {
+  return given === null ? null : Math.max(held ?? 0, given)
+}
+
 function mergeMembers(held: Watermarks[], given: Watermarks[]): Watermarks[] {
   const known = new Map(held.map((member) => [member.user.id, member]))
   return given.map((member) => {
@@ -18,9 +23,18 @@ function mergeMembers(held: Watermarks[], given: Watermarks[]): Watermarks[] {
       ? {
           ...member,
           delivered_seq: Math.max(old.delivered_seq, member.delivered_seq),
-          seen_seq: Math.max(old.seen_seq, member.seen_seq),
+          seen_seq: mergeSeen(old.seen_seq, member.seen_seq),
         }
       : member
+  })
+}
+
+/** Members who share what they have seen exactly where the given ones do. */
+function sharedAs(members: Watermarks[], given: Watermarks[]): Watermarks[] {
+  const seen = new Map(given.map((member) => [member.user.id, member.seen_seq]))
+  return members.map((member) => {
+    const now = seen.get(member.user.id)
+    return now === undefined ? member : { ...member, seen_seq: mergeSeen(member.seen_seq, now) }
   })
 }
 
@@ -35,8 +49,9 @@ export function mergeItem(held: ListItem | undefined, given: ListItem): ListItem
   return {
     ...base,
     my,
+    // Whether somebody shares what it has seen has no rev: the answer knows.
     members: older
-      ? mergeMembers(given.members, held.members)
+      ? sharedAs(mergeMembers(given.members, held.members), given.members)
       : mergeMembers(held.members, given.members),
     unread_count: behind ? held.unread_count : given.unread_count,
     unread_mentions: behind ? held.unread_mentions : given.unread_mentions,
@@ -91,7 +106,10 @@ export function applyReceiptToItem(item: ListItem, receipt: ReceiptEvent, me: nu
         ? {
             ...member,
             delivered_seq: Math.max(member.delivered_seq, delivered, seen),
-            seen_seq: Math.max(member.seen_seq, seen),
+            seen_seq:
+              receipt.seen_seq === undefined
+                ? member.seen_seq
+                : mergeSeen(member.seen_seq, receipt.seen_seq),
           }
         : member,
     ),

@@ -1,7 +1,7 @@
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Config, ConversationEvent, Message, MessagePage } from '@/api'
-import { aMe, aMessage, anItem } from '@/testing/factory'
+import { aMe, aMember, aMessage, anItem } from '@/testing/factory'
 import { useMessenger } from './store'
 
 function anEvent(message: Message): ConversationEvent {
@@ -179,6 +179,20 @@ describe('pages', () => {
 })
 
 describe('receipts', () => {
+  it('follow the switch that hides what was seen', () => {
+    const store = aStore()
+    const shared = (seen_seq: number | null) =>
+      anItem(5, { members: [aMember(1), aMember(2, { delivered_seq: 5, seen_seq })] })
+    const seen = () => store.items.get(7)!.members.find((member) => member.user.id === 2)!.seen_seq
+    store.applyItem(shared(4))
+    store.applyReceipts([{ conversation_id: 7, user_id: 2, delivered_seq: 5, seen_seq: null }])
+    expect(seen()).toBeNull()
+    store.applyItem(shared(5))
+    expect(seen()).toBe(5)
+    store.applyItem(shared(null))
+    expect(seen()).toBeNull()
+  })
+
   it('move watermarks up only, in any order', () => {
     const store = aStore()
     store.applyItem(anItem(5))

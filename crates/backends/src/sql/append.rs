@@ -6,6 +6,7 @@ use super::heads::{Head, Heads};
 use super::hides::{Place, hidden_from, insert_hidden};
 use super::mentions::insert_mentions;
 use super::query::{execute, larger, places, query, row_places};
+use super::receipts::Moves;
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
 use super::threads::Roots;
 use super::writer::Group;
@@ -33,12 +34,6 @@ struct Sent {
     content_hash: Vec<u8>,
 }
 
-/// Where the watermarks of an author go.
-struct Watermarks {
-    delivered: u64,
-    seen: u64,
-}
-
 /// Stores the messages in the given order. Refusals write nothing.
 pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Result<Vec<Outcome>, DbErr> {
     let conversations: Vec<i64> = news.iter().map(|new| new.conversation.0).collect();
@@ -54,7 +49,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
     // Keys that came twice in this batch: the later ones repeat the first.
     let mut first_of: HashMap<(UserId, ClientId), usize> = HashMap::new();
     let mut repeats: Vec<(usize, usize)> = Vec::new();
-    let mut watermarks: BTreeMap<(i64, i64), Watermarks> = BTreeMap::new();
+    let mut watermarks = Moves::default();
 
     for (index, new) in news.iter().enumerate() {
         let key = (new.author, new.client_id);
@@ -115,7 +110,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
         hide_from_blockers(group, &outcomes, &accepted).await?;
         attach(&group.tx, stored(&outcomes, &accepted)).await?;
         raise_counters(group, news, &outcomes, &accepted).await?;
-        move_watermarks(group, &watermarks).await?;
+        watermarks.write(group).await?;
         let advance: Vec<bool> = accepted.iter().map(|&index| news[index].advance_seen).collect();
         let replies: Vec<_> = stored(&outcomes, &accepted).zip(advance).collect();
         roots.save(&group.tx, &mut group.heads, &replies).await?;
@@ -124,7 +119,7 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
         let again = outcomes[first].clone().map(|outcome| {
             outcome.map(|appended| Appended {
                 replay: true,
-                caught_up: false,
+                passed: None,
                 ..appended
             })
         });
@@ -208,11 +203,12 @@ fn accept(
     new: &NewMessage,
     reply_to: Option<Quote>,
     hidden: &HashMap<Place, Vec<UserId>>,
-    watermarks: &mut BTreeMap<(i64, i64), Watermarks>,
+    watermarks: &mut Moves,
 ) -> Appended {
     head.last_seq += 1;
     head.last_rev += 1;
-    let mut caught_up = false;
+    let mut passed = None;
+    let members = head.members.len();
     let in_timeline = new.thread.is_none_or(|place| place.also_in_timeline);
     // Who writes in a thread has not thereby seen what is new in the conversation.
     let advances = |seen_seq: u64| in_timeline || seen_seq + 1 == head.last_seq;
@@ -220,14 +216,14 @@ fn accept(
         && let Some(member) = head.members.get_mut(&new.author)
         && advances(member.seen_seq)
     {
-        caught_up = member.seen_seq + 1 < head.last_seq;
+        let from = (member.delivered_seq, member.seen_seq);
+        passed = (member.seen_seq + 1 < head.last_seq).then_some(from);
         member.seen_seq = head.last_seq;
         member.delivered_seq = head.last_seq;
-        let moved = Watermarks {
-            delivered: head.last_seq,
-            seen: head.last_seq,
-        };
-        watermarks.insert((new.conversation.0, new.author.0), moved);
+        // When one passes what is one's own is of no interest.
+        let timed = passed.is_some() && members <= new.times_members_max;
+        let to = (head.last_seq, head.last_seq);
+        watermarks.note(new.conversation, new.author, from, to, timed.then_some(new.at));
     }
     let mut message = Message::new(new.author, new.conversation, MessageKind::Text, new.at);
     (message.seq, message.rev) = (head.last_seq, head.last_rev);
@@ -258,7 +254,7 @@ fn accept(
         replay: false,
         told,
         receipts_to: head.receipts_to(new.author),
-        caught_up,
+        passed,
         thread: None,
     }
 }
@@ -282,8 +278,8 @@ fn places_read(sent: &HashMap<(UserId, ClientId), Sent>, targets: &HashMap<i64, 
     places
 }
 
-/// What was said in a direct conversation to somebody who blocks the author is hidden from it from the start, and
-/// the conversation does not come back into its list for it.
+/// What was said in a direct conversation to somebody who blocks the author is hidden from it from the start: the
+/// conversation neither comes back into its list for it nor moves there.
 async fn hide_from_blockers(
     group: &Group,
     outcomes: &[Option<Outcome>],
@@ -300,10 +296,30 @@ async fn hide_from_blockers(
     let hidden: Vec<(UserId, Place)> = hidden.collect();
     insert_hidden(&group.tx, &hidden, 0).await?;
     for (user, (conversation, seq)) in hidden {
-        let sql =
-            "UPDATE member SET hidden_seq = ? WHERE conversation_id = ? AND user_id = ? AND hidden_seq = ?";
-        let seq = seq as i64;
-        let values = vec![seq.into(), conversation.into(), user.0.into(), (seq - 1).into()];
+        // What came right before in the same batch is not in the conversation's row yet.
+        let just_before = stored(outcomes, accepted)
+            .filter(|message| message.conversation.0 == conversation && message.seq < seq)
+            .filter(|message| message.receipts && message.in_timeline)
+            .map(|message| message.created_at.0)
+            .max();
+        let sql = format!(
+            "UPDATE member SET hidden_seq = CASE WHEN hidden_seq = ? THEN ? ELSE hidden_seq END, \
+             held_activity_at = CASE WHEN held_seq = ? THEN held_activity_at ELSE (SELECT {} \
+             FROM conversation c WHERE c.id = member.conversation_id) END, held_seq = ? \
+             WHERE conversation_id = ? AND user_id = ?",
+            larger("c.last_activity_at", "?")
+        );
+        let (seq, just_before) = (seq as i64, just_before.unwrap_or(0));
+        let values = vec![
+            (seq - 1).into(),
+            seq.into(),
+            (seq - 1).into(),
+            just_before.into(),
+            just_before.into(),
+            seq.into(),
+            conversation.into(),
+            user.0.into(),
+        ];
         execute(&group.tx, sql, values).await?;
     }
     Ok(())
@@ -330,7 +346,7 @@ fn replay(
         replay: true,
         told: told.unwrap_or_default(),
         receipts_to: Arc::new([]),
-        caught_up: false,
+        passed: None,
         thread: roots.now(&sent.message),
     })
 }
@@ -495,44 +511,6 @@ async fn raise_counters(
             (seq as i64).into(),
             (rev as i64).into(),
             at.0.into(),
-            group.time.into(),
-        ]);
-    }
-    execute(&group.tx, sql, values).await
-}
-
-/// Writes the watermarks of the authors. Sync reports them with the conversation, which was touched.
-async fn move_watermarks(
-    group: &mut Group,
-    watermarks: &BTreeMap<(i64, i64), Watermarks>,
-) -> Result<(), DbErr> {
-    let moved = watermarks
-        .iter()
-        .map(|(&(conversation, user), to)| (conversation, user, to.delivered, to.seen));
-    write_watermarks(group, moved.collect()).await
-}
-
-/// Sets the watermarks of members: conversation, user, delivered, seen.
-pub(super) async fn write_watermarks(
-    group: &mut Group,
-    moved: Vec<(i64, i64, u64, u64)>,
-) -> Result<(), DbErr> {
-    if moved.is_empty() {
-        return Ok(());
-    }
-    let sql = format!(
-        "WITH new (conversation, who, delivered, seen, time) AS (VALUES {}) UPDATE member \
-         SET delivered_seq = new.delivered, seen_seq = new.seen, touched = new.time FROM new \
-         WHERE member.conversation_id = new.conversation AND member.user_id = new.who",
-        row_places(moved.len(), 5)
-    );
-    let mut values: Vec<Value> = Vec::with_capacity(moved.len() * 5);
-    for (conversation, user, delivered, seen) in moved {
-        values.extend([
-            conversation.into(),
-            user.into(),
-            (delivered as i64).into(),
-            (seen as i64).into(),
             group.time.into(),
         ]);
     }

@@ -3,7 +3,7 @@
 //! wait for each other, a reader that sees a number sees all that it and smaller
 //! ones did. "Touched since" is then a comparison that leaves nothing out.
 
-use super::conversations::{newest, standing};
+use super::conversations::{ACTIVITY, newest, standing};
 use super::hides::{hidden_since, veil};
 use super::list;
 use super::messages::visible_from;
@@ -239,7 +239,7 @@ async fn changes(
         _ => last_rev,
     };
     let members = if !left && (reset || conversation.members_rev > after_rev) {
-        let members = list::members(tx, &[id.0]).await?;
+        let members = list::members(tx, Some(reader), &[id.0]).await?;
         let mut members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
         if conversation.kind == ConversationKind::Direct {
             list::keep_back(tx, reader, &mut members.iter_mut().collect::<Vec<_>>()).await?;
@@ -248,6 +248,15 @@ async fn changes(
     } else {
         None
     };
+    if conversation.kind == ConversationKind::Direct {
+        let sql = format!(
+            "SELECT {ACTIVITY} FROM member m JOIN conversation c ON c.id = m.conversation_id \
+             WHERE m.conversation_id = ? AND m.user_id = ?"
+        );
+        if let Some(row) = query(tx, sql, vec![id.0.into(), reader.0.into()]).await?.first() {
+            conversation.last_activity_at = Timestamp(Columns::of(row).take()?);
+        }
+    }
     let conversation = (!left && (reset || last_rev > after_rev)).then_some(conversation);
     Ok(Some(Changes {
         messages,

@@ -273,7 +273,9 @@ async fn create_group(
             users: others.clone(),
         };
         let note = insert_note(group, conversation, (2, 2), creator, note, at).await?;
-        let members = list::members(&group.tx, &[conversation.0]).await?.into_iter();
+        let members = list::members(&group.tx, None, &[conversation.0])
+            .await?
+            .into_iter();
         let newcomers = members
             .map(|(_, member)| member)
             .filter(|member| member.account.id != creator);
@@ -452,6 +454,10 @@ pub(super) async fn insert_note(
     Ok(message)
 }
 
+/// When the conversation `c` last brought something to the member `m`: what was kept from it does not count.
+pub(super) const ACTIVITY: &str =
+    "(CASE WHEN m.held_seq >= c.last_seq THEN m.held_activity_at ELSE c.last_activity_at END)";
+
 /// Whether the conversation `c` is in the list of the member `m`.
 const IN_LIST: &str = "m.left_at IS NULL AND (m.hidden_seq IS NULL OR c.last_seq > m.hidden_seq)";
 
@@ -477,14 +483,16 @@ async fn listed(
             values.extend([order.into(), id.0.into()]);
         }
         Some(ListPlace::Active(at, id)) => {
-            sql.push_str(" AND m.pinned_order IS NULL AND (c.last_activity_at, c.id) < (?, ?)");
+            sql.push_str(&format!(
+                " AND m.pinned_order IS NULL AND ({ACTIVITY}, c.id) < (?, ?)"
+            ));
             values.extend([at.0.into(), id.0.into()]);
         }
     }
-    sql.push_str(
+    sql.push_str(&format!(
         " ORDER BY CASE WHEN m.pinned_order IS NULL THEN 1 ELSE 0 END, m.pinned_order, \
-         CASE WHEN m.pinned_order IS NULL THEN 0 ELSE c.id END, c.last_activity_at DESC, c.id DESC LIMIT ?",
-    );
+         CASE WHEN m.pinned_order IS NULL THEN 0 ELSE c.id END, {ACTIVITY} DESC, c.id DESC LIMIT ?",
+    ));
     values.push((wanted.limit as i64).into());
     query(connection, sql, values)
         .await?
@@ -506,10 +514,10 @@ pub(super) async fn newest(
     );
     let mut values: Vec<Value> = vec![viewer.0.into()];
     if let Some((at, id)) = after {
-        sql.push_str(" AND (c.last_activity_at, c.id) < (?, ?)");
+        sql.push_str(&format!(" AND ({ACTIVITY}, c.id) < (?, ?)"));
         values.extend([at.0.into(), id.0.into()]);
     }
-    sql.push_str(" ORDER BY c.last_activity_at DESC, c.id DESC LIMIT ?");
+    sql.push_str(&format!(" ORDER BY {ACTIVITY} DESC, c.id DESC LIMIT ?"));
     values.push((limit as i64).into());
     query(connection, sql, values)
         .await?

@@ -67,6 +67,7 @@ async fn forward(group: &mut Group, record: ForwardRecord) -> Outcome<Vec<Append
                 thread: None,
                 forwarded_from: Some(author_name.clone()),
                 advance_seen: false,
+                times_members_max: 0,
                 at: record.at,
             });
         }

@@ -692,7 +692,7 @@ pub(super) async fn some_members(
         places(users.len())
     );
     let values = users.iter().map(|user| Value::from(user.0)).collect();
-    read_members(connection, id, &filter, values, None).await
+    read_members(connection, id, &filter, values, (None, u64::MAX)).await
 }
 
 async fn find_members(
@@ -723,37 +723,47 @@ async fn find_members(
     }
     filter.push_str(" ORDER BY m.user_id LIMIT ?");
     values.push((wanted.limit as i64).into());
-    let until = wanted.until.map(|(_, seq)| seq);
-    let mut members = read_members(connection, id, &filter, values, until).await?;
-    if let Some(viewer) = wanted.direct_viewer {
+    let seq_max = wanted.until.map_or(u64::MAX, |(_, seq)| seq);
+    let viewer = wanted.viewer;
+    let mut members = read_members(connection, id, &filter, values, (Some(viewer), seq_max)).await?;
+    if wanted.direct {
         list::keep_back(connection, viewer, &mut members.iter_mut().collect::<Vec<_>>()).await?;
     }
     Ok(members)
 }
 
+/// Members as one of them sees them, with watermarks up to a seq; without a viewer as everybody may.
 async fn read_members(
     connection: &impl ConnectionTrait,
     id: ConversationId,
     filter: &str,
     values: Vec<Value>,
-    seq_max: Option<u64>,
+    (viewer, seq_max): (Option<UserId>, u64),
 ) -> Result<Vec<Member>, DbErr> {
     let sql = format!(
-        "SELECT {ACCOUNT}, m.role, m.joined_at, m.joined_seq, m.delivered_seq, m.seen_seq FROM member m \
+        "SELECT {ACCOUNT}, a.read_receipts, COALESCE((SELECT v.read_receipts FROM account v WHERE v.id = ?), TRUE), \
+         m.role, m.joined_at, m.joined_seq, m.delivered_seq, m.seen_seq FROM member m \
          JOIN account a ON a.id = m.user_id WHERE m.conversation_id = ? AND {filter}"
     );
-    let values = std::iter::once(id.0.into()).chain(values).collect();
+    let asking = [viewer.map(|viewer| viewer.0).into(), id.0.into()];
+    let values = asking.into_iter().chain(values).collect();
     let found = query(connection, sql, values).await?;
     let member = |row| {
         let mut columns = Columns::of(row);
-        let seq_max = seq_max.unwrap_or(u64::MAX);
+        let account = rows::account(&mut columns)?;
+        let shares = (account.id, columns.take()?);
+        let viewer_shares = columns.take()?;
         Ok(Member {
-            account: rows::account(&mut columns)?,
+            account,
             role: rows::role(columns.take()?),
             joined_at: Timestamp(columns.take()?),
             joined_seq: columns.count()?,
             delivered_seq: columns.count()?.min(seq_max),
-            seen_seq: columns.count()?.min(seq_max),
+            seen_seq: list::shown_seen(
+                viewer.map(|viewer| (viewer, viewer_shares)),
+                shares,
+                columns.count()?.min(seq_max),
+            ),
         })
     };
     found.iter().map(member).collect()
@@ -782,6 +792,8 @@ async fn purge_deleted(group: &mut Group, limit: usize, at: Timestamp) -> Result
     ] {
         execute(&group.tx, sql, range()).await?;
     }
+    let sql = "DELETE FROM receipt_advance WHERE conversation_id = ?";
+    execute(&group.tx, sql, vec![id.into()]).await?;
     let within = "conversation_id = ? AND seq >= ? AND seq < ?";
     forget_attachments(group, within, range(), at).await?;
     forget_attachments(group, "avatar_conversation_id = ?", vec![id.into()], at).await?;

@@ -7,6 +7,7 @@ use super::query::{execute, places, query, row_places};
 use super::receipts::{unread, unread_sql};
 use super::rows::{Columns, corrupt};
 use super::store::SqlStore;
+use super::threads::count_for;
 use super::writer::Group;
 use chinwag_messenger::store::{
     Announce, HiddenIn, HiddenPlace, HideRecord, Hides, NotSeen, StoreError, Unread,
@@ -192,7 +193,8 @@ fn place_values(of: &[Place]) -> Vec<Value> {
 }
 
 /// Takes out what the reader does not see: of messages hidden from it all but their place, of quotes of such ones,
-/// or of ones before the first it sees in their conversation, the words.
+/// or of ones before the first it sees in their conversation, the words; and replies in threads that are hidden from it
+/// are not counted.
 pub(super) async fn veil(
     connection: &impl ConnectionTrait,
     reader: UserId,
@@ -217,7 +219,7 @@ pub(super) async fn veil(
             quote.excerpt.clear();
         }
     }
-    Ok(())
+    count_for(connection, reader, messages).await
 }
 
 /// What the user has hidden after one time of the store, up to another.

@@ -1,6 +1,7 @@
 //! Items of somebody's list: conversations with the viewer's own part, the last message and the members, read
 //! with a fixed number of queries for a whole page.
 
+use super::conversations::ACTIVITY;
 use super::hides::veil;
 use super::messages::visible_from;
 use super::query::{places, query, row_places};
@@ -48,7 +49,7 @@ async fn read(
         return Ok(Vec::new());
     }
     let sql = format!(
-        "SELECT {CONVERSATION}, {MEMBER}, {} FROM conversation c JOIN member m ON m.conversation_id = c.id \
+        "SELECT {CONVERSATION}, {MEMBER}, {ACTIVITY}, {} FROM conversation c JOIN member m ON m.conversation_id = c.id \
          WHERE m.user_id = ? AND {condition} AND c.id IN ({})",
         unread_sql(),
         places(ids.len())
@@ -60,6 +61,7 @@ async fn read(
         let mut columns = Columns::of(&row);
         let mut conversation = rows::conversation(&mut columns)?;
         let my = rows::member_state(&mut columns)?;
+        conversation.last_activity_at = Timestamp(columns.take()?);
         let counted = unread(&mut columns)?;
         let unread = if my.left_at.is_some() {
             Unread::default()
@@ -149,7 +151,7 @@ async fn add_members(
         let item = items.get(&id.0);
         item.is_some_and(|item| item.conversation.kind == ConversationKind::Direct)
     };
-    let (mut direct, others): (Vec<_>, Vec<_>) = members(tx, &ids)
+    let (mut direct, others): (Vec<_>, Vec<_>) = members(tx, Some(viewer), &ids)
         .await?
         .into_iter()
         .partition(|(id, _)| direct(id));
@@ -161,8 +163,12 @@ async fn add_members(
         };
         if member.account.id != viewer {
             if member.account.is_recipient() {
-                let (delivered, seen) = item.others.unwrap_or((u64::MAX, u64::MAX));
-                item.others = Some((delivered.min(member.delivered_seq), seen.min(member.seen_seq)));
+                let (delivered, seen) = item.others.unwrap_or((u64::MAX, None));
+                let seen = match (seen, member.seen_seq) {
+                    (Some(least), Some(seen)) => Some(seen.min(least)),
+                    (least, seen) => least.or(seen),
+                };
+                item.others = Some((delivered.min(member.delivered_seq), seen));
             }
             if item.conversation.kind == ConversationKind::Direct {
                 item.peer = Some(member.account.clone());
@@ -195,15 +201,30 @@ pub(super) async fn keep_back(
         let (delivered, seen) = (columns.count()?, columns.count()?);
         for member in members.iter_mut().filter(|member| member.account.id == owner) {
             member.delivered_seq = member.delivered_seq.min(delivered);
-            member.seen_seq = member.seen_seq.min(seen);
+            member.seen_seq = member.seen_seq.map(|reached| reached.min(seen));
         }
     }
     Ok(())
 }
 
-/// The active members of the conversations, by conversation and id.
+/// What of somebody's seen watermark is for `viewer`, or without one for everybody: it is its own, or both share
+/// theirs.
+pub(super) fn shown_seen(
+    viewer: Option<(UserId, bool)>,
+    (user, shares): (UserId, bool),
+    seen_seq: u64,
+) -> Option<u64> {
+    let shown = match viewer {
+        Some((viewer, viewer_shares)) => viewer == user || (viewer_shares && shares),
+        None => shares,
+    };
+    shown.then_some(seen_seq)
+}
+
+/// The active members of the conversations, by conversation and id, as one of them sees them.
 pub(super) async fn members(
     tx: &DatabaseTransaction,
+    viewer: Option<UserId>,
     conversations: &[i64],
 ) -> Result<Vec<(ConversationId, Member)>, DbErr> {
     if conversations.is_empty() {
@@ -218,14 +239,16 @@ pub(super) async fn members(
     };
     // Each account once: on a page of groups the same people come again and again.
     let sql = format!(
-        "SELECT {ACCOUNT} FROM account a WHERE a.id IN (SELECT user_id FROM member \
+        "SELECT {ACCOUNT}, a.read_receipts FROM account a WHERE a.id IN (SELECT user_id FROM member \
          WHERE conversation_id IN ({in_list}) AND left_at IS NULL)"
     );
-    let mut accounts: HashMap<UserId, Account> = HashMap::new();
+    let mut accounts: HashMap<UserId, (Account, bool)> = HashMap::new();
     for row in query(tx, sql, ids()).await? {
-        let account = rows::account(&mut Columns::of(&row))?;
-        accounts.insert(account.id, account);
+        let mut columns = Columns::of(&row);
+        let account = rows::account(&mut columns)?;
+        accounts.insert(account.id, (account, columns.take()?));
     }
+    let viewer = viewer.map(|viewer| (viewer, accounts.get(&viewer).is_some_and(|(_, shares)| *shares)));
     let sql = format!(
         "SELECT conversation_id, user_id, role, joined_at, joined_seq, delivered_seq, seen_seq FROM member \
          WHERE conversation_id IN ({in_list}) AND left_at IS NULL ORDER BY conversation_id, user_id"
@@ -235,13 +258,15 @@ pub(super) async fn members(
         let mut columns = Columns::of(&row);
         let conversation = ConversationId(columns.take()?);
         let account = accounts.get(&UserId(columns.take()?)).cloned();
+        let (account, shares) = account.ok_or_else(|| rows::corrupt("a member without an account"))?;
+        let user = account.id;
         let member = Member {
-            account: account.ok_or_else(|| rows::corrupt("a member without an account"))?,
+            account,
             role: rows::role(columns.take()?),
             joined_at: Timestamp(columns.take()?),
             joined_seq: columns.count()?,
             delivered_seq: columns.count()?,
-            seen_seq: columns.count()?,
+            seen_seq: shown_seen(viewer, (user, shares), columns.count()?),
         };
         members.push((conversation, member));
     }

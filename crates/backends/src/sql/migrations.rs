@@ -62,6 +62,14 @@ impl MigratorTrait for Migrator {
                 name: "0036_moderation",
                 sql: include_str!("migrations/0036_moderation.sql"),
             }),
+            Box::new(Step {
+                name: "0037_receipt_times",
+                sql: include_str!("migrations/0037_receipt_times.sql"),
+            }),
+            Box::new(Step {
+                name: "0038_held_activity",
+                sql: include_str!("migrations/0038_held_activity.sql"),
+            }),
         ]
     }
 }

@@ -1,12 +1,16 @@
 //! The private parts of memberships.
 
 use super::conversations::{raise_user_revs, standing};
-use super::query::execute;
-use super::rows::write_draft;
+use super::query::{execute, places, query, store_error};
+use super::rows::{self, Columns, write_draft};
 use super::store::SqlStore;
 use super::writer::Group;
-use chinwag_messenger::store::{Announce, MyStateChange, MyStateRefusal, MyStateSet, MyStates, StoreError};
-use chinwag_messenger::{ConversationId, KeptDraft, MemberState, MyStateWish, Notify, Timestamp, UserId};
+use chinwag_messenger::store::{
+    Announce, Attention, MyStateChange, MyStateRefusal, MyStateSet, MyStates, StoreError,
+};
+use chinwag_messenger::{
+    ConversationId, KeptDraft, MemberState, Message, MyStateWish, Notify, Timestamp, UserId,
+};
 use sea_orm::{DbErr, Value};
 
 #[async_trait::async_trait]
@@ -29,6 +33,41 @@ impl MyStates for SqlStore {
                 Box::pin(change_my_state(group, user, conversation, change, at))
             })
             .await
+    }
+
+    async fn attention(&self, message: &Message, users: &[UserId]) -> Result<Vec<Attention>, StoreError> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT m.user_id, m.muted_until, m.notify, m.seen_seq, f.seen_seq, b.owner_id IS NOT NULL FROM member m \
+             LEFT JOIN thread_follow f ON f.root_id = ? AND f.user_id = m.user_id AND f.following \
+             LEFT JOIN block b ON b.owner_id = m.user_id AND b.user_id = ? \
+             WHERE m.conversation_id = ? AND m.left_at IS NULL AND m.user_id IN ({}) ORDER BY m.user_id",
+            places(users.len())
+        );
+        let mut values: Vec<Value> = vec![
+            message.thread_root.map_or(0, |root| root.0).into(),
+            message.author.0.into(),
+            message.conversation.0.into(),
+        ];
+        values.extend(users.iter().map(|user| Value::from(user.0)));
+        let read = async {
+            let mut attention = Vec::new();
+            for row in query(&self.readers, sql, values).await? {
+                let mut columns = Columns::of(&row);
+                attention.push(Attention {
+                    user: UserId(columns.take()?),
+                    muted_until: columns.time()?,
+                    notify: rows::notify(columns.take()?),
+                    seen_seq: columns.count()?,
+                    thread_seen_seq: columns.maybe_count()?,
+                    blocks: columns.take()?,
+                });
+            }
+            Ok(attention)
+        };
+        read.await.map_err(store_error)
     }
 }
 

@@ -406,6 +406,17 @@ async fn change_me(
         user.0.into(),
     ];
     execute(&group.tx, sql, values).await?;
+    if me.privacy.read_receipts != before.privacy.read_receipts {
+        let sql = "UPDATE conversation SET touched = ? WHERE member_count <= ? AND id IN \
+             (SELECT conversation_id FROM member WHERE user_id = ? AND left_at IS NULL)";
+        let members_max = change.receipts_members_max as i64;
+        execute(
+            &group.tx,
+            sql,
+            vec![group.time.into(), members_max.into(), user.0.into()],
+        )
+        .await?;
+    }
     Ok(Ok(Changed { me, news: true }))
 }
 

@@ -233,14 +233,18 @@ pub(super) fn member_state(columns: &mut Columns<'_>) -> Result<MemberState, DbE
         marked_unread: columns.take()?,
         left_seq: columns.maybe_count()?,
         left_rev: columns.maybe_count()?,
-        notify: match columns.take::<i64>()? {
-            2 => Notify::Nothing,
-            1 => Notify::Mentions,
-            _ => Notify::All,
-        },
+        notify: notify(columns.take()?),
         hidden_seq: columns.maybe_count()?,
         draft: draft(columns.take()?, columns.time()?)?,
     })
+}
+
+pub(super) fn notify(number: i64) -> Notify {
+    match number {
+        2 => Notify::Nothing,
+        1 => Notify::Mentions,
+        _ => Notify::All,
+    }
 }
 
 fn draft(text: Option<String>, at: Option<Timestamp>) -> Result<Option<KeptDraft>, DbErr> {

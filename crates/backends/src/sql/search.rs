@@ -5,6 +5,7 @@
 //! in that order. PostgreSQL finds matches in no order, so all are fetched as long as they are few, and only when
 //! there are many it is left to choose between sorting them and looking at messages from the newest down.
 
+use super::conversations::ACTIVITY;
 use super::query::{places, query, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED};
 use super::store::SqlStore;
@@ -33,12 +34,14 @@ impl Search for SqlStore {
     }
 
     async fn titles(&self, user: UserId) -> Result<Vec<(ConversationId, String)>, StoreError> {
-        let sql = "SELECT c.id, c.title, a.username, a.display_name FROM member m \
+        let sql = format!(
+            "SELECT c.id, c.title, a.username, a.display_name FROM member m \
              JOIN conversation c ON c.id = m.conversation_id AND c.deleted_at IS NULL \
              LEFT JOIN member other ON c.kind = 0 AND other.conversation_id = c.id AND other.user_id <> m.user_id \
              LEFT JOIN account a ON a.id = other.user_id \
              WHERE m.user_id = ? AND m.left_at IS NULL AND c.kind <> 2 \
-             ORDER BY c.last_activity_at DESC, c.id DESC";
+             ORDER BY {ACTIVITY} DESC, c.id DESC"
+        );
         let read = async {
             let mut titles = Vec::new();
             for row in query(&self.readers, sql, vec![user.0.into()]).await? {

@@ -233,19 +233,76 @@ pub(super) async fn recount(
                    WHERE thread_root_id = ? AND deleted_at IS NULL GROUP BY author_id ORDER BY MIN(seq)";
         let mut summary = ThreadSummary::default();
         for row in query(&group.tx, sql, vec![root.0.into()]).await? {
-            let mut columns = Columns::of(&row);
-            let author = UserId(columns.take()?);
-            summary.reply_count += columns.count()? as u32;
-            summary.last_reply_seq = summary.last_reply_seq.max(Some(columns.count()?));
-            summary.last_reply_at = summary.last_reply_at.max(columns.time()?);
-            if summary.participants.len() < PARTICIPANTS_MAX {
-                summary.participants.push(author);
-            }
+            add_author(&mut summary, &mut Columns::of(&row))?;
         }
         write_summaries(&group.tx, &[(root.0, rev, &summary)]).await?;
         changes.push(ThreadChange { root, summary });
     }
     Ok(changes)
+}
+
+/// Counts the replies of threads anew for a reader who does not see all of them.
+pub(super) async fn count_for(
+    connection: &impl ConnectionTrait,
+    reader: UserId,
+    messages: &mut [&mut Message],
+) -> Result<(), DbErr> {
+    let roots: Vec<i64> = messages
+        .iter()
+        .filter(|message| message.thread.reply_count > 0)
+        .map(|message| message.id.0)
+        .collect();
+    if roots.is_empty() {
+        return Ok(());
+    }
+    // Most people have hidden nothing.
+    let sql = format!(
+        "SELECT DISTINCT r.thread_root_id FROM message r JOIN hidden_message h ON h.user_id = ? \
+         AND h.conversation_id = r.conversation_id AND h.seq = r.seq WHERE r.thread_root_id IN ({})",
+        places(roots.len())
+    );
+    let mut values: Vec<Value> = vec![reader.0.into()];
+    values.extend(roots.iter().map(|&root| Value::from(root)));
+    let mut counted: HashMap<i64, ThreadSummary> = HashMap::new();
+    for row in query(connection, sql, values).await? {
+        counted.insert(Columns::of(&row).take()?, ThreadSummary::default());
+    }
+    if counted.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "SELECT r.thread_root_id, r.author_id, COUNT(*), MAX(r.seq), MAX(r.created_at) FROM message r \
+         WHERE r.thread_root_id IN ({}) AND r.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM hidden_message h \
+         WHERE h.user_id = ? AND h.conversation_id = r.conversation_id AND h.seq = r.seq) \
+         GROUP BY r.thread_root_id, r.author_id ORDER BY MIN(r.seq)",
+        places(counted.len())
+    );
+    let mut values: Vec<Value> = counted.keys().map(|&root| Value::from(root)).collect();
+    values.push(reader.0.into());
+    for row in query(connection, sql, values).await? {
+        let mut columns = Columns::of(&row);
+        if let Some(summary) = counted.get_mut(&columns.take::<i64>()?) {
+            add_author(summary, &mut columns)?;
+        }
+    }
+    for message in messages {
+        if let Some(summary) = counted.remove(&message.id.0) {
+            message.thread = summary;
+        }
+    }
+    Ok(())
+}
+
+/// Adds what one author said in a thread: who, how often, the last place and time.
+fn add_author(summary: &mut ThreadSummary, columns: &mut Columns<'_>) -> Result<(), DbErr> {
+    let author = UserId(columns.take()?);
+    summary.reply_count += columns.count()? as u32;
+    summary.last_reply_seq = summary.last_reply_seq.max(Some(columns.count()?));
+    summary.last_reply_at = summary.last_reply_at.max(columns.time()?);
+    if summary.participants.len() < PARTICIPANTS_MAX {
+        summary.participants.push(author);
+    }
+    Ok(())
 }
 
 /// How many replies to `root` the user has still to read above `seen`: by others, neither deleted, nor hidden, nor
@@ -417,6 +474,7 @@ impl Threads for SqlStore {
                 Some(_) => (false, 0, 0),
             };
             let thread = Thread {
+                listed_at: root.created_at,
                 root,
                 following,
                 seen_seq,
@@ -463,8 +521,10 @@ impl Threads for SqlStore {
                 let first = columns.count()?.max(columns.count()? + 1);
                 let (seen_seq, unread) = (columns.count()?, columns.count()?);
                 let mut root = rows::message(&mut columns)?;
+                let listed_at = root.thread.last_reply_at.unwrap_or(root.created_at);
                 veil(&self.readers, reader, &mut [&mut root], |_| first).await?;
                 threads.push(Thread {
+                    listed_at,
                     root,
                     following: true,
                     seen_seq,
@@ -588,11 +648,12 @@ async fn advance_thread(
     let mut advanced = ThreadAdvanced {
         seen_seq: before,
         delivered_seq: member.delivered_seq,
-        moved: followed && wish.seen_seq > before,
+        from: (followed && wish.seen_seq > before).then_some(before),
         unread,
         authors: Vec::new(),
+        members: 0,
     };
-    if !advanced.moved {
+    if advanced.from.is_none() {
         return Ok(Ok(advanced));
     }
     group.dirty = true;
@@ -602,18 +663,23 @@ async fn advance_thread(
     let (_, seen_seq, unread) = following(&group.tx, user, root.id).await?;
     advanced.seen_seq = seen_seq;
     advanced.unread = unread;
-    let sql = "SELECT DISTINCT u.author_id FROM message u JOIN member r \
+    let sql = "SELECT DISTINCT u.author_id, c.member_count FROM message u JOIN member r \
                ON r.conversation_id = u.conversation_id AND r.user_id = u.author_id AND r.left_at IS NULL \
+               JOIN conversation c ON c.id = u.conversation_id \
                WHERE u.thread_root_id = ? AND u.seq > ? AND u.seq <= ? AND u.author_id <> ? \
-               AND u.deleted_at IS NULL ORDER BY u.author_id";
+               AND u.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM block b WHERE c.kind = 0 \
+               AND b.owner_id = ? AND b.user_id = u.author_id) ORDER BY u.author_id";
     let values = vec![
         root.id.0.into(),
         (before as i64).into(),
         (seen_seq as i64).into(),
         user.0.into(),
+        user.0.into(),
     ];
     for row in query(&group.tx, sql, values).await? {
-        advanced.authors.push(UserId(Columns::of(&row).take()?));
+        let mut columns = Columns::of(&row);
+        advanced.authors.push(UserId(columns.take()?));
+        advanced.members = columns.count()? as usize;
     }
     Ok(Ok(advanced))
 }

@@ -13,7 +13,9 @@ use super::query::{query, store_error};
 use super::receipts;
 use super::search_index;
 use super::store::Home;
-use chinwag_messenger::store::{AdvanceOutcomes, Announce, AppendRefusal, Appended, NewMessage, StoreError};
+use chinwag_messenger::store::{
+    AdvanceOutcomes, AdvanceTerms, Announce, AppendRefusal, Appended, NewMessage, StoreError,
+};
 use chinwag_messenger::{Advance, UserId};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
 use std::any::Any;
@@ -68,7 +70,7 @@ struct AppendJob {
 pub(super) struct Wishes {
     pub(super) user: UserId,
     pub(super) wishes: Vec<Advance>,
-    pub(super) receipts_members_max: usize,
+    pub(super) terms: AdvanceTerms,
 }
 
 /// Watermarks to move.

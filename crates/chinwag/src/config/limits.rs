@@ -231,6 +231,18 @@ pub(super) const LIMITS: &[Setting] = &[
         help: "Members of a conversation up to which they see how far the others have read.",
     },
     Setting {
+        key: "limits.receipt_times_members",
+        reverb: "",
+        default: "100",
+        help: "Members of a conversation up to which authors learn when their messages were received and seen.",
+    },
+    Setting {
+        key: "limits.receipt_times_s",
+        reverb: "",
+        default: "2592000",
+        help: "How long that is kept, in seconds.",
+    },
+    Setting {
         key: "limits.typing_members",
         reverb: "",
         default: "256",
@@ -378,6 +390,8 @@ impl Reader {
             page_size: self.page_size(),
             page_size_max: self.between("limits.page_size_max", 1, PAGE_SIZE_MAX),
             receipts_members_max: self.positive("limits.receipts_members"),
+            receipt_times_members_max: self.number("limits.receipt_times_members"),
+            receipt_times_s: self.number("limits.receipt_times_s") as u64,
             typing_members_max: self.number("limits.typing_members"),
             typing_relayed_members_max: self.number("limits.typing_relayed_members"),
             presence_watchers_max: self.number("limits.presence_watchers"),

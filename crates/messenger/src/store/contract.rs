@@ -23,7 +23,7 @@ pub mod threads;
 use super::{AccountRecord, Admission, Store};
 use crate::{
     AccountKind, Audience, Caller, ClientId, ConversationId, Draft, Event, Feed, GroupWish, ListItem,
-    LoginId, Messenger, Options, PolicyChange, Sent, Timestamp, UserId, Username, text,
+    LoginId, Message, Messenger, Options, PolicyChange, Sent, Timestamp, UserId, Username, text,
 };
 use parking_lot::Mutex;
 use std::any::Any;
@@ -73,12 +73,14 @@ macro_rules! store_contract {
             names_of_members_are_mentions, everybody_is_named_by_those_who_may, mentions_are_unread_until_seen);
         $crate::store_contract!($fresh, hides:
             a_message_is_deleted_for_oneself, what_is_hidden_cannot_be_reached,
-            words_of_the_blocked_do_not_arrive, the_blocked_do_not_bring_a_conversation_back);
+            words_of_the_blocked_do_not_arrive, the_blocked_do_not_bring_a_conversation_back,
+            the_blocked_do_not_move_a_conversation);
         $crate::store_contract!($fresh, pins:
             pins_are_for_everybody, pins_have_their_limits);
         $crate::store_contract!($fresh, threads:
             replies_add_up_at_their_root, only_roots_take_replies, followers_have_something_to_read,
-            deleted_replies_are_not_counted, threads_come_in_pages,
+            deleted_replies_are_not_counted, hidden_replies_are_not_counted_for_who_does_not_see_them,
+            threads_come_in_pages,
             concurrent_replies_are_all_counted);
         $crate::store_contract!($fresh, forwards:
             what_was_said_is_said_again_elsewhere, forwarding_has_its_refusals);
@@ -90,7 +92,10 @@ macro_rules! store_contract {
             bytes_are_freed_with_the_last_reference, a_picture_takes_the_place_of_another);
         $crate::store_contract!($fresh, receipts:
             watermarks_only_move_forward, unread_counts_what_others_said, unread_is_capped,
-            sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest);
+            sending_moves_the_authors_watermarks, wishes_stand_alone, concurrent_receipts_keep_the_highest,
+            states_follow_the_watermarks, who_hides_what_it_has_seen_sees_nothing_of_others,
+            authors_learn_who_has_seen_what_and_when, receipts_are_for_those_who_draw_ticks,
+            receipts_merge_in_any_order, all_that_is_unread_adds_up);
         $crate::store_contract!($fresh, moderation:
             a_report_carries_what_its_author_sees, a_suspended_account_gets_nowhere,
             administrators_act_on_members_only, invites_to_the_server_let_people_register);
@@ -233,6 +238,14 @@ pub(super) fn draft(words: &str) -> Draft {
         reply_to: None,
         thread: None,
         advance_seen: true,
+    }
+}
+
+/// A message of one's own as others are told of it.
+pub(super) fn of_others(message: &Message) -> Message {
+    Message {
+        status: None,
+        ..message.clone()
     }
 }
 

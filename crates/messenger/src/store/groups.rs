@@ -157,8 +157,10 @@ pub struct MemberQuery {
     pub limit: usize,
     /// As it was for somebody who left: at that time, with watermarks up to that seq.
     pub until: Option<(Timestamp, u64)>,
-    /// In a direct conversation who looks: one who blocks it shows it no newer watermarks.
-    pub direct_viewer: Option<UserId>,
+    /// Who looks, which decides on watermarks.
+    pub viewer: UserId,
+    /// In a direct conversation: one who blocks the viewer shows it no newer watermarks.
+    pub direct: bool,
 }
 
 /// Settings, members and the end of conversations.

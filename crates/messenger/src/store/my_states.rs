@@ -1,7 +1,7 @@
 //! The private parts of memberships.
 
 use super::{Announce, StoreError};
-use crate::{ConversationId, MemberState, MyStateWish, Timestamp, UserId};
+use crate::{ConversationId, MemberState, Message, MyStateWish, Notify, Timestamp, UserId};
 use async_trait::async_trait;
 
 /// What to do to one's private part of a conversation.
@@ -36,6 +36,23 @@ pub enum MyStateRefusal {
     DraftConflict,
 }
 
+/// How a member wants to be told of a message, and whether there is need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attention {
+    /// Who.
+    pub user: UserId,
+    /// No notifications until then.
+    pub muted_until: Option<Timestamp>,
+    /// What to be notified of.
+    pub notify: Notify,
+    /// How far it has seen the conversation.
+    pub seen_seq: u64,
+    /// How far it has seen the thread the message belongs to, if it follows that.
+    pub thread_seen_seq: Option<u64>,
+    /// It blocks the author.
+    pub blocks: bool,
+}
+
 /// The private parts of memberships, past ones included.
 #[async_trait]
 pub trait MyStates {
@@ -48,4 +65,6 @@ pub trait MyStates {
         at: Timestamp,
         announce: Announce<MyStateSet>,
     ) -> Result<Result<MyStateSet, MyStateRefusal>, StoreError>;
+    /// What those of the users who are active members want to know of the message, by id.
+    async fn attention(&self, message: &Message, users: &[UserId]) -> Result<Vec<Attention>, StoreError>;
 }

@@ -21,6 +21,8 @@ pub struct MeChange {
     pub avatar: Option<Option<AttachmentId>>,
     /// Who may do what.
     pub privacy: PrivacyChange,
+    /// When it changes who learns what was seen, conversations of up to so many members are touched for all of them.
+    pub receipts_members_max: usize,
     /// The settings as they were read and as they shall be.
     pub settings: Option<(String, String)>,
     /// When.

@@ -59,12 +59,14 @@ pub struct ThreadAdvanced {
     pub seen_seq: u64,
     /// How far the conversation's messages have arrived.
     pub delivered_seq: u64,
-    /// Whether the watermark moved.
-    pub moved: bool,
+    /// Where the watermark stood before, if it moved.
+    pub from: Option<u64>,
     /// Replies to read, counted up to 1,000.
     pub unread: u32,
-    /// Active members who wrote what was now seen, without the reader.
+    /// Active members who wrote what was now seen, without the reader, nor whom it blocks in a direct conversation.
     pub authors: Vec<UserId>,
+    /// How many members the conversation has.
+    pub members: usize,
 }
 
 /// Threads. Replies are stored by [`super::Messages::append`], with which the author of the root, of the reply and

@@ -145,6 +145,11 @@ pub(crate) fn conversation_channels(id: ConversationId) -> Vec<ChannelName> {
     rules::conversation_channels(id)
 }
 
+/// The conversation whose members the channel is for, by the messenger's own names or by those of Laravel applications.
+pub(crate) fn conversation_of(channel: &ChannelName) -> Option<ConversationId> {
+    rules::conversation_of(channel)
+}
+
 /// The channels of the user's own besides the messenger's, as Laravel applications call them.
 pub(crate) fn user_channels(user: UserId) -> Vec<ChannelName> {
     rules::USER_PATTERNS

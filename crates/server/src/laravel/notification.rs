@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use chinwag_engine::Publication;
-use chinwag_messenger::{Message, MessageKind, UserId};
+use chinwag_messenger::{Message, UserId};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
@@ -41,9 +41,9 @@ pub(crate) fn channel() -> (Notifier, Notifications) {
 }
 
 impl Notifier {
-    /// Notifies those of the users who listen, the author aside. Nobody is told of what nobody wrote.
+    /// Notifies those of the users who listen and want it, the author aside. Nobody is told of what nobody wrote.
     pub(crate) fn notify(&self, api: &MessengerApi, users: &[UserId], message: &Message) {
-        if !matches!(message.kind, MessageKind::Text) {
+        if message.is_system() {
             return;
         }
         let listens = |user: &UserId| {
@@ -95,6 +95,10 @@ async fn tell(
     api: &MessengerApi,
     Note { message, to }: &Note,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let to = api.messenger.notified(message, to).await?;
+    if to.is_empty() {
+        return Ok(());
+    }
     let author = api.messenger.account(message.author).await?;
     let end = message.body.char_indices().nth(EXCERPT_CHARS);
     let excerpt = end.map_or(message.body.as_str(), |(end, _)| &message.body[..end]);

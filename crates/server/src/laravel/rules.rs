@@ -86,6 +86,14 @@ pub(super) fn conversation_channels(id: ConversationId) -> Vec<ChannelName> {
     names.filter_map(|name| ChannelName::parse(&name).ok()).collect()
 }
 
+/// The conversation whose members the channel is for, if it is one of those.
+pub(super) fn conversation_of(channel: &ChannelName) -> Option<ConversationId> {
+    match whose(channel.as_str())? {
+        (_, Whose::Members { of, .. }) => Some(of),
+        (_, Whose::User(_)) => None,
+    }
+}
+
 /// What the prefix asks for, and the name behind it; `None` for public channels.
 pub(super) fn guarded(channel: &str) -> Option<(Guarded, &str)> {
     PREFIXES

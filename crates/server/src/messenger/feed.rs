@@ -1,7 +1,9 @@
 //! From what happened in the messenger to publications on users' channels.
 //!
 //! [`EventFeed`] takes events without blocking; [`FeedTask`] writes each as JSON once and publishes it to those
-//! of its audience who are connected, in the order the events came.
+//! of its audience who are connected, in the order the events came. Receipts go a way of their own (`feed/receipts.rs`).
+
+mod receipts;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +16,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
+
+use receipts::Receipts;
 
 use super::realtime::user_channel;
 use super::{MessengerApi, view};
@@ -40,6 +44,7 @@ pub struct FeedCounters {
 #[derive(Debug)]
 pub struct EventFeed {
     queue: mpsc::Sender<(Audience, Event)>,
+    receipts: Arc<Receipts>,
     counters: Arc<FeedCounters>,
 }
 
@@ -47,6 +52,7 @@ pub struct EventFeed {
 #[derive(Debug)]
 pub struct FeedTask {
     queue: mpsc::Receiver<(Audience, Event)>,
+    receipts: Arc<Receipts>,
     counters: Arc<FeedCounters>,
 }
 
@@ -54,16 +60,25 @@ pub struct FeedTask {
 pub fn channel() -> (EventFeed, FeedTask) {
     let (sender, receiver) = mpsc::channel(QUEUE_MAX);
     let counters = Arc::new(FeedCounters::default());
+    let receipts = Arc::new(Receipts::default());
     (
         EventFeed {
             queue: sender,
+            receipts: receipts.clone(),
             counters: counters.clone(),
         },
         FeedTask {
             queue: receiver,
+            receipts,
             counters,
         },
     )
+}
+
+impl FeedCounters {
+    fn refuse(&self, publications: u64) {
+        self.refused.fetch_add(publications, Ordering::Relaxed);
+    }
 }
 
 impl EventFeed {
@@ -75,6 +90,10 @@ impl EventFeed {
 
 impl Feed for EventFeed {
     fn deliver(&self, audience: &Audience, event: &Event) {
+        let Audience::Users(users) = audience;
+        if self.receipts.take(users, event) {
+            return;
+        }
         if self.queue.try_send((audience.clone(), event.clone())).is_err() {
             let dropped = self.counters.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
@@ -93,6 +112,7 @@ impl FeedTask {
         let (notifier, notifications) = notification::channel();
         let mut tasks = JoinSet::new();
         tasks.spawn(notifications.run(api.clone()));
+        tasks.spawn(self.receipts.clone().run(api.clone(), self.counters.clone()));
         loop {
             let next = tokio::select! {
                 biased;
@@ -107,6 +127,7 @@ impl FeedTask {
             self.publish(&api, &notifier, &audience, &event).await;
         }
         drop(notifier);
+        self.receipts.close();
         while tasks.join_next().await.is_some() {}
     }
 
@@ -125,7 +146,7 @@ impl FeedTask {
             self.publish_added(api, users, *conversation, event).await;
         } else if let Some(view) = view::Event::of(event) {
             let refused = tell(api, users, view).await;
-            self.counters.refused.fetch_add(refused, Ordering::Relaxed);
+            self.counters.refuse(refused);
         }
         if let Event::ConversationRemoved {
             conversation, user, ..
@@ -163,7 +184,7 @@ impl FeedTask {
             if let Some(view) = view::Event::of(event) {
                 let view = view.with_item(item.as_ref());
                 let refused = tell(api, &[*user], view).await;
-                self.counters.refused.fetch_add(refused, Ordering::Relaxed);
+                self.counters.refuse(refused);
             }
         }
     }

@@ -278,6 +278,7 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(threads::follow))
         .routes(routes!(threads::list))
         .routes(routes!(receipts::advance))
+        .routes(routes!(receipts::of_message))
         .routes(routes!(search::within))
         .routes(routes!(search::everywhere))
         .routes(routes!(attachments::create))

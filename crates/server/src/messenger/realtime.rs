@@ -258,6 +258,27 @@ pub(crate) struct Sockets(Mutex<SocketsInner>);
 struct SocketsInner {
     by_login: HashMap<LoginId, Held>,
     order: VecDeque<LoginId>,
+    /// The same the other way round.
+    by_socket: HashMap<ConnectionId, Vec<LoginId>>,
+}
+
+impl SocketsInner {
+    fn forget(&mut self, login: LoginId) -> Option<Held> {
+        let held = self.by_login.remove(&login)?;
+        for admitted in &held.sockets {
+            self.unlink(admitted.socket, login);
+        }
+        Some(held)
+    }
+
+    fn unlink(&mut self, socket: ConnectionId, login: LoginId) {
+        if let Some(logins) = self.by_socket.get_mut(&socket) {
+            logins.retain(|known| *known != login);
+            if logins.is_empty() {
+                self.by_socket.remove(&socket);
+            }
+        }
+    }
 }
 
 /// What is held for one login.
@@ -276,7 +297,8 @@ struct Admitted {
 impl Sockets {
     fn remember(&self, caller: &Caller, socket: ConnectionId, app: AppNumber, channel: &str) {
         let login = caller.login;
-        let mut inner = self.0.lock();
+        let mut guard = self.0.lock();
+        let inner = &mut *guard;
         if !inner.by_login.contains_key(&login) {
             inner.order.push_back(login);
         }
@@ -290,6 +312,7 @@ impl Sockets {
         if known.is_none() {
             let channels = VecDeque::new();
             sockets.push_back(Admitted { socket, channels });
+            inner.by_socket.entry(socket).or_default().push(login);
         }
         // The user's own need not be kept: they follow from the user.
         let channels = &mut sockets[place].channels;
@@ -301,19 +324,34 @@ impl Sockets {
         if channels.len() > CHANNELS_PER_SOCKET_MAX {
             channels.pop_front();
         }
-        if sockets.len() > SOCKETS_PER_LOGIN_MAX {
-            sockets.pop_front();
+        if sockets.len() > SOCKETS_PER_LOGIN_MAX
+            && let Some(oldest) = sockets.pop_front()
+        {
+            inner.unlink(oldest.socket, login);
         }
         if inner.order.len() > LOGINS_MAX
             && let Some(oldest) = inner.order.pop_front()
         {
-            inner.by_login.remove(&oldest);
+            inner.forget(oldest);
         }
     }
 
     fn take(&self, login: LoginId) -> VecDeque<Admitted> {
-        let held = self.0.lock().by_login.remove(&login);
+        let held = self.0.lock().forget(login);
         held.map(|held| held.sockets).unwrap_or_default()
+    }
+
+    /// For whom channels were signed for the socket: its own user, and whoever had one signed in its name.
+    pub(super) fn users_of(&self, socket: ConnectionId) -> Vec<UserId> {
+        let inner = self.0.lock();
+        let logins = inner.by_socket.get(&socket).map_or(&[][..], Vec::as_slice);
+        let mut users: Vec<UserId> = logins
+            .iter()
+            .filter_map(|login| inner.by_login.get(login).map(|held| held.user))
+            .collect();
+        users.sort_unstable();
+        users.dedup();
+        users
     }
 
     fn of(&self, user: UserId) -> Vec<ConnectionId> {
@@ -408,6 +446,28 @@ mod tests {
             .map(|(_, name)| name.to_string())
             .collect();
         assert_eq!(kept, names[3..]);
+    }
+
+    #[test]
+    fn a_socket_is_of_whoever_signed_for_it() {
+        let sockets = Sockets::default();
+        let other = Caller {
+            user: UserId(8),
+            login: LoginId(2),
+        };
+        for caller in [caller(1), caller(3), other] {
+            sockets.remember(&caller, socket(1), AppNumber(0), "private-chat.5");
+        }
+        assert_eq!(sockets.users_of(socket(1)), [UserId(7), UserId(8)]);
+        assert_eq!(sockets.users_of(socket(2)), []);
+        sockets.take(LoginId(2));
+        assert_eq!(sockets.users_of(socket(1)), [UserId(7)]);
+        for number in 2..30 {
+            sockets.remember(&caller(1), socket(number), AppNumber(0), "private-chat.5");
+            sockets.remember(&caller(3), socket(number), AppNumber(0), "private-chat.5");
+        }
+        assert_eq!(sockets.users_of(socket(1)), [], "what was forgotten is nobody's");
+        assert_eq!(sockets.0.lock().by_socket.len(), SOCKETS_PER_LOGIN_MAX);
     }
 
     #[test]

@@ -141,3 +141,31 @@ pub(super) async fn show(
         tell(api, &audience.users, event).await;
     }
 }
+
+/// Lets a signal through on the channel it came on, where everybody may see it. The socket may have been let in by
+/// several users, when one asked for another's: then all of them must be ones who may be seen.
+pub(super) async fn pass_on(
+    api: &MessengerApi,
+    users: &[UserId],
+    conversation: ConversationId,
+    stop: bool,
+    publication: Publication,
+) {
+    if users.is_empty() {
+        return;
+    }
+    for &user in users {
+        if api.limiter.typing(user, conversation, stop).is_err() {
+            return;
+        }
+        match api.messenger.typing_audience(user, conversation).await {
+            Ok(Some(audience)) if audience.everybody => {}
+            Ok(_) => return,
+            Err(error) => {
+                warn!(%error, "It was shown to nobody that somebody types");
+                return;
+            }
+        }
+    }
+    let _ = api.engine.publish(publication).await;
+}

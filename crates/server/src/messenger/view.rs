@@ -10,7 +10,7 @@ mod threads;
 mod words;
 
 pub(super) use attachment::{Attachment, MediaItem, Upload};
-pub(super) use event::Event;
+pub(super) use event::{Event, Receipt};
 pub(super) use groups::{
     Added, Ban, ChangedPolicies, Draft, EditHistoryWord, Invite, InvitePreview, NewcomersWord, NotifyWord,
     Policies, WhoWord,
@@ -501,7 +501,8 @@ pub(super) struct Member<'a> {
     role: RoleWord,
     joined_seq: u64,
     delivered_seq: u64,
-    seen_seq: u64,
+    /// Null where the member or the caller keeps that to itself.
+    seen_seq: Option<u64>,
 }
 
 impl<'a> From<&'a domain::Member> for Member<'a> {
@@ -512,6 +513,24 @@ impl<'a> From<&'a domain::Member> for Member<'a> {
             joined_seq: member.joined_seq,
             delivered_seq: member.delivered_seq,
             seen_seq: member.seen_seq,
+        }
+    }
+}
+
+/// A member whose role has changed, in events: what goes to all holds no watermarks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ChangedMember<'a> {
+    user: User<'a>,
+    role: RoleWord,
+    joined_seq: u64,
+}
+
+impl<'a> From<&'a domain::Member> for ChangedMember<'a> {
+    fn from(member: &'a domain::Member) -> Self {
+        Self {
+            user: (&member.account).into(),
+            role: role(member.role),
+            joined_seq: member.joined_seq,
         }
     }
 }
@@ -604,7 +623,7 @@ impl<'a> From<&'a domain::ListItem> for ListItem<'a> {
             peer: item.peer.as_ref().map(User::from),
             receipts: Receipts {
                 others_delivered_seq: item.others.map(|(delivered, _)| delivered),
-                others_seen_seq: item.others.map(|(_, seen)| seen),
+                others_seen_seq: item.others.and_then(|(_, seen)| seen),
             },
             members: item.members.iter().map(Member::from).collect(),
         }

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Person, Server, timeless};
+use crate::support::{Answer, Person, Server, as_told, timeless};
 
 #[track_caller]
 fn refused(answer: &Answer, status: u16, code: &str) {
@@ -60,7 +60,7 @@ async fn a_message_is_edited_and_told() {
     );
     let told = worker.hear_event(&anna, "message.updated").await;
     let expected = json!({
-        "v": 1, "conversation_id": id, "rev": 2, "at": "<time>", "message": timeless(&answer.json),
+        "v": 1, "conversation_id": id, "rev": 2, "at": "<time>", "message": as_told(&answer.json),
     });
     assert_eq!(timeless(&told), expected);
     let again = patch(&server, &sam, &message["id"], &words, None).await;

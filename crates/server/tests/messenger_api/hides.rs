@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Person, Server, timeless};
+use crate::support::{Person, Server, as_told, timeless};
 
 async fn items(server: &Server, path: &str, by: &Person) -> Value {
     let answer = server.get(path).by(by).send().await;
@@ -62,7 +62,7 @@ async fn a_message_deleted_for_oneself_keeps_its_place() {
     assert_eq!(many(json!([one["id"]]), "me").by(&anna).send().await.status, 204);
     worker.silence();
 
-    let expected = json!([{"seq": 1, "rev": 1, "hidden": true}, timeless(&two)]);
+    let expected = json!([{"seq": 1, "rev": 1, "hidden": true}, as_told(&two)]);
     let history = format!("/conversations/{id}/messages");
     assert_eq!(timeless(&items(&server, &history, &anna).await), expected);
     let changes = format!("/conversations/{id}/changes?after_rev=0");

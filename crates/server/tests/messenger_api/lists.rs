@@ -271,6 +271,13 @@ async fn every_list_is_read_to_its_end() {
             Some(5),
         ),
         (
+            "/messages/{id}/receipts",
+            &sam,
+            format!("{root}/receipts"),
+            Cursor,
+            Some(3),
+        ),
+        (
             "/messages/{id}/thread",
             &sam,
             format!("{root}/thread"),

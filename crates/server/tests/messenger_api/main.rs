@@ -21,6 +21,7 @@ mod moderation;
 mod people;
 mod pins;
 mod realtime;
+mod receipts;
 mod refusals;
 mod scenarios;
 mod search;

@@ -8,8 +8,8 @@
 //! | 4 | killed between commit and response | `e2e/tests/durability.test.js`; a lost answer here |
 //! | 5, 6 | away for long; events dropped, doubled, shuffled | `scenarios/catching_up.rs` |
 //! | 7 | two devices of one person | here |
-//! | 8 | delivered and seen in a group | here |
-//! | 9 | receipts off | not yet |
+//! | 8 | delivered and seen in a group | here; who has when in `receipts.rs` |
+//! | 9 | receipts off | `receipts.rs`: `who_hides_receipts_neither_shows_nor_sees_them` |
 //! | 10 | reload, leaving, last seen | here |
 //! | 11 | typing | here |
 //! | 12, 13 | edited and deleted words are gone from the file | `scenarios/erasing.rs` |

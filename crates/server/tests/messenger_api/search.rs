@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Person, Server, Setup, timeless};
+use crate::support::{Person, Server, Setup, as_told, timeless};
 use chinwag_server::messenger::RateLimits;
 
 async fn found(server: &Server, by: &Person, path: &str) -> Value {
@@ -29,7 +29,7 @@ async fn hits_come_with_what_matched_and_in_pages() {
     .await;
     let expected = json!({
         "items": [{
-            "message": timeless(&first),
+            "message": as_told(&first),
             "snippet": {"text": "Ещё ёлка 🙂 ёлка", "ranges": [{"offset": 4, "length": 4}, {"offset": 12, "length": 4}]},
         }],
         "next_cursor": null, "total": 1,

@@ -398,6 +398,15 @@ pub(crate) fn timeless(json: &Value) -> Value {
     }
 }
 
+/// The same of a message without what only its author is told.
+pub(crate) fn as_told(message: &Value) -> Value {
+    let mut message = timeless(message);
+    if let Some(fields) = message.as_object_mut() {
+        fields.remove("status");
+    }
+    message
+}
+
 fn is_time(text: &str) -> bool {
     let shape: String = text
         .chars()
@@ -494,6 +503,16 @@ impl Worker {
         event: &str,
         data: &Value,
     ) {
+        let user = UserId(person.id.to_string().into());
+        self.whisper_as(Some(user), socket, channel, event, data).await;
+    }
+
+    /// The same on a channel that does not know its listeners.
+    pub(crate) async fn whisper_unnamed(&self, socket: &str, channel: &str, event: &str, data: &Value) {
+        self.whisper_as(None, socket, channel, event, data).await;
+    }
+
+    async fn whisper_as(&self, user: Option<UserId>, socket: &str, channel: &str, event: &str, data: &Value) {
         let connection: ConnectionId = socket.parse().unwrap();
         let publication = Publication {
             app: self.app.number,
@@ -502,10 +521,7 @@ impl Worker {
                 event: Some(event.into()),
                 data: data.to_string().into(),
             },
-            publisher: Some(Publisher {
-                connection,
-                user: Some(UserId(person.id.to_string().into())),
-            }),
+            publisher: Some(Publisher { connection, user }),
             except: Some(connection),
         };
         self.engine.publish_of_client(publication).await.unwrap();

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Person, Server, timeless};
+use crate::support::{Answer, Person, Server, as_told, timeless};
 
 #[track_caller]
 fn refused(answer: &Answer, status: u16, code: &str) {
@@ -67,7 +67,7 @@ async fn a_thread_is_written_read_and_told() {
         "participants": [anna.id],
     });
     let expected = json!({
-        "v": 1, "conversation_id": id, "rev": 2, "at": "<time>", "message": timeless(&answer.json),
+        "v": 1, "conversation_id": id, "rev": 2, "at": "<time>", "message": as_told(&answer.json),
         "thread": summary,
     });
     assert_eq!(timeless(&told), expected);

@@ -1,6 +1,6 @@
 //! Forwarded messages.
 
-use super::{Store, World, rev_of};
+use super::{Store, World, of_others, rev_of};
 use crate::{
     ConversationId, EditError, Event, ForwardError, HistoryRange, MessageId, PolicyChange, SettingsWish, Who,
 };
@@ -57,6 +57,7 @@ pub async fn what_was_said_is_said_again_elsewhere(store: Arc<dyn Store>) {
         .history(&cat, direct, HistoryRange::Newest, None)
         .await
         .expect("read");
+    let copies: Vec<_> = copies.iter().map(of_others).collect();
     assert_eq!(history.messages[1..], copies[2..]);
     assert_eq!(
         world.item(&ann, direct).await.unread_count,

@@ -331,7 +331,7 @@ pub async fn who_left_sees_what_there_was_then(store: Arc<dyn Store>) {
         .expect("members");
     let ids: Vec<UserId> = members.items.iter().map(|member| member.account.id).collect();
     assert!(ids.contains(&ann.user) && ids.contains(&cat.user), "{ids:?}");
-    assert!(members.items.iter().all(|member| member.seen_seq <= 4));
+    assert!(members.items.iter().all(|member| member.seen_seq <= Some(4)));
 
     let refused = messenger.send(&bob, id, draft("hi")).await;
     assert!(matches!(refused, Err(SendError::NotAMember)));

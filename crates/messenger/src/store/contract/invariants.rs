@@ -258,7 +258,7 @@ pub async fn everything_at_once_keeps_the_numbers_and_converges(store: Arc<dyn S
     }
     assert!(created.is_sorted() && created.iter().map(|(_, rev)| rev).is_sorted());
     for member in &item.members {
-        assert!(member.seen_seq <= member.delivered_seq && member.delivered_seq <= last_seq);
+        assert!(member.seen_seq <= Some(member.delivered_seq) && member.delivered_seq <= last_seq);
     }
 
     for (seed, who) in (7..).zip(people) {

@@ -259,7 +259,7 @@ pub async fn followers_have_something_to_read(store: Arc<dyn Store>) {
     assert_eq!(to_ann.len(), 1);
     assert!(matches!(
         to_ann[0].1,
-        Event::ReceiptUpdated { seen_seq, thread_root: Some(of), unread: Some((1, 0)), .. }
+        Event::ReceiptUpdated { seen_seq, thread_root: Some(of), unread: (1, 0), .. }
             if of == root.id && seen_seq == one.seq
     ));
     assert!(matches!(see(&ann, root.seq).await, Ok((seq, 1)) if seq == one.seq));
@@ -469,4 +469,55 @@ pub async fn concurrent_replies_are_all_counted(store: Arc<dyn Store>) {
     let stored = world.messenger.message(&bob, root.id).await.expect("found");
     assert_eq!(stored.thread.reply_count, 30);
     assert_eq!(stored.rev, root.rev + 30);
+}
+
+/// A reply that somebody does not see counts for the others only.
+pub async fn hidden_replies_are_not_counted_for_who_does_not_see_them(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let [ann, bob, cat] = world.people(["ann", "bob", "cat"]).await;
+    let id = world.group(&ann, &[bob, cat]).await;
+    let mut roots = Vec::new();
+    for words in ["first", "second", "third"] {
+        let root = world.say(&ann, id, words).await.message;
+        send(&world, &cat, id, reply(root.id, "early")).await;
+        roots.push((root.id, send(&world, &bob, id, reply(root.id, "late")).await));
+    }
+    let (root, last) = (roots[0].0, roots[0].1.clone());
+    world.messenger.hide(&ann, &[last.id]).await.expect("hidden");
+    let summary = async |who: &Caller| {
+        let message = world.messenger.message(who, root).await.expect("read");
+        let page = world.messenger.history(who, id, HistoryRange::Newest, None).await;
+        let listed = page
+            .expect("read")
+            .messages
+            .into_iter()
+            .find(|listed| listed.id == root);
+        let thread = world
+            .messenger
+            .thread(who, root, HistoryRange::Newest, None)
+            .await
+            .expect("read");
+        assert_eq!(listed.expect("listed").thread, message.thread);
+        assert_eq!(thread.thread.root.thread, message.thread);
+        let summary = message.thread;
+        (summary.reply_count, summary.last_reply_seq, summary.participants)
+    };
+    assert_eq!(summary(&ann).await, (1, Some(last.seq - 1), vec![cat.user]));
+    assert_eq!(summary(&bob).await, (2, Some(last.seq), vec![cat.user, bob.user]));
+
+    // Pages of followed threads stay whole.
+    let (mut listed, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = world
+            .messenger
+            .threads(&ann, false, cursor.as_deref(), Some(1))
+            .await
+            .expect("read");
+        listed.extend(page.items.iter().map(|thread| thread.root.id));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, [roots[2].0, roots[1].0, roots[0].0]);
 }

@@ -2,13 +2,16 @@
 //! every receiver, so nothing in them depends on who looks.
 
 use chinwag_messenger as domain;
-use chinwag_messenger::{ConversationId, LogoutReason, MessageId, RemovalReason, UserId};
+use chinwag_messenger::{ConversationId, LogoutReason, MessageId, Moved, RemovalReason, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::people::KnownDevice;
 use super::threads::ThreadChange;
-use super::{Attachment, ChangedPolicies, ListItem, Me, Member, Message, Moment, My, PresenceOf, Reaction};
+use super::{
+    Attachment, ChangedMember, ChangedPolicies, ListItem, Me, Member, Message, Moment, My, PresenceOf,
+    Reaction,
+};
 use crate::messenger::typing::Typing;
 
 /// An event with its envelope.
@@ -85,7 +88,7 @@ pub(in crate::messenger) enum Event<'a> {
         at: Moment,
         added: Vec<Member<'a>>,
         removed: Vec<i64>,
-        updated: Vec<Member<'a>>,
+        updated: Vec<ChangedMember<'a>>,
         member_count: u32,
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
@@ -206,7 +209,7 @@ pub(in crate::messenger) enum Event<'a> {
         seen_seq: u64,
     },
     #[schema(title = "receipt.updated")]
-    ReceiptUpdated { v: u8, items: [Receipt; 1] },
+    ReceiptUpdated { v: u8, items: Vec<Receipt> },
     #[schema(title = "presence.changed")]
     PresenceChanged { v: u8, items: [PresenceOf; 1] },
     #[schema(title = "typing.changed")]
@@ -230,7 +233,8 @@ pub(in crate::messenger) struct Receipt {
     conversation_id: i64,
     user_id: i64,
     delivered_seq: u64,
-    seen_seq: u64,
+    /// Null where it is not shared.
+    seen_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     thread_root_id: Option<i64>,
@@ -240,6 +244,40 @@ pub(in crate::messenger) struct Receipt {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     unread_mentions: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    total_unread: Option<u32>,
+}
+
+impl Receipt {
+    /// One's own, for one's own devices; what is to read in all has nothing to do with threads.
+    pub(in crate::messenger) fn own(moved: &Moved, unread: (u32, u32), total: Option<u32>) -> Self {
+        Self {
+            conversation_id: moved.conversation.0,
+            user_id: moved.user.0,
+            delivered_seq: moved.to.0,
+            seen_seq: Some(moved.to.1),
+            thread_root_id: moved.thread_root.map(|id| id.0),
+            unread_count: Some(unread.0),
+            unread_mentions: Some(unread.1),
+            total_unread: total.filter(|_| moved.thread_root.is_none()),
+        }
+    }
+}
+
+impl From<&domain::ToldReceipt> for Receipt {
+    fn from(told: &domain::ToldReceipt) -> Self {
+        Self {
+            conversation_id: told.conversation.0,
+            user_id: told.user.0,
+            delivered_seq: told.delivered_seq,
+            seen_seq: told.seen_seq,
+            thread_root_id: told.thread_root.map(|id| id.0),
+            unread_count: None,
+            unread_mentions: None,
+            total_unread: None,
+        }
+    }
 }
 
 /// A message without what it says.
@@ -352,7 +390,7 @@ impl<'a> Event<'a> {
                 at: Moment(*at),
                 added: added.iter().map(Member::from).collect(),
                 removed: removed.iter().map(|id| id.0).collect(),
-                updated: updated.iter().map(Member::from).collect(),
+                updated: updated.iter().map(ChangedMember::from).collect(),
                 member_count: *member_count,
                 message: message.as_ref().map(Message::from),
             },
@@ -488,28 +526,6 @@ impl<'a> Event<'a> {
                 following: *following,
                 seen_seq: *seen_seq,
             },
-            domain::Event::ReceiptUpdated {
-                conversation,
-                user,
-                delivered_seq,
-                seen_seq,
-                thread_root,
-                unread,
-            } => {
-                let receipt = Receipt {
-                    conversation_id: conversation.0,
-                    user_id: user.0,
-                    delivered_seq: *delivered_seq,
-                    seen_seq: *seen_seq,
-                    thread_root_id: thread_root.map(|id| id.0),
-                    unread_count: unread.map(|(count, _)| count),
-                    unread_mentions: unread.map(|(_, mentions)| mentions),
-                };
-                Self::ReceiptUpdated {
-                    v: V,
-                    items: [receipt],
-                }
-            }
             domain::Event::DeviceChanged {
                 device,
                 login,
@@ -522,7 +538,11 @@ impl<'a> Event<'a> {
                 device_id: device.to_string(),
                 device: login.as_ref().map(KnownDevice::from),
             },
-            domain::Event::LoggedOut { .. } => return None,
+            // Receipts go their own way.
+            domain::Event::ReceiptUpdated { .. }
+            | domain::Event::WatermarksMoved(_)
+            | domain::Event::ReceiptsSwitched { .. }
+            | domain::Event::LoggedOut { .. } => return None,
         })
     }
 
@@ -562,6 +582,11 @@ impl<'a> Event<'a> {
             LogoutReason::AccountDeleted => "account_deleted",
         };
         Self::LogoutRequired { v: V, reason }
+    }
+
+    /// Tells how far people got.
+    pub(in crate::messenger) fn receipts(items: Vec<Receipt>) -> Self {
+        Self::ReceiptUpdated { v: V, items }
     }
 
     /// Tells clients to synchronise.

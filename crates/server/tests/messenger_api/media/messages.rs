@@ -284,6 +284,44 @@ async fn a_deleted_group_frees_its_files() {
     server.stop().await;
 }
 
+/// A server that was stopped in the middle finishes at its next start.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_group_is_emptied_at_the_start() {
+    use chinwag_messenger::store::{Act, Acting, Groups};
+    use chinwag_messenger::{ConversationId, Timestamp, UserId};
+    let server = Server::start().await;
+    let (sam, anna) = (server.person("sam").await, server.person("anna").await);
+    let group = server.group(&sam, &[&anna]).await;
+    let file = server.bring(&sam, "words.txt", b"words").await;
+    server.send_files(&sam, group, "", &[&file]).await;
+    let deleting = Acting {
+        actor: UserId(sam.id),
+        conversation: ConversationId(group),
+        act: Act::Delete,
+        at: Timestamp::now(),
+    };
+    let deleted = server.store.act(deleting, Box::new(|_| ())).await.unwrap();
+    assert!(deleted.is_ok());
+    let server = server.restart().await;
+    assert_eq!(server.stored_files(), 1);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let sweeping = tokio::spawn(chinwag_server::messenger::sweep(
+        server.messenger.clone(),
+        stop.clone(),
+    ));
+    let emptied = async {
+        while server.stored_files() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), emptied)
+        .await
+        .expect("the file goes");
+    stop.cancel();
+    sweeping.await.unwrap();
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forwarded_file_outlives_the_first_one() {
     let server = Server::start().await;

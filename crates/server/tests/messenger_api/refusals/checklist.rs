@@ -414,6 +414,20 @@ const ROWS: &[Row] = &[
         "shapes.rs receipts_move_forward_item_by_item",
     ),
     (
+        "who has seen a message",
+        "somebody else's",
+        403,
+        "not_author",
+        "receipts.rs a_group_ticks_when_all_have_it_and_when_all_have_seen_it",
+    ),
+    (
+        "who has seen a message",
+        "who left",
+        403,
+        "not_a_member",
+        "receipts.rs a_group_ticks_when_all_have_it_and_when_all_have_seen_it",
+    ),
+    (
         "receipts",
         "a lower one",
         200,
