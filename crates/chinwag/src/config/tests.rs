@@ -403,6 +403,8 @@ fn every_limit_is_a_setting_that_arrives() {
         ("page_size", limits.page_size as u64),
         ("page_size_max", limits.page_size_max as u64),
         ("receipts_members", limits.receipts_members_max as u64),
+        ("receipt_times_members", limits.receipt_times_members_max as u64),
+        ("receipt_times_s", limits.receipt_times_s),
         ("typing_members", limits.typing_members_max as u64),
         ("typing_relayed_members", limits.typing_relayed_members_max as u64),
         ("typing_pause_s", rates.typing_pause_s.into()),
