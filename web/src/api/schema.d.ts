@@ -1630,6 +1630,13 @@ export interface components {
             /** @description Of a voice note: a JSON array of 64 whole numbers from 0 to 31. */
             waveform?: string | null;
         };
+        /** @description A member whose role has changed, in events: what goes to all holds no watermarks. */
+        ChangedMember: {
+            /** Format: int64 */
+            joined_seq: number;
+            role: components["schemas"]["Role"];
+            user: components["schemas"]["User"];
+        };
         /** @description Policies that changed, with their new values. */
         ChangedPolicies: {
             /** Format: int64 */
@@ -2600,7 +2607,7 @@ export interface components {
             removed: number[];
             /** Format: int64 */
             rev: number;
-            updated: components["schemas"]["Member"][];
+            updated: components["schemas"]["ChangedMember"][];
             /** Format: int32 */
             v: number;
         };
@@ -2690,6 +2697,15 @@ export interface components {
             /** Format: int64 */
             seq: number;
         };
+        /** @description How far a message has come with one of those it is for. */
+        MessageReceipt: {
+            delivered: boolean;
+            delivered_at: components["schemas"]["Moment"] | null;
+            /** @description Null where the recipient or the caller keeps that to itself. */
+            seen: boolean | null;
+            seen_at: components["schemas"]["Moment"] | null;
+            user: components["schemas"]["User"];
+        };
         /** message.updated */
         MessageUpdatedEvent: {
             at: components["schemas"]["Moment"];
@@ -2700,15 +2716,6 @@ export interface components {
             rev: number;
             /** Format: int32 */
             v: number;
-        };
-        /** @description How far a message has come with one of those it is for. */
-        MessageReceipt: {
-            delivered: boolean;
-            delivered_at: components["schemas"]["Moment"] | null;
-            /** @description Null where the recipient or the caller keeps that to itself. */
-            seen: boolean | null;
-            seen_at: components["schemas"]["Moment"] | null;
-            user: components["schemas"]["User"];
         };
         /** @description What a message said before. */
         MessageVersion: {
@@ -3347,10 +3354,15 @@ export interface components {
             conversation_id: number;
             /** Format: int64 */
             delivered_seq: number;
-            /** Format: int64 */
-            seen_seq: number;
+            /**
+             * Format: int64
+             * @description Null where it is not shared.
+             */
+            seen_seq: number | null;
             /** Format: int64 */
             thread_root_id?: number;
+            /** Format: int32 */
+            total_unread?: number;
             /** Format: int32 */
             unread_count?: number;
             /** Format: int32 */
