@@ -256,7 +256,7 @@ async fn scenario_8_a_group_has_received_when_everybody_has() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scenario_10_a_reload_is_not_noticed_and_leaving_is_after_the_grace() {
-    let grace = Duration::from_secs(2);
+    let grace = Duration::from_secs(4);
     let presence = PresenceOptions {
         grace,
         pause: Duration::ZERO,
