@@ -396,11 +396,11 @@ impl From<StoreError> for Problem {
     }
 }
 
-fn limit_invalid() -> Problem {
+pub(crate) fn limit_invalid() -> Problem {
     Problem::field("limit", "limit_invalid", "The limit is out of range.")
 }
 
-fn cursor_invalid() -> Problem {
+pub(crate) fn cursor_invalid() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "cursor_invalid",

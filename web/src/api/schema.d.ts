@@ -4336,7 +4336,11 @@ export interface operations {
     };
     get_blocks: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4437,6 +4441,9 @@ export interface operations {
             query?: {
                 /** @description The beginning of a username, or of a word of a display name or alias. */
                 q?: string;
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -4659,7 +4666,11 @@ export interface operations {
     };
     get_conversations_id_bans: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description Where the page before ended. */
+                cursor?: string;
+            };
             header?: never;
             path: {
                 id: number;

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{By, Reads, Writes};
 use super::extract::{Body, PathId, Query};
+use super::pages::PageQuery;
 use super::view::{Blocked, Contact, List};
 use super::{MessengerApi, ok};
 use crate::error::Problem;
@@ -25,17 +26,20 @@ pub(super) struct Search {
 /// Also the people of direct conversations.
 #[utoipa::path(
     get, path = "/contacts", tag = "people",
-    params(Search),
+    params(Search, PageQuery),
     responses((status = 200, description = "By the name they are known by", body = List<Contact>)),
 )]
 pub(super) async fn list(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
     Query(given): Query<Search>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Response, Problem> {
     let query = given.q.unwrap_or_default();
     let contacts = api.messenger.contacts(&caller, &query).await?;
-    ok(&List::whole(contacts.iter().map(Contact::from).collect()))
+    let page: List<Contact<'_>> =
+        page.of(&contacts, |contact| contact.account.id.0, api.messenger.options())?;
+    ok(&page)
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -79,14 +83,18 @@ pub(super) async fn forget(
 
 #[utoipa::path(
     get, path = "/blocks", tag = "people",
+    params(PageQuery),
     responses((status = 200, description = "The newest first", body = List<Blocked>)),
 )]
 pub(super) async fn blocks(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Response, Problem> {
     let blocked = api.messenger.blocks(&caller).await?;
-    ok(&List::whole(blocked.iter().map(Blocked::from).collect()))
+    let page: List<Blocked<'_>> =
+        page.of(&blocked, |blocked| blocked.account.id.0, api.messenger.options())?;
+    ok(&page)
 }
 
 #[utoipa::path(

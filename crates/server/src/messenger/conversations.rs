@@ -19,15 +19,6 @@ use crate::error::Problem;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct PageQuery {
-    #[param(value_type = Option<u64>)]
-    pub(super) limit: Option<String>,
-    /// Where the page before ended.
-    pub(super) cursor: Option<String>,
-}
-
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// Only what is in the archive, or only what is not.
     #[param(value_type = Option<bool>)]

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::auth::{By, Reads, Writes};
-use super::conversations::PageQuery;
 use super::extract::{self, Body, PathId, PathText, Query, given};
+use super::pages::PageQuery;
 use super::view::{Invite, InvitePreview, List, ListItem};
 use super::{MessengerApi, answer, ok};
 use crate::error::Problem;

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{By, Home, Reads, Writes};
 use super::extract::{self, Body, PathId, PathIds, Query};
+use super::pages::PageQuery;
 use super::view::{Added, Ban, List, ListedMember};
 use super::{MessengerApi, ok};
 use crate::error::Problem;
@@ -206,16 +207,18 @@ pub(super) async fn transfer(
 
 #[utoipa::path(
     get, path = "/conversations/{id}/bans", tag = "members",
-    params(("id" = i64, Path)),
+    params(("id" = i64, Path), PageQuery),
     responses((status = 200, description = "Who is kept out", body = List<Ban>)),
 )]
 pub(super) async fn bans(
     State(api): State<Arc<MessengerApi>>,
     By { caller, .. }: By<Reads>,
     PathId(id): PathId,
+    Query(page): Query<PageQuery>,
 ) -> Result<Response, Problem> {
     let bans = api.messenger.bans(&caller, ConversationId(id)).await?;
-    ok(&List::whole(bans.iter().map(Ban::from).collect()))
+    let page: List<Ban<'_>> = page.of(&bans, |ban| ban.account.id.0, api.messenger.options())?;
+    ok(&page)
 }
 
 #[utoipa::path(

@@ -25,6 +25,7 @@ mod me;
 mod members;
 mod messages;
 pub mod openapi;
+mod pages;
 mod people;
 mod pins;
 pub mod presence;

@@ -8,8 +8,8 @@ use axum::response::Response;
 use super::Admin;
 use crate::error::Problem;
 use crate::messenger::auth::Reads;
-use crate::messenger::conversations::PageQuery;
 use crate::messenger::extract::{self, Query};
+use crate::messenger::pages::PageQuery;
 use crate::messenger::view::{AuditEntry, List};
 use crate::messenger::{MessengerApi, ok};
 

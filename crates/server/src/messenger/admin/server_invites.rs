@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 use super::Admin;
 use crate::error::Problem;
 use crate::messenger::auth::{Reads, Writes};
-use crate::messenger::conversations::PageQuery;
 use crate::messenger::extract::{self, Body, PathText, Query, given};
+use crate::messenger::pages::PageQuery;
 use crate::messenger::view::{List, ServerInvite};
 use crate::messenger::{MessengerApi, answer, ok};
 
