@@ -110,6 +110,8 @@ struct Answer {
     status: StatusCode,
     content_type: Option<HeaderValue>,
     body: Bytes,
+    /// A refusal is written anew, for it names the request.
+    problem: Option<Problem>,
 }
 
 impl Kept {
@@ -231,6 +233,7 @@ pub(super) async fn once(State(api): State<Arc<MessengerApi>>, request: Request,
         status: parts.status,
         content_type: parts.headers.get(CONTENT_TYPE).cloned(),
         body: body.clone(),
+        problem: parts.extensions.get().cloned(),
     });
     Response::from_parts(parts, Body::from(body))
 }
@@ -265,6 +268,9 @@ fn fingerprint(method: &Method, path: &str, body: &[u8]) -> [u8; 32] {
 fn replay(answer: Answer) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = answer.status;
+    if let Some(problem) = answer.problem {
+        response.extensions_mut().insert(problem);
+    }
     let headers = response.headers_mut();
     if let Some(kind) = answer.content_type {
         headers.insert(CONTENT_TYPE, kind);

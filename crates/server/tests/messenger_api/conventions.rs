@@ -125,3 +125,40 @@ async fn every_single_object_has_a_tag() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn every_change_may_carry_a_key() {
+    let server = Server::start().await;
+    let sam = server.person("sam").await;
+    let document = chinwag_server::messenger::openapi::document();
+    let mut asked = 0;
+    for (template, operations) in document["paths"].as_object().unwrap() {
+        // Logging in and making apps hand out secrets, and files are not held in memory.
+        let left_out = template.contains("/auth/") || template.starts_with("/admin/apps");
+        if operations["post"].is_null() || left_out || template == "/attachments" {
+            continue;
+        }
+        let path = template.replace("{id}", "1").replace("{token}", "x");
+        // What is refused is an answer, too, and comes again as it was.
+        let ask = async || {
+            let ask = server.post(&path, &json!({"x": template})).by(&sam);
+            ask.header("idempotency-key", template).send().await
+        };
+        let (first, again) = (ask().await, ask().await);
+        assert_eq!(
+            first.header("idempotent-replay"),
+            None,
+            "{template}: {}",
+            first.text
+        );
+        assert_eq!(again.header("idempotent-replay"), Some("true"), "{template}");
+        let of_its_own = |answer: &Answer| {
+            let id = answer.header("x-request-id").unwrap().to_owned();
+            (answer.status, answer.text.replace(&id, "<id>"))
+        };
+        assert_eq!(of_its_own(&first), of_its_own(&again), "{template}");
+        asked += 1;
+    }
+    assert!(asked > 15, "{asked}");
+    server.stop().await;
+}
