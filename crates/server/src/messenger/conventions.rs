@@ -110,8 +110,8 @@ struct Answer {
     status: StatusCode,
     content_type: Option<HeaderValue>,
     body: Bytes,
-    /// A refusal is written anew, for it names the request.
-    problem: Option<Problem>,
+    /// A refusal is written anew, for it names the request. Boxed because it is rare.
+    problem: Option<Box<Problem>>,
 }
 
 impl Kept {
@@ -233,7 +233,7 @@ pub(super) async fn once(State(api): State<Arc<MessengerApi>>, request: Request,
         status: parts.status,
         content_type: parts.headers.get(CONTENT_TYPE).cloned(),
         body: body.clone(),
-        problem: parts.extensions.get().cloned(),
+        problem: parts.extensions.get().cloned().map(Box::new),
     });
     Response::from_parts(parts, Body::from(body))
 }
@@ -269,7 +269,7 @@ fn replay(answer: Answer) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = answer.status;
     if let Some(problem) = answer.problem {
-        response.extensions_mut().insert(problem);
+        response.extensions_mut().insert(*problem);
     }
     let headers = response.headers_mut();
     if let Some(kind) = answer.content_type {
