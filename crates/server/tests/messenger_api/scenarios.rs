@@ -230,6 +230,26 @@ async fn scenario_8_a_group_has_received_when_everybody_has() {
     receipt(&server, &anna, group, "seen_seq", seq).await;
     assert_eq!(standing().await, "delivered", "one of two has seen it");
 
+    // The author may ask who has it, and since when.
+    let arrivals = got(&server, &sam, &format!("/messages/{}/receipts", message["id"])).await;
+    let of = |who: &Person| {
+        let items = arrivals["items"].as_array().unwrap().iter();
+        items
+            .filter(|item| item["user"]["id"] == who.id)
+            .map(|item| {
+                let known = |field: &str| item[field].is_string();
+                (
+                    item["user"]["display_name"].as_str().unwrap().to_owned(),
+                    [item["delivered"] == true, item["seen"] == true],
+                    [known("delivered_at"), known("seen_at")],
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let anna_has = ("Anna Whitlock".to_owned(), [true, true], [true, true]);
+    let eve_has = ("Eve Whitlock".to_owned(), [true, false], [true, false]);
+    assert_eq!((of(&anna), of(&eve)), (vec![anna_has], vec![eve_has]));
+
     // Whoever joins later was never to receive it.
     let members = format!("/conversations/{group}/members");
     done(
@@ -251,6 +271,46 @@ async fn scenario_8_a_group_has_received_when_everybody_has() {
     )
     .await;
     assert_eq!(standing().await, "seen");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scenario_9_with_receipts_off_nobody_sees_what_was_seen() {
+    let server = live().await;
+    let (sam, anna) = (server.person("sam").await, server.person("anna").await);
+    let id = server.direct(&sam, &anna).await;
+    let message = server.say(&sam, id, "hello").await;
+    done(
+        &server,
+        &anna,
+        Method::PATCH,
+        "/me/privacy",
+        json!({"read_receipts": false}),
+    )
+    .await;
+    receipt(&server, &anna, id, "seen_seq", &message["seq"]).await;
+    assert_eq!(status(&server, &sam, &message).await, "delivered");
+    let mine = got(&server, &anna, &format!("/conversations/{id}")).await;
+    assert_eq!(mine["unread_count"], 0, "one's own count goes on");
+
+    let answer = server.say(&anna, id, "hi").await;
+    receipt(&server, &sam, id, "seen_seq", &answer["seq"]).await;
+    assert_eq!(
+        status(&server, &anna, &answer).await,
+        "delivered",
+        "nor does she see others'"
+    );
+    // The switch counts at once, for what was, too.
+    done(
+        &server,
+        &anna,
+        Method::PATCH,
+        "/me/privacy",
+        json!({"read_receipts": true}),
+    )
+    .await;
+    assert_eq!(status(&server, &sam, &message).await, "seen");
+    assert_eq!(status(&server, &anna, &answer).await, "seen");
     server.stop().await;
 }
 
