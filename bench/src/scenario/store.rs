@@ -93,7 +93,7 @@ fn database_bytes(plan: &Plan, data: &Path) -> anyhow::Result<Option<u64>> {
         let mut bytes = 0;
         for entry in fs::read_dir(data)? {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().contains(".db") {
+            if entry.file_name().to_string_lossy().contains(".sqlite") {
                 bytes += entry.metadata()?.len();
             }
         }
