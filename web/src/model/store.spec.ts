@@ -1,6 +1,6 @@
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Config, ConversationEvent, Message, MessagePage } from '@/api'
+import type { Config, ConversationEvent, ListItem, Message, MessagePage } from '@/api'
 import { aMe, aMember, aMessage, anItem } from '@/testing/factory'
 import { useMessenger } from './store'
 
@@ -58,6 +58,30 @@ function state(store: ReturnType<typeof aStore>) {
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
+
+describe('the number on the tab', () => {
+  it('counts neither muted nor archived conversations, but mentions in muted ones', () => {
+    const store = aStore()
+    const put = (id: number, unread_mentions: number, my: Partial<ListItem['my']>) => {
+      const item = anItem(5)
+      store.applyItem({
+        ...item,
+        conversation: { ...item.conversation, id },
+        my: { ...item.my, ...my },
+        unread_mentions,
+      })
+    }
+    vi.setSystemTime('2026-03-12T12:00:00.000Z')
+    put(7, 1, {})
+    expect(store.unreadTotal).toBe(5)
+    put(8, 2, { muted_until: '2026-03-13T12:00:00.000Z' })
+    expect(store.unreadTotal).toBe(7)
+    put(9, 1, { archived: true })
+    expect(store.unreadTotal).toBe(7)
+    put(10, 1, { muted_until: '2026-03-11T12:00:00.000Z' })
+    expect(store.unreadTotal).toBe(12)
+  })
+})
 
 describe('events', () => {
   const first = [1, 2, 3].map((seq) => aMessage(seq))

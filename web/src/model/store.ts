@@ -63,9 +63,14 @@ export const useMessenger = defineStore('messenger', () => {
         b.conversation.id - a.conversation.id,
     ),
   )
+  /** What the tab shows: what is muted or archived does not call, but for mentions in what is muted. */
   const unreadTotal = computed(() => {
+    const now = Date.now()
     let total = 0
-    for (const item of items.values()) total += item.unread_count
+    for (const { my, unread_count, unread_mentions } of items.values()) {
+      if (my.muted_until && Date.parse(my.muted_until) > now) total += unread_mentions
+      else if (!my.archived) total += unread_count
+    }
     return total
   })
 
