@@ -30,6 +30,7 @@ mod people;
 mod pins;
 mod postgres;
 mod proofs;
+mod pushes;
 mod query;
 mod receipts;
 mod rows;

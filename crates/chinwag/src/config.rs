@@ -52,6 +52,10 @@ pub(crate) struct Config {
     pub(crate) public_url: Option<String>,
     /// Address of the mail server, and the sender.
     pub(crate) mail: Option<(Secret, String)>,
+    /// Whom push services may ask.
+    pub(crate) push_contact: String,
+    /// May pushes go into private networks.
+    pub(crate) push_private_addresses: bool,
     /// Is there a proxy to believe.
     pub(crate) trust_proxy: bool,
     /// Files of certificate and key.
@@ -428,6 +432,24 @@ impl Reader {
         Some((Secret::new(&server), from))
     }
 
+    fn push_contact(&mut self) -> String {
+        let (contact, site) = (self.text("push.contact"), self.text("public_url"));
+        match (contact.is_empty(), site.is_empty()) {
+            // Most push services do not mind; some want somebody they can ask.
+            (true, true) => "mailto:webmaster@localhost".to_owned(),
+            (true, false) => site,
+            (false, _) => {
+                if !contact.starts_with("mailto:") && !contact.starts_with("https://") {
+                    self.fault(
+                        "push.contact",
+                        "an address is wanted that begins with mailto: or https://",
+                    );
+                }
+                contact
+            }
+        }
+    }
+
     fn database_url(&mut self) -> Option<Secret> {
         let url = self.text("database_url");
         if url.is_empty() {
@@ -572,6 +594,8 @@ impl Reader {
             limits: self.limits(),
             public_url: Some(self.text("public_url")).filter(|url| !url.is_empty()),
             mail: self.mail(),
+            push_contact: self.push_contact(),
+            push_private_addresses: self.flag("push.private_addresses"),
             trust_proxy: self.flag("trust_proxy"),
             tls,
             cors_origins,

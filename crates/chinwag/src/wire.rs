@@ -20,6 +20,7 @@ use chinwag_server::messenger::presence::Presence;
 use chinwag_server::messenger::whispers::Whispers;
 use chinwag_server::messenger::{ApiOptions, MessengerApi, feed, sweep};
 use chinwag_server::metrics::{self, Health};
+use chinwag_server::push::{self, PushOptions, Vapid};
 use chinwag_server::pusher::{PusherApi, Rates, nobody};
 use chinwag_server::tls::Certificate;
 use chinwag_server::traffic::Sampler;
@@ -264,6 +265,17 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         .map_err(anyhow::Error::msg)
         .context("preparing rules for channels")?;
     let channel_rules = ChannelRules::new(config.channel_rules, asking, app_pair);
+    let vapid = messenger
+        .push_key(Vapid::generate()?)
+        .await
+        .context("reading the key for pushes")?;
+    let push_options = PushOptions {
+        private_addresses: config.push_private_addresses,
+        ..PushOptions::default()
+    };
+    let (pushes, push_task) = push::channel(Vapid::new(&vapid, config.push_contact)?, push_options)
+        .map_err(anyhow::Error::msg)
+        .context("preparing pushes")?;
     let api_options = ApiOptions {
         name: config.name.clone(),
         rate_limits: config.rates,
@@ -272,6 +284,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         cors_origins: config.cors_origins,
         stateful_domains: config.stateful_domains,
         channel_rules,
+        push: Some(pushes),
         event_bytes_max: config.event_bytes_max,
         hints: config.hints,
     };
@@ -299,6 +312,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     tasks.spawn(counts.run(background.clone()));
     tasks.spawn(feed_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(presence.run(messenger_api.clone(), background.clone()));
+    tasks.spawn(push_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(whispers_task.run(messenger_api.clone(), background.clone()));
     tasks.spawn(apps.run(background.clone()));
     tasks.spawn(sweep(messenger.clone(), background.clone()));

@@ -33,6 +33,7 @@ mod password;
 mod people;
 mod pin;
 mod policy;
+mod push;
 mod reaction;
 mod receipt;
 mod report;
@@ -90,6 +91,7 @@ pub use people::{
 };
 pub use pin::PinError;
 pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove};
+pub use push::{Notification, PushDevice, PushSubscription};
 pub use reaction::{ReactError, Reaction, ReactionsError};
 pub use receipt::{Advance, AdvanceError, ToldReceipt, Watermarks};
 pub use report::{AdminListError, Report, ReportError, ReportStatus, ReportWish, ReportedMessage};

@@ -23,6 +23,7 @@ mod my_states;
 mod people;
 mod pins;
 mod proofs;
+mod pushes;
 mod search;
 mod threads;
 
@@ -46,6 +47,7 @@ pub use my_states::{Attention, MyStateChange, MyStateRefusal, MyStateSet, MyStat
 pub use people::{Contacts, MeChange, MeRefusal, Profiles, UserRev};
 pub use pins::{PinRecord, PinRefusal, Pinned, Pins};
 pub use proofs::{Purpose, SecondFactors, StoredFactor, StoredTicket, TicketRecord, Tickets};
+pub use pushes::Pushes;
 pub use search::{Search, SearchFound, SearchPage, SearchPlace, SearchQuery};
 pub use threads::{Followed, Replies, ThreadAdvance, ThreadAdvanced, ThreadRefusal, Threads};
 
@@ -71,6 +73,7 @@ pub trait Store:
     Accounts
     + Logins
     + Departures
+    + Pushes
     + Conversations
     + Groups
     + Invites
@@ -104,6 +107,7 @@ impl<T> Store for T where
     T: Accounts
         + Logins
         + Departures
+        + Pushes
         + Conversations
         + Groups
         + Invites

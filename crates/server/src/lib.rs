@@ -14,6 +14,7 @@ pub mod mail;
 pub mod messenger;
 pub mod metrics;
 mod opening;
+pub mod push;
 pub mod pusher;
 mod quota;
 mod reception;

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use address::is_public;
+pub(crate) use address::{PublicOnly, check_literal};
 pub(crate) use courier::header;
 pub use courier::{Courier, CourierError, Errand, HttpCourier};
 use lane::{Lane, LaneKey, Shared};

@@ -42,6 +42,8 @@ const TABLES: &[(&str, &[&str])] = &[
     ("contact", &["owner_id", "user_id"]),
     ("block", &["owner_id", "user_id"]),
     ("login", &["id"]),
+    ("push_subscription", &["login_id"]),
+    ("server_key", &["name"]),
     ("ticket", &["secret_hash"]),
     ("second_factor", &["user_id"]),
     ("recovery_code", &["user_id", "code_hash"]),

@@ -59,6 +59,10 @@ impl MigratorTrait for Migrator {
                 sql: include_str!("migrations/0034_proofs.sql"),
             }),
             Box::new(Step {
+                name: "0035_push",
+                sql: include_str!("migrations/0035_push.sql"),
+            }),
+            Box::new(Step {
                 name: "0036_moderation",
                 sql: include_str!("migrations/0036_moderation.sql"),
             }),

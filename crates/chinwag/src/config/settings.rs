@@ -357,6 +357,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: "",
         help: "Sender of mails, such as \"Chinwag <chinwag@example.org>\".",
     },
+    Setting {
+        key: "push.contact",
+        reverb: "",
+        default: "",
+        help: "Whom push services may ask when something is wrong, as \"mailto:ops@example.org\" or \"https://example.org\"; empty: public_url.",
+    },
+    Setting {
+        key: "push.private_addresses",
+        reverb: "",
+        default: "false",
+        help: "Whether pushes may go to addresses of private networks and of this machine, and in the clear.",
+    },
 ];
 
 /// How another server's value becomes ours.

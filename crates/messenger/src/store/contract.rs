@@ -15,6 +15,7 @@ pub mod people;
 pub mod pins;
 pub mod profiles;
 pub mod proofs;
+pub mod pushes;
 pub mod receipts;
 pub mod search;
 pub mod sending;
@@ -47,6 +48,8 @@ macro_rules! store_contract {
         $crate::store_contract!($fresh, departures:
             a_deleted_account_leaves_its_words, the_name_of_a_deleted_account_is_held_for_a_month,
             deleting_an_account_has_its_refusals);
+        $crate::store_contract!($fresh, pushes:
+            a_key_of_the_server_is_made_once, a_device_takes_pushes_until_its_login_ends);
         $crate::store_contract!($fresh, conversations:
             two_people_have_one_direct_conversation, ones_own_notes_have_one_member,
             a_group_begins_with_notes_to_its_members, groups_refuse_what_does_not_fit,

@@ -28,6 +28,8 @@ pub(super) struct Config {
     registration: RegistrationWord,
     /// Whether the server sends mail: addresses can be proven, forgotten passwords set anew.
     mail: bool,
+    /// What browsers subscribe to pushes with; null when there are none.
+    push_key: Option<String>,
     limits: Limits,
 }
 
@@ -138,6 +140,7 @@ pub(super) async fn config(State(api): State<Arc<MessengerApi>>) -> Result<Respo
             domain::Registration::Closed => RegistrationWord::Closed,
         },
         mail: api.messenger.mail_available(),
+        push_key: api.options.push.as_ref().map(|push| push.public_key().to_owned()),
         limits: Limits {
             body_chars: options.body_chars_max,
             body_bytes: options.body_bytes_max,

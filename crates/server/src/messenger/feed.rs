@@ -157,6 +157,9 @@ impl FeedTask {
         }
         if let Event::MessageCreated { message, .. } = event {
             notifier.notify(api, users, message);
+            if let Some(push) = &api.options.push {
+                push.offer(api, users, message);
+            }
         }
     }
 }

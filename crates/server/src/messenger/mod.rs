@@ -29,6 +29,7 @@ mod pages;
 mod people;
 mod pins;
 pub mod presence;
+mod push;
 pub(crate) mod realtime;
 mod receipts;
 mod reports;
@@ -68,6 +69,7 @@ use utoipa_axum::routes;
 
 use crate::error::{Problem, identify};
 use crate::laravel::ChannelRules;
+use crate::push::Pushes;
 use conventions::Replays;
 use limits::Limiter;
 use presence::Presence;
@@ -90,6 +92,8 @@ pub struct ApiOptions {
     pub stateful_domains: Vec<String>,
     /// Who may join channels of the operator's own.
     pub channel_rules: ChannelRules,
+    /// Takes messages that people who are not there are to be notified of.
+    pub push: Option<Pushes>,
     /// Largest payload of an event. Longer messages are cut.
     pub event_bytes_max: usize,
     /// What clients are asked to do.
@@ -133,6 +137,7 @@ impl Default for ApiOptions {
             cors_origins: Vec::new(),
             stateful_domains: STATEFUL_DOMAINS.split(',').map(str::to_owned).collect(),
             channel_rules: ChannelRules::default(),
+            push: None,
             event_bytes_max: 64 * 1024,
             hints: ClientHints::default(),
         }
@@ -237,6 +242,7 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
         .routes(routes!(me::change_privacy))
         .routes(routes!(me::change_settings))
         .routes(routes!(me::change_password))
+        .routes(routes!(push::subscribe, push::unsubscribe))
         .routes(routes!(second_factor::offer))
         .routes(routes!(second_factor::confirm))
         .routes(routes!(second_factor::remove))

@@ -98,6 +98,17 @@ impl Presence {
         self.state.lock().people.state_of(user, Instant::now())
     }
 
+    /// Whether nobody has been there for a while.
+    pub(crate) fn is_offline(&self, user: UserId) -> bool {
+        self.state_of(user) == PresenceState::Offline
+    }
+
+    /// Whether somebody is there now, and not idle.
+    pub(crate) fn at_keyboard(&self, api: &MessengerApi, user: UserId) -> bool {
+        self.state_of(user) == PresenceState::Online
+            && api.engine.has_subscribers(self.app, &user_channel(user))
+    }
+
     /// How many members of the conversation were there when somebody counted them lately.
     pub(super) fn counted(&self, id: ConversationId) -> Option<usize> {
         let counts = self.counts.lock();

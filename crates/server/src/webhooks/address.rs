@@ -11,7 +11,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 /// A host that only has addresses where webhooks may not go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the address is not a public one")]
-pub(super) struct NotPublic;
+pub(crate) struct NotPublic;
 
 /// Whether the address is one of the public internet. What carries another address inside is as public as that.
 pub fn is_public(address: IpAddr) -> bool {
@@ -61,7 +61,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 }
 
 /// Refuses an address that stands in place of a name.
-pub(super) fn check_literal(url: &Url) -> Result<(), NotPublic> {
+pub(crate) fn check_literal(url: &Url) -> Result<(), NotPublic> {
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
     match host.parse::<IpAddr>() {
@@ -71,7 +71,7 @@ pub(super) fn check_literal(url: &Url) -> Result<(), NotPublic> {
 }
 
 /// Resolves names to public addresses only.
-pub(super) struct PublicOnly;
+pub(crate) struct PublicOnly;
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {

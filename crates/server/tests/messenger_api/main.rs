@@ -20,6 +20,7 @@ mod mentions;
 mod moderation;
 mod people;
 mod pins;
+mod push;
 mod realtime;
 mod receipts;
 mod refusals;

@@ -56,7 +56,7 @@ async fn the_configuration_tells_whether_an_owner_is_missing() {
     let expected = |setup_required: bool| {
         json!({
             "name": "Chinwag", "version": env!("CARGO_PKG_VERSION"), "api_version": 1,
-            "setup_required": setup_required, "registration": "open", "mail": false,
+            "setup_required": setup_required, "registration": "open", "mail": false, "push_key": null,
             "limits": limits,
         })
     };

@@ -26,6 +26,7 @@ use chinwag_server::messenger::apps::{self, AppsApi};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::whispers::Whispers;
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed, openapi, router};
+use chinwag_server::push::{PushOptions, Vapid};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -43,6 +44,8 @@ pub(crate) struct Setup {
     pub(crate) presence: PresenceOptions,
     /// Sends mail as soon as it is asked for.
     pub(crate) mailer: Option<Arc<dyn Mailer>>,
+    /// Sends pushes.
+    pub(crate) push: Option<PushOptions>,
 }
 
 impl Default for Setup {
@@ -59,6 +62,7 @@ impl Default for Setup {
                 writing_pause: Duration::ZERO,
             },
             mailer: None,
+            push: None,
         }
     }
 }
@@ -114,18 +118,29 @@ impl Server {
         engine.observe(presence.clone());
         let (whispers, whispers_task) = Whispers::new(presence.clone());
         engine.guard(app.number, whispers);
+        let push = setup.push.map(|options| {
+            let vapid = Vapid::new(&Vapid::generate().unwrap(), "mailto:test@example.org".to_owned());
+            chinwag_server::push::channel(vapid.unwrap(), options).unwrap()
+        });
+        let (pushes, push_task) = push.unzip();
         let api = MessengerApi::new(
             messenger.clone(),
             engine.clone(),
             app.clone(),
             presence.clone(),
-            setup.api,
+            ApiOptions {
+                push: pushes,
+                ..setup.api
+            },
         );
         let admin = AppAdmin::new(store.clone(), ["messenger".to_owned()]);
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(feed_task.run(api.clone(), stop.clone()));
         tasks.spawn(presence.run(api.clone(), stop.clone()));
+        if let Some(task) = push_task {
+            tasks.spawn(task.run(api.clone(), stop.clone()));
+        }
         tasks.spawn(whispers_task.run(api.clone(), stop.clone()));
         if let Some(mailer) = setup.mailer {
             tasks.spawn(send_mail(
