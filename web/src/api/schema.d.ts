@@ -952,6 +952,22 @@ export interface paths {
         patch: operations["patch_me_privacy"];
         trace?: never;
     };
+    "/me/push": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["put_me_push"];
+        post?: never;
+        delete: operations["delete_me_push"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/me/settings": {
         parameters: {
             query?: never;
@@ -1675,6 +1691,8 @@ export interface components {
             /** @description Whether the server sends mail: addresses can be proven, forgotten passwords set anew. */
             mail: boolean;
             name: string;
+            /** @description What browsers subscribe to pushes with; null when there are none. */
+            push_key: string | null;
             registration: components["schemas"]["RegistrationMode"];
             /** @description Nobody has an account yet: the next one becomes the owner. */
             setup_required: boolean;
@@ -3256,6 +3274,16 @@ export interface components {
         };
         /** @enum {string} */
         StatusWish: "active" | "suspended";
+        /** @description As the browser gives it. */
+        Subscription: {
+            endpoint: string;
+            keys: components["schemas"]["SubscriptionKeys"];
+        };
+        /** @description In base64 for URLs. */
+        SubscriptionKeys: {
+            auth: string;
+            p256dh: string;
+        };
         SyncPage: {
             cursor: string;
             has_more: boolean;
@@ -5580,6 +5608,48 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Me"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_me_push: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Subscription"];
+            };
+        };
+        responses: {
+            /** @description The caller's device takes notifications there */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_me_push: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller's device takes no notifications */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

@@ -196,7 +196,7 @@ mod tests {
             seal(&public, &auth, PLAIN).unwrap(),
             "never twice the same"
         );
-        let components = EcKeyComponents::new(bytes(RECEIVER_PRIVATE), public.clone());
+        let components = EcKeyComponents::new(bytes(RECEIVER_PRIVATE), public);
         assert_eq!(ece::decrypt(&components, &auth, &sealed).unwrap(), PLAIN);
         assert!(ece::decrypt(&components, &[0; AUTH_BYTES], &sealed).is_err());
         let mut broken = sealed;
