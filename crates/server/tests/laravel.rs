@@ -580,8 +580,6 @@ async fn who_does_not_show_typing_does_not_on_laravels_channels_either() {
     let answer = server.patch("/me/privacy", &hidden).by(&sam).send().await;
     assert_eq!(answer.status, 200);
     whisper("client-typing").await;
-    let shown = json!({"typing": true});
-    server.patch("/me/privacy", &shown).by(&sam).send().await;
     // What is nothing to the messenger passes as it is, and at once.
     whisper("client-wave").await;
     let expected = |name: &str| Heard::Event {
