@@ -77,3 +77,8 @@ export async function logIn(server, username) {
   const { token, user } = await person.post('/auth/login', { username, password: PASSWORD });
   return Object.assign(person, { token, user });
 }
+
+/** A message that its author was told of, as others know it: how far it has come is for the author alone. */
+export function forOthers({ status, ...message }) {
+  return message;
+}

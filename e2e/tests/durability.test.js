@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import test from 'node:test';
 
-import { Person, register } from '../lib/people.js';
+import { forOthers, Person, register } from '../lib/people.js';
 import { withPostgres } from '../lib/postgres.js';
 import { withServer } from '../lib/server.js';
 import { until } from '../lib/wait.js';
@@ -183,7 +183,8 @@ test('people, logins and receipts survive a kill', withServer({}, async (server)
   assert.deepEqual((await ada.item(id)).receipts, { others_delivered_seq: message.seq, others_seen_seq: message.seq });
   const again = new Person(server, bob.token, bob.user);
   assert.equal((await again.get('/me')).username, 'bob');
-  assert.deepEqual(await again.history(id), [message]);
+  assert.deepEqual(await again.history(id), [forOthers(message)]);
+  assert.deepEqual((await ada.history(id)).map(({ status }) => status), ['seen']);
   const taken = await new Person(server).call('POST', '/auth/register', { username: 'ada', password: 'correct horse battery' });
   assert.equal(taken.status, 409);
 }));
