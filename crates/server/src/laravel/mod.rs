@@ -36,6 +36,7 @@ use crate::messenger::MessengerApi;
 use crate::messenger::extract::BODY_BYTES_MAX;
 pub use channel_rules::{ChannelRule, ChannelRuleError, ChannelRules};
 use error::Refusal;
+pub(crate) use rules::notified_user;
 
 /// How long a browser may keep the answer to a preflight.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(2 * 60 * 60);

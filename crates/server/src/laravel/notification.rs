@@ -46,12 +46,11 @@ impl Notifier {
         if message.is_system() {
             return;
         }
-        let listens = |user: &UserId| {
-            let channel = private_channel(NOTIFIED_PATTERN, user.0);
-            api.engine.has_subscribers(api.app.number, &channel)
-        };
         let others = users.iter().copied().filter(|user| *user != message.author);
-        let to: Vec<_> = others.filter(listens).collect();
+        let channel_of = |user: UserId| private_channel(NOTIFIED_PATTERN, user.0);
+        let engine = (&*api.engine, api.app.number);
+        let listening = api.presence.notified().among(others, engine, channel_of);
+        let to: Vec<_> = listening.into_iter().map(|(user, _)| user).collect();
         if to.is_empty() {
             return;
         }

@@ -127,6 +127,15 @@ pub(super) fn whose(channel: &str) -> Option<(Guarded, Whose)> {
     Some((guarded, members))
 }
 
+/// Whose channel for notifications this is, if it is one.
+pub(crate) fn notified_user(channel: &ChannelName) -> Option<UserId> {
+    let name = channel.as_str().strip_prefix("private-")?;
+    match matches(NOTIFIED_PATTERN, name)?.as_slice() {
+        [id] => extract::id(id).map(UserId),
+        _ => None,
+    }
+}
+
 /// The values of a pattern's parameters if the whole name fits it. A `{parameter}` stands for one or more
 /// characters other than the dot; everything else stands for itself.
 pub(super) fn matches<'a>(pattern: &str, name: &'a str) -> Option<Vec<&'a str>> {

@@ -197,10 +197,9 @@ impl FeedTask {
 /// not take.
 pub(super) async fn tell(api: &MessengerApi, users: &[UserId], event: view::Event<'_>) -> u64 {
     let (engine, app) = (&api.engine, &api.app);
-    let channels = users.iter().map(|user| user_channel(*user));
-    let channels: Vec<_> = channels
-        .filter(|channel| engine.has_subscribers(app.number, channel))
-        .collect();
+    let listeners = api.presence.listeners();
+    let listening = listeners.among(users.iter().copied(), (engine, app.number), user_channel);
+    let channels: Vec<_> = listening.into_iter().map(|(_, channel)| channel).collect();
     let Some(first) = channels.first() else { return 0 };
     let (name, data) = encode(event, api.options.event_bytes_max);
     let publication = Publication::message(app.number, first.clone(), name, data);

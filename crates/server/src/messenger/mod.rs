@@ -20,6 +20,7 @@ pub mod feed;
 mod forwards;
 mod invites;
 pub(crate) mod limits;
+pub(crate) mod listeners;
 mod mail;
 mod me;
 mod members;

@@ -22,8 +22,10 @@ use tracing::warn;
 
 use super::MessengerApi;
 use super::feed::tell;
+use super::listeners::Listeners;
 use super::realtime::{channel_user, conversation_channel, user_channel};
 use super::view::{self, Moment, PresenceOf, PresenceState};
+use crate::laravel::notified_user;
 use people::{Change, People};
 use queue::Queues;
 
@@ -54,6 +56,10 @@ pub struct Presence {
     options: PresenceOptions,
     state: Mutex<State>,
     touched: Notify,
+    /// Who listens on its own channel.
+    listeners: Listeners,
+    /// Who listens to notifications as applications for Laravel do.
+    notified: Listeners,
     /// How many members of conversations were there, and when that was counted.
     counts: Mutex<HashMap<ConversationId, (Instant, usize)>>,
 }
@@ -84,6 +90,8 @@ impl Presence {
             options,
             state: Mutex::new(state),
             touched: Notify::new(),
+            listeners: Listeners::default(),
+            notified: Listeners::default(),
             counts: Mutex::default(),
         })
     }
@@ -107,6 +115,16 @@ impl Presence {
     pub(crate) fn at_keyboard(&self, api: &MessengerApi, user: UserId) -> bool {
         self.state_of(user) == PresenceState::Online
             && api.engine.has_subscribers(self.app, &user_channel(user))
+    }
+
+    /// Who listens on its own channel.
+    pub(super) fn listeners(&self) -> &Listeners {
+        &self.listeners
+    }
+
+    /// Who listens to notifications as applications for Laravel do.
+    pub(crate) fn notified(&self) -> &Listeners {
+        &self.notified
     }
 
     /// How many members of the conversation were there when somebody counted them lately.
@@ -158,8 +176,11 @@ impl Presence {
             return;
         }
         if let Some(user) = channel_user(channel) {
+            self.listeners.note(user);
             self.state.lock().touched.insert(user);
             self.touched.notify_one();
+        } else if let Some(user) = notified_user(channel) {
+            self.notified.note(user);
         }
     }
 
