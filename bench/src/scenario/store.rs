@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use hdrhistogram::Histogram;
@@ -103,6 +103,14 @@ fn database_bytes(plan: &Plan, data: &Path) -> anyhow::Result<Option<u64>> {
     let asked = Command::new("psql").args([url, "-Atc", question]).output();
     let answer = asked.ok().filter(|output| output.status.success());
     Ok(answer.and_then(|output| String::from_utf8_lossy(&output.stdout).trim().parse().ok()))
+}
+
+/// A name that no earlier run on the same store has used.
+fn unused(name: &str) -> String {
+    let run = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    format!("{name}-{run}")
 }
 
 fn get(http: &mut Http, path: &str) -> anyhow::Result<Value> {
@@ -263,7 +271,7 @@ fn members_away(
     rooms: &Rooms,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let other = register(target, "somebody")?;
+    let other = register(target, &unused("somebody"))?;
     let small = start_group(demo, "Two", &[other.id])?;
     let (large, members) = rooms.largest;
     let mut costs = Rounds::default();

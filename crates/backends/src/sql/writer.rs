@@ -31,7 +31,11 @@ use tokio_util::task::TaskTracker;
 const QUEUE_MAX: usize = 4_096;
 
 /// Jobs carried out together at most: bounds the size of a statement and the time until the first is answered.
-const GROUP_MAX: usize = 256;
+const GROUP_MAX: usize = 128;
+
+/// Beyond so many, messages are stored in multiples of it. Each number is a statement of its own, and preparing one for
+/// a hundred messages takes as long as running it: were there one for every number, they would not be kept for long.
+const APPENDS_STEP: usize = 8;
 
 /// Committed groups not yet told of. When so many wait the writer does, too.
 const ANNOUNCED_MAX: usize = 16;
@@ -253,6 +257,14 @@ impl Batch {
         }
     }
 
+    /// Leaves a number of messages that there is a statement for; returns the others.
+    fn trim(&mut self) -> Vec<AppendJob> {
+        match self.appends.len() {
+            few if few <= APPENDS_STEP => Vec::new(),
+            many => self.appends.split_off(many / APPENDS_STEP * APPENDS_STEP),
+        }
+    }
+
     fn len(&self) -> usize {
         self.appends.len() + self.advances.len() + self.others.len()
     }
@@ -294,6 +306,8 @@ impl Loop {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         // When the search index is to follow, if it may be behind; it may be from the start.
         let mut index_at = Some(Instant::now());
+        // The first of the next group.
+        let mut left_over = Vec::new();
         loop {
             if index_at.is_some_and(|at| at <= Instant::now()) {
                 index_at = match self.index().await {
@@ -304,21 +318,27 @@ impl Loop {
                     }
                 };
             }
-            let job = match index_at {
-                None => queue.recv().await,
-                Some(at) => match tokio::time::timeout_at(at, queue.recv()).await {
-                    Ok(job) => job,
-                    Err(_) => continue,
-                },
+            let mut batch = Batch {
+                appends: std::mem::take(&mut left_over),
+                ..Batch::default()
             };
-            let Some(job) = job else { break };
-            let mut batch = Batch::default();
-            batch.add(job, &mut queue);
+            if batch.appends.is_empty() {
+                let job = match index_at {
+                    None => queue.recv().await,
+                    Some(at) => match tokio::time::timeout_at(at, queue.recv()).await {
+                        Ok(job) => job,
+                        Err(_) => continue,
+                    },
+                };
+                let Some(job) = job else { break };
+                batch.add(job, &mut queue);
+            }
             while batch.len() < GROUP_MAX
                 && let Ok(job) = queue.try_recv()
             {
                 batch.add(job, &mut queue);
             }
+            left_over = batch.trim();
             let indexing = std::mem::take(&mut batch.indexing);
             if batch.len() > 0 {
                 self.carry_out(batch).await;
