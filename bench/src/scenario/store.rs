@@ -338,7 +338,7 @@ fn from_many(plan: &Plan, target: &Target, report: &mut Report) -> anyhow::Resul
     let mut people: Vec<Person> = pace::together(4, |quarter| {
         let numbers = (quarter..SENDERS).step_by(4);
         numbers
-            .map(|number| register(target, &format!("sender{number}")))
+            .map(|number| register(target, &unused(&format!("sender{number}"))))
             .collect()
     })?
     .into_iter()
