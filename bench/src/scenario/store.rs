@@ -30,7 +30,7 @@ const ASKED: usize = 200;
 /// Conversations that something has changed in, in the second kind of synchronising.
 const CHANGED: usize = 50;
 /// People who send at once.
-const SENDERS: usize = 256;
+const SENDERS: usize = 128;
 /// Conversations they send into, each with another one of them.
 const CONVERSATIONS: usize = 1_000;
 /// Members of the large group who are connected, and messages a second in it.
