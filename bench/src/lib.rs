@@ -72,9 +72,9 @@ impl Plan {
             Some(path) => path.clone(),
             None => {
                 let own = std::env::current_exe()?;
-                match own.file_name().is_some_and(|name| name == "chinwag") {
-                    true => own,
-                    false => own.with_file_name("chinwag"),
+                match own.file_name().is_some_and(|name| name == "chinwag-bench") {
+                    true => own.with_file_name("chinwag"),
+                    false => own,
                 }
             }
         };

@@ -1,4 +1,4 @@
-//! Forwarding: what somebody said, said again elsewhere under the first one's name (§7).
+//! Forwarding: what somebody said, said again elsewhere under the first one's name.
 
 use crate::message::announce_message;
 use crate::store::{Appended, ForwardRecord, ForwardRefusal, StoreError};

@@ -89,7 +89,7 @@ impl Messenger {
         Ok(named.iter().filter_map(mention).collect())
     }
 
-    /// Owner and administrators of a group, and everybody in a small one (§14).
+    /// Owner and administrators of a group, and everybody in a small one.
     async fn may_name_everybody(&self, author: UserId, id: ConversationId) -> Result<bool, StoreError> {
         let Some((conversation, member)) = self.store.standing(author, id).await? else {
             return Ok(false);

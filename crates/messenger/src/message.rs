@@ -115,7 +115,7 @@ pub struct ThreadSummary {
     pub participants: Vec<UserId>,
 }
 
-/// How far an author's message has come (§4.1).
+/// How far an author's message has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MessageStatus {
     /// Stored.

@@ -1,4 +1,4 @@
-//! Whom a message is worth a notification (§13).
+//! Whom a message is worth a notification.
 
 use crate::store::Attention;
 use crate::{Message, Messenger, Notify, StoreResult, Timestamp, UserId};

@@ -1,4 +1,4 @@
-//! What a conversation allows whom: its policies, and the rules of §14 as plain questions about roles.
+//! What a conversation allows whom: its policies, and who may do what as plain questions about roles.
 
 use crate::{ConversationKind, Role};
 

@@ -1,4 +1,4 @@
-//! Reactions: emojis under messages (§7).
+//! Reactions: emojis under messages.
 
 use crate::store::{ReactRecord, ReactRefusal, Reacted, StoreError};
 use crate::{Account, Caller, Event, Message, MessageId, Messenger, Page, Timestamp, UserId};

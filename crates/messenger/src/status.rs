@@ -1,4 +1,4 @@
-//! How far a message has come: the state its author sees (§4.1), and with whom it is where (§5.4). Nothing of it is
+//! How far a message has come: the state its author sees, and with whom it is where. Nothing of it is
 //! stored; it follows from watermarks.
 
 use crate::store::StoreError;

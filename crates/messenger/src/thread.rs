@@ -1,4 +1,4 @@
-//! Threads: replies that hang on one message, who follows them and how far (§7).
+//! Threads: replies that hang on one message, who follows them and how far.
 
 use crate::conversation::{read_place, write_place};
 use crate::receipt::{UNREAD_MAX, announce_move};

@@ -21,7 +21,7 @@ const COUNTS: &str = "u.author_id <> m.user_id AND u.note IS NULL AND u.deleted_
      AND h.conversation_id = u.conversation_id AND h.seq = u.seq) \
      AND NOT EXISTS (SELECT 1 FROM block b WHERE b.owner_id = m.user_id AND b.user_id = u.author_id)";
 
-/// How many messages of `c` the member `m` has still to read, and then how many of them name it or everybody (§6):
+/// How many messages of `c` the member `m` has still to read, and then how many of them name it or everybody:
 /// not its own, no notes, none that is deleted, hidden, only in a thread, or of somebody it blocks. The scans go up
 /// from its watermark and end at [`UNREAD_MAX`].
 pub(super) fn unread_sql() -> String {

@@ -472,6 +472,16 @@ fn limits_that_make_no_sense_are_all_told() {
     check("edit_window_s = -1", "edit_window_s");
     check("login_failures = 0", "login_failures");
     check("sends_per_minute = 5000000000", "sends_per_minute");
+    // Reckoned in milliseconds they must not run over.
+    for key in [
+        "device_idle_s",
+        "invite_life_s",
+        "login_window_s",
+        "receipt_times_s",
+        "cursor_life_s",
+    ] {
+        check(&format!("{key} = 9223372036854775807"), key);
+    }
     let always = read_from(
         &[],
         Some("[limits]\nedit_window_s = \"always\"\ndelete_window_s = 0\n"),

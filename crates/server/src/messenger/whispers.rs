@@ -248,14 +248,14 @@ async fn note_acks(mut acks: mpsc::Receiver<Ack>, api: &MessengerApi, cancellati
         // An acknowledgement costs as much as the request that does the same.
         let allowed = |ack: &Ack| api.limiter.read(ack.user, &Meter::default()).is_ok();
         let noting = waiting.drain(..).filter(allowed).map(async |ack| {
-            let noted = api
-                .messenger
+            api.messenger
                 .acknowledge(ack.user, &ack.advances, &ack.in_threads)
-                .await;
-            if let Err(error) = noted {
-                warn!(%error, "It was not noted what somebody has received and seen");
-            }
+                .await
         });
-        join_all(noting.collect::<Vec<_>>()).await;
+        let noted = join_all(noting.collect::<Vec<_>>()).await;
+        // When the store is away, that is one fault and not one for each.
+        if let Some(error) = noted.into_iter().find_map(Result::err) {
+            warn!(%error, "It was not noted what some people have received and seen");
+        }
     }
 }

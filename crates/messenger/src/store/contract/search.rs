@@ -19,7 +19,7 @@ async fn found(world: &World, who: &Caller, within: Option<ConversationId>, quer
     hits.items.into_iter().map(|hit| hit.message.body).collect()
 }
 
-/// What is stored, what finds it, and what does not (§12).
+/// What is stored, what finds it, and what does not.
 pub async fn words_are_found_in_three_languages(store: Arc<dyn Store>) {
     let world = World::new(store);
     let [ann, bob] = world.people(["ann", "bob"]).await;
