@@ -55,19 +55,27 @@ export async function openPage(t, url) {
 const NOBODY = /status of 401 .*\/api\/v1\/me\)$/;
 
 /**
- * Runs in every page first: notes each state that own messages go through, and lets a test say that nobody is
- * looking, which a browser without a screen never does by itself.
+ * Runs in every page first: notes each state that own messages go through and each socket, and lets a test say that
+ * nobody is looking, which a browser without a screen never does by itself.
  */
 function instrument() {
   let away = false;
   const wasAway = sessionStorage.getItem('e2e-away') === 'true';
   away = wasAway;
   const states = [];
+  const sockets = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(...parts) {
+      super(...parts);
+      sockets.push(this);
+    }
+  };
   Object.defineProperty(document, 'visibilityState', { get: () => (away ? 'hidden' : 'visible') });
   Object.defineProperty(document, 'hidden', { get: () => away });
   document.hasFocus = () => !away;
   window.e2e = {
     states,
+    sockets,
     look(at) {
       away = !at;
       sessionStorage.setItem('e2e-away', String(away));

@@ -147,6 +147,19 @@ test('what is written offline is delivered even when the page was closed in betw
   for (const person of [ada, bob]) person.hasNoComplaints(OUTAGE);
 }));
 
+test('who types while the connection is closing gets no error, and a new connection', withBrowsers(async ({ somebody }) => {
+  const [ada, bob] = await pair(somebody);
+  await ada.composer.evaluate((field) => {
+    window.e2e.sockets.at(-1).close();
+    field.value = 'hello';
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+  });
+  await bob.send('still there');
+  await ada.message('Bob Weaver', 'still there').waitFor();
+  assert.equal(await ada.page.evaluate(() => window.e2e.sockets.length), 2);
+  for (const person of [ada, bob]) person.hasNoComplaints();
+}));
+
 for (const signal of ['SIGTERM', 'SIGKILL']) {
   test(`a conversation goes on by itself after the server was ended by ${signal}`, withBrowsers(async ({ server, somebody }) => {
     const [ada, bob] = await pair(somebody);

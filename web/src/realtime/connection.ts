@@ -166,14 +166,23 @@ export function connectRealtime(config: RealtimeConfig, hooks: RealtimeHooks) {
   }
 }
 
-/** Tells at once when a socket closes; pusher-js keeps a failed try to itself. */
+/**
+ * Tells at once when a socket closes; pusher-js keeps a failed try to itself. It also sends a moment
+ * after it looked whether it may: what then finds the socket closing is dropped, as it would be anyway,
+ * but without an error in the console.
+ */
 function watchSockets(onClose: () => void): () => void {
   const runtime = Pusher.Runtime
   const create = runtime.createWebSocket
   runtime.createWebSocket = (url: string) => {
-    const socket = create.call(runtime, url)
-    ;(socket as unknown as WebSocket).addEventListener('close', onClose)
-    return socket
+    const made = create.call(runtime, url)
+    const socket = made as unknown as WebSocket
+    socket.addEventListener('close', onClose)
+    const send = socket.send.bind(socket)
+    socket.send = (data) => {
+      if (socket.readyState === WebSocket.OPEN) send(data)
+    }
+    return made
   }
   return () => (runtime.createWebSocket = create)
 }
