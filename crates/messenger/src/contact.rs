@@ -103,8 +103,7 @@ impl Messenger {
         self.store
             .set_contact(caller.user, user, alias.clone(), at, Box::new(announce))
             .await?;
-        let kept = self.store.contacts(caller.user).await?;
-        let kept = kept.into_iter().find(|contact| contact.account.id == user);
+        let kept = self.store.contact(caller.user, user).await?;
         Ok(kept.unwrap_or(Contact {
             account,
             alias,

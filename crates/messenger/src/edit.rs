@@ -1,7 +1,8 @@
 //! Edits: other words for a message. The old ones are gone, unless the conversation keeps them.
 
+use crate::mention::is_named;
 use crate::store::{EditRecord, EditRefusal, Edited, StoreError, Version, VersionsRefusal};
-use crate::{Caller, Event, Message, MessageId, Messenger, Timestamp, text};
+use crate::{Caller, Event, Message, MessageId, Messenger, Timestamp, UserId, text};
 use std::sync::Arc;
 
 /// Why a message cannot be edited.
@@ -127,6 +128,7 @@ impl Messenger {
             if edited.changed {
                 let event = Event::MessageUpdated {
                     message: edited.message.clone(),
+                    named: newly_named(edited),
                     at,
                 };
                 let message = &edited.message;
@@ -140,4 +142,16 @@ impl Messenger {
             .await?;
         Ok(message)
     }
+}
+
+/// Those of whoever sees the message whom it names now, and did not before.
+fn newly_named(edited: &Edited) -> Vec<UserId> {
+    let (now, before) = (&edited.message.mentions, &edited.named_before);
+    if now.is_empty() {
+        return Vec::new();
+    }
+    let seeing = edited.told.audience.iter().copied();
+    seeing
+        .filter(|user| is_named(now, *user) && !is_named(before, *user))
+        .collect()
 }

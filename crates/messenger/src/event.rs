@@ -80,6 +80,8 @@ pub enum Event {
     MessageUpdated {
         /// As it is now; its `rev` is the event's.
         message: Message,
+        /// Whom it did not name before, ascending: of those who see it, the only ones for whom it is news.
+        named: Vec<UserId>,
         /// When.
         at: Timestamp,
     },

@@ -9,6 +9,12 @@ const EVERYBODY: &str = "all";
 /// Most names that are looked at in one message; the others stay plain text.
 const NAMES_MAX: usize = 50;
 
+/// Whether somebody is among those who are named, or everybody is.
+pub(crate) fn is_named(mentions: &[Mention], user: UserId) -> bool {
+    let mut mentions = mentions.iter();
+    mentions.any(|mention| mention.user.is_none_or(|named| named == user))
+}
+
 /// A name in a text, which may or may not be somebody's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Named {

@@ -1,5 +1,6 @@
 //! Whom a message is worth a notification.
 
+use crate::mention::is_named;
 use crate::store::Attention;
 use crate::{Message, Messenger, Notify, StoreResult, Timestamp, UserId};
 
@@ -20,10 +21,7 @@ impl Messenger {
 
 fn wants(member: &Attention, message: &Message, now: Timestamp) -> bool {
     let user = member.user;
-    let named = message
-        .mentions
-        .iter()
-        .any(|mention| mention.user.is_none_or(|named| named == user));
+    let named = is_named(&message.mentions, user);
     let answered = message
         .reply_to
         .as_ref()

@@ -3,6 +3,7 @@
 
 mod words;
 
+use crate::mention::is_named;
 use crate::store::StoreError;
 use crate::{
     AttachmentKind, Caller, ConversationId, ConversationKind, LoginId, Message, MessageId, MessageKind,
@@ -189,7 +190,7 @@ impl Messenger {
         let Some(item) = self.store.list_item(user, message.conversation, 0).await? else {
             return Ok(None);
         };
-        let mentioned = names(&message, user);
+        let mentioned = is_named(&message.mentions, user);
         let answered = message
             .reply_to
             .as_ref()
@@ -268,23 +269,12 @@ impl Messenger {
 
     /// What the user calls somebody.
     async fn name_for(&self, user: UserId, other: UserId) -> StoreResult<String> {
-        let contacts = self.store.contacts(user).await?;
-        let alias = contacts
-            .into_iter()
-            .find(|contact| contact.account.id == other)
-            .and_then(|contact| contact.alias);
-        if let Some(alias) = alias {
-            return Ok(alias);
+        if let Some(contact) = self.store.contact(user, other).await? {
+            return Ok(contact.alias.unwrap_or(contact.account.display_name));
         }
         let account = self.account(other).await?;
         Ok(account.map(|account| account.display_name).unwrap_or_default())
     }
-}
-
-/// Whether the message names the user, or everybody.
-fn names(message: &Message, user: UserId) -> bool {
-    let mut mentions = message.mentions.iter();
-    mentions.any(|mention| mention.user.is_none_or(|named| named == user))
 }
 
 /// The words, or what it brings in place of them.

@@ -124,6 +124,16 @@ pub struct PushTask {
 struct Offer {
     message: MessageId,
     users: Vec<UserId>,
+    occasion: Occasion,
+}
+
+/// Why a message is news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// It was stored. That is so once, however often it is told.
+    Sent,
+    /// It was edited, and names people whom it did not name before.
+    Edited,
 }
 
 /// A notification on its way to a device.
@@ -191,8 +201,8 @@ impl Pushes {
         self.0.joins.fetch_add(1, Ordering::Release);
     }
 
-    /// A message was stored, of which these people hear.
-    pub(crate) fn offer(&self, api: &MessengerApi, users: &[UserId], message: &Message) {
+    /// A message is news for these people.
+    pub(crate) fn offer(&self, api: &MessengerApi, users: &[UserId], message: &Message, occasion: Occasion) {
         if matches!(message.kind, MessageKind::System(_)) {
             return;
         }
@@ -211,8 +221,12 @@ impl Pushes {
         if users.is_empty() {
             return;
         }
-        let message = message.id;
-        if self.0.queue.try_send(Offer { message, users }).is_err() {
+        let offer = Offer {
+            message: message.id,
+            users,
+            occasion,
+        };
+        if self.0.queue.try_send(offer).is_err() {
             self.0.counters.dropped.fetch_add(1, Ordering::Relaxed);
             debug!("A message found no room to be pushed");
         }
@@ -266,16 +280,24 @@ impl PushTask {
     }
 
     /// Tells those who are away, and waits for those who may come back.
-    async fn consider(&mut self, api: &MessengerApi, Offer { message, users }: Offer) {
-        if self.known.contains(&message) {
-            return;
+    async fn consider(&mut self, api: &MessengerApi, offer: Offer) {
+        let Offer { message, users, .. } = offer;
+        if offer.occasion == Occasion::Sent {
+            if self.known.contains(&message) {
+                return;
+            }
+            if self.known.len() >= KNOWN_MAX {
+                self.known.pop_front();
+            }
+            self.known.push_back(message);
         }
-        if self.known.len() >= KNOWN_MAX {
-            self.known.pop_front();
-        }
-        self.known.push_back(message);
         let due = Instant::now() + self.shared.options.unseen_wait;
         for user in users {
+            // Looked at again for another reason, and then in its newest words.
+            let waits = |(_, waiting, of): &(Instant, UserId, MessageId)| (*waiting, *of) == (user, message);
+            if offer.occasion == Occasion::Edited && self.waiting.iter().any(waits) {
+                continue;
+            }
             if api.presence.is_offline(user) || self.waiting.len() >= WAITING_MAX {
                 self.tell(api, user, message).await;
             } else {

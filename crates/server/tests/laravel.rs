@@ -489,6 +489,17 @@ async fn recipients_who_listen_are_notified() {
         "sender": {"id": sam.id, "name": "Sam Whitlock", "avatar": null},
     });
     assert_eq!(data, expected);
+
+    // An edit is no news, but for those whom it newly names.
+    let edit = async |words: &str| {
+        let path = format!("/messages/{}", message["id"]);
+        let answer = server.patch(&path, &json!({"body": words})).by(&sam).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    };
+    edit("tomorrow").await;
+    edit("tomorrow, @anna").await;
+    assert_eq!(notified_of(&mut annas).await, "tomorrow, @anna");
+    edit("@anna, tomorrow").await;
     server.stop().await;
     sams.silence();
     annas.silence();

@@ -217,6 +217,7 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
         return Ok(Ok(Edited {
             message,
             changed: false,
+            named_before: Vec::new(),
             told: Told::default(),
         }));
     }
@@ -226,7 +227,7 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
         keep_version(group, &message, edit.versions_max, edit.at).await?;
     }
     message.body = edit.body;
-    message.mentions = edit.mentions;
+    let named_before = std::mem::replace(&mut message.mentions, edit.mentions);
     message.edited_at = Some(edit.at);
     message.edit_count += 1;
     let sql = "UPDATE message SET body = ?, mentions = ?, edited_at = ?, edit_count = edit_count + 1, rev = ? \
@@ -242,10 +243,12 @@ async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, 
     search_index::renew(group, &[message.id.0]).await?;
     delete_mentions(&group.tx, conversation, &[message.seq]).await?;
     insert_mentions(&group.tx, std::iter::once(&message)).await?;
+    threads::follow_named(group, &message, &named_before).await?;
     let told = told(group, &message).await?;
     Ok(Ok(Edited {
         message,
         changed: true,
+        named_before,
         told,
     }))
 }

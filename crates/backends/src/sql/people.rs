@@ -13,6 +13,9 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 const PRIVACY: &str =
     "a.last_seen_for, a.read_receipts, a.typing, a.who_can_dm, a.who_can_add_me, a.discoverable";
 
+/// Contacts, with the columns that follow those of the account.
+const CONTACT: &str = "k.alias, k.created_at FROM contact k JOIN account a ON a.id = k.user_id";
+
 #[async_trait::async_trait]
 impl Profiles for SqlStore {
     async fn me(&self, user: UserId) -> Result<Option<Me>, StoreError> {
@@ -70,23 +73,20 @@ impl Profiles for SqlStore {
 #[async_trait::async_trait]
 impl Contacts for SqlStore {
     async fn contacts(&self, owner: UserId) -> Result<Vec<Contact>, StoreError> {
-        let sql = format!(
-            "SELECT {ACCOUNT}, k.alias, k.created_at FROM contact k JOIN account a ON a.id = k.user_id \
-             WHERE k.owner_id = ? ORDER BY a.id"
-        );
-        let read = |row: &QueryResult| {
-            let mut columns = Columns::of(row);
-            Ok(Contact {
-                account: read_account(&mut columns)?,
-                alias: columns.take()?,
-                created_at: columns.time()?,
-            })
-        };
+        let sql = format!("SELECT {ACCOUNT}, {CONTACT} WHERE k.owner_id = ? ORDER BY a.id");
         let rows = query(&self.readers, sql, vec![owner.0.into()])
             .await
             .map_err(store_error)?;
-        let all: Result<_, DbErr> = rows.iter().map(read).collect();
+        let all: Result<_, DbErr> = rows.iter().map(read_contact).collect();
         all.map_err(store_error)
+    }
+
+    async fn contact(&self, owner: UserId, user: UserId) -> Result<Option<Contact>, StoreError> {
+        let sql = format!("SELECT {ACCOUNT}, {CONTACT} WHERE k.owner_id = ? AND k.user_id = ?");
+        let rows = query(&self.readers, sql, vec![owner.0.into(), user.0.into()])
+            .await
+            .map_err(store_error)?;
+        rows.first().map(read_contact).transpose().map_err(store_error)
     }
 
     async fn set_contact(
@@ -242,6 +242,15 @@ impl Contacts for SqlStore {
         let rows = query(&self.readers, sql, values).await;
         rows.and_then(|rows| users_of(&rows)).map_err(store_error)
     }
+}
+
+fn read_contact(row: &QueryResult) -> Result<Contact, DbErr> {
+    let mut columns = Columns::of(row);
+    Ok(Contact {
+        account: read_account(&mut columns)?,
+        alias: columns.take()?,
+        created_at: columns.time()?,
+    })
 }
 
 /// One's own account after a wish to change it.

@@ -13,8 +13,8 @@ use chinwag_messenger::store::{
     ThreadAdvanced, ThreadRefusal, Threads,
 };
 use chinwag_messenger::{
-    ConversationId, HistoryRange, MemberState, Message, MessageId, Thread, ThreadChange, ThreadPlace,
-    ThreadSummary, Timestamp, UserId,
+    ConversationId, HistoryRange, MemberState, Mention, Message, MessageId, Thread, ThreadChange,
+    ThreadPlace, ThreadSummary, Timestamp, UserId,
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Value};
 use serde_json::json;
@@ -159,6 +159,29 @@ impl Roots {
         begin_to_follow(tx, &begins).await?;
         follow_again(tx, &repliers).await
     }
+}
+
+/// Those follow the thread of an edited reply whom it names, and did not before.
+pub(super) async fn follow_named(
+    group: &mut Group,
+    reply: &Message,
+    named_before: &[Mention],
+) -> Result<(), DbErr> {
+    let (Some(root), Some(head)) = (reply.thread_root, group.heads.find(reply.conversation.0)) else {
+        return Ok(());
+    };
+    let before: Vec<_> = named_before.iter().map(|mention| mention.user).collect();
+    let named = reply.mentions.iter().map(|mention| mention.user);
+    let begins: BTreeMap<_, _> = named
+        .filter(|user| !before.contains(user))
+        .flatten()
+        .filter(|user| head.members.contains_key(user))
+        .map(|user| ((root.0, user), reply.seq - 1))
+        .collect();
+    if begins.is_empty() {
+        return Ok(());
+    }
+    begin_to_follow(&group.tx, &begins).await
 }
 
 async fn write_summaries(

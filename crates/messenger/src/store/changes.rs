@@ -75,6 +75,8 @@ pub struct Edited {
     pub message: Message,
     /// Whether anything changed.
     pub changed: bool,
+    /// Whom it named before.
+    pub named_before: Vec<Mention>,
     /// Who hears of it.
     pub told: Told,
 }
@@ -208,7 +210,7 @@ pub enum ReactRefusal {
 #[async_trait]
 pub trait MessageChanges {
     /// Replaces the words. What they were is gone, unless the conversation's policy keeps it; the same words again
-    /// change nothing.
+    /// change nothing. Whom a reply newly names follows its thread, unless it has said otherwise.
     async fn edit(
         &self,
         edit: EditRecord,

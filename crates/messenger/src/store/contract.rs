@@ -73,7 +73,7 @@ macro_rules! store_contract {
             only_what_may_be_seen_is_found, filters_narrow_the_search, searches_that_are_none_are_refused,
             the_index_follows_concurrent_changes);
         $crate::store_contract!($fresh, mentions:
-            names_of_members_are_mentions, everybody_is_named_by_those_who_may, mentions_are_unread_until_seen);
+            names_of_members_are_mentions, an_edit_tells_whom_it_newly_names, everybody_is_named_by_those_who_may, mentions_are_unread_until_seen);
         $crate::store_contract!($fresh, hides:
             a_message_is_deleted_for_oneself, what_is_hidden_cannot_be_reached,
             words_of_the_blocked_do_not_arrive, the_blocked_do_not_bring_a_conversation_back,

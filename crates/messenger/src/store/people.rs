@@ -67,6 +67,8 @@ pub trait Profiles {
 pub trait Contacts {
     /// The owner's contacts, by id.
     async fn contacts(&self, owner: UserId) -> Result<Vec<Contact>, StoreError>;
+    /// One of them.
+    async fn contact(&self, owner: UserId, user: UserId) -> Result<Option<Contact>, StoreError>;
     /// Keeps somebody as contact, under an alias if there is one. Announced when that is news.
     async fn set_contact(
         &self,

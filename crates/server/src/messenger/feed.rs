@@ -22,6 +22,7 @@ use receipts::Receipts;
 use super::realtime::user_channel;
 use super::{MessengerApi, view};
 use crate::laravel::notification::{self, Notifier};
+use crate::push::Occasion;
 
 /// Events that may wait. One that finds no room is dropped and counted: its receivers see the hole in the
 /// revs with the next event, or when they synchronise, and fetch what they miss.
@@ -155,11 +156,18 @@ impl FeedTask {
             api.sockets
                 .expel(*user, *conversation, api.app.number, &api.engine);
         }
-        if let Event::MessageCreated { message, .. } = event {
-            notifier.notify(api, users, message);
-            if let Some(push) = &api.options.push {
-                push.offer(api, users, message);
+        let (message, concerned, occasion) = match event {
+            Event::MessageCreated { message, .. } => (message, users.clone(), Occasion::Sent),
+            Event::MessageUpdated { message, named, .. } if !named.is_empty() => {
+                let told = users.iter().copied();
+                let concerned = told.filter(|user| named.binary_search(user).is_ok());
+                (message, concerned.collect(), Occasion::Edited)
             }
+            _ => return,
+        };
+        notifier.notify(api, &concerned, message);
+        if let Some(push) = &api.options.push {
+            push.offer(api, &concerned, message, occasion);
         }
     }
 }

@@ -85,6 +85,37 @@ pub async fn names_of_members_are_mentions(store: Arc<dyn Store>) {
     );
 }
 
+/// It is news only for those whom the message did not name before, and who see it.
+pub async fn an_edit_tells_whom_it_newly_names(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let [ann, bob, cat, dan] = world.people(["ann", "bob", "cat", "dan"]).await;
+    let id = world.group(&ann, &[bob, cat]).await;
+    let sent = world.say(&ann, id, "@bob").await.message;
+    world
+        .messenger
+        .add_members(&ann, id, &[dan.user])
+        .await
+        .expect("added");
+    for (words, expected) in [
+        ("@bob, come", vec![]),
+        ("come", vec![]),
+        ("@cat @ann come", vec![ann.user, cat.user]),
+        ("@ann @cat @dan come", vec![dan.user]),
+        ("@all come, @dan", vec![bob.user]),
+        ("come @all", vec![]),
+        ("come @bob", vec![]),
+    ] {
+        world.heard();
+        let edited = world.messenger.edit(&ann, sent.id, words, None).await;
+        edited.expect("edited");
+        let told = world.heard();
+        let [(_, Event::MessageUpdated { named, .. })] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert_eq!(*named, expected, "{words}");
+    }
+}
+
 /// In small groups by each member, in larger ones by those who run them.
 pub async fn everybody_is_named_by_those_who_may(store: Arc<dyn Store>) {
     let options = Options {

@@ -70,6 +70,13 @@ pub async fn contacts_and_blocks_are_one_sided(store: Arc<dyn Store>) {
         .set_contact(&sam, anna.user, Some("Ann"))
         .await
         .expect("kept");
+    let kept = world.store.contact(sam.user, anna.user).await.expect("read");
+    let kept = kept.expect("a contact");
+    assert_eq!((kept.account.id, kept.alias.as_deref()), (anna.user, Some("Ann")));
+    for (owner, user) in [(&anna, &sam), (&sam, &eve), (&eve, &anna)] {
+        let none = world.store.contact(owner.user, user.user).await.expect("read");
+        assert!(none.is_none());
+    }
     messenger.set_contact(&sam, anna.user, None).await.expect("kept");
     messenger.set_block(&sam, eve.user, true).await.expect("blocked");
     let contacts = messenger.contacts(&sam, "").await.expect("listed");

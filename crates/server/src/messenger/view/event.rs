@@ -313,7 +313,7 @@ impl<'a> Event<'a> {
                 message: message.into(),
                 thread: thread.as_ref().map(ThreadChange::from),
             },
-            domain::Event::MessageUpdated { message, at } => Self::MessageUpdated {
+            domain::Event::MessageUpdated { message, at, .. } => Self::MessageUpdated {
                 v: V,
                 conversation_id: message.conversation.0,
                 rev: message.rev,
