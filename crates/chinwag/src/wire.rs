@@ -284,7 +284,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
         cors_origins: config.cors_origins,
         stateful_domains: config.stateful_domains,
         channel_rules,
-        push: Some(pushes),
+        push: Some(pushes.clone()),
         event_bytes_max: config.event_bytes_max,
         hints: config.hints,
     };
@@ -330,6 +330,7 @@ pub(crate) async fn serve(config: Config, stop: CancellationToken) -> anyhow::Re
     let health = Arc::new(Health {
         workers: workers.clone(),
         statistics: store.clone(),
+        pushes: Some(pushes),
         stop: stop.clone(),
     });
     if let Some(listener) = metrics_listener {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,6 +24,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
+use crate::push::{PushCounters, Pushes};
 use crate::traffic::{Totals, Traffic};
 use crate::worker::Workers;
 
@@ -38,6 +40,8 @@ pub struct Health {
     pub workers: Arc<Workers>,
     /// Part of the store, by which it is known whether it answers.
     pub statistics: Arc<dyn Statistics>,
+    /// What is counted of pushes, where there are any.
+    pub pushes: Option<Pushes>,
     /// Cancelled when the server stops.
     pub stop: CancellationToken,
 }
@@ -118,6 +122,11 @@ struct OfProtocol {
 struct ForReason {
     app: String,
     protocol: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Because {
     reason: &'static str,
 }
 
@@ -216,6 +225,44 @@ impl Collector for Numbers {
                 ConstCounter::new(number(totals)).encode(family.encode_family(&labels)?)?;
             }
         }
-        Ok(())
+        match &self.0.pushes {
+            Some(pushes) => encode_pushes(pushes.counters(), &mut encoder),
+            None => Ok(()),
+        }
     }
+}
+
+fn encode_pushes(counters: &PushCounters, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let kind = MetricType::Counter;
+    let value = |number: &AtomicU64| ConstCounter::new(number.load(Ordering::Relaxed));
+    for (name, help, number) in [
+        (
+            "chinwag_push_delivered",
+            "Notifications that push services took",
+            &counters.delivered,
+        ),
+        (
+            "chinwag_push_postponed",
+            "Tries after which a push is tried again",
+            &counters.postponed,
+        ),
+        (
+            "chinwag_push_devices_gone",
+            "Devices that their push service knows no more",
+            &counters.gone,
+        ),
+    ] {
+        value(number).encode(encoder.encode_descriptor(name, help, None, kind)?)?;
+    }
+    let help = "Notifications that were not delivered";
+    let mut family = encoder.encode_descriptor("chinwag_push_failed", help, None, kind)?;
+    for (reason, number) in [
+        ("refused", &counters.refused),
+        ("given_up", &counters.given_up),
+        ("unusable", &counters.unusable),
+        ("no_room", &counters.dropped),
+    ] {
+        value(number).encode(family.encode_family(&Because { reason })?)?;
+    }
+    Ok(())
 }

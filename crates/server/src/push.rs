@@ -77,12 +77,18 @@ impl Default for PushOptions {
 pub struct PushCounters {
     /// Taken by a push service.
     pub delivered: AtomicU64,
-    /// Given up, or refused for good.
-    pub failed: AtomicU64,
+    /// Not taken now, and to be tried again.
+    pub postponed: AtomicU64,
+    /// Devices that their push service knows no more, and that are forgotten.
+    pub gone: AtomicU64,
+    /// Refused by a push service for good.
+    pub refused: AtomicU64,
+    /// Given up after the last try.
+    pub given_up: AtomicU64,
+    /// Of devices whose keys or address are of no use, the latter perhaps for leading into a private network.
+    pub unusable: AtomicU64,
     /// Found no room.
     pub dropped: AtomicU64,
-    /// Devices that their push service knows no more.
-    pub gone: AtomicU64,
 }
 
 /// Takes messages to notify of. Cheap to clone.
@@ -355,7 +361,7 @@ impl PushTask {
         {
             parcel.tries += 1;
             let Some(sealed) = self.seal(&parcel) else {
-                self.shared.counters.failed.fetch_add(1, Ordering::Relaxed);
+                self.shared.counters.unusable.fetch_add(1, Ordering::Relaxed);
                 continue;
             };
             let courier = self.courier.clone();
@@ -397,14 +403,17 @@ impl PushTask {
                 }
             }
             Carried::Refused(reason) => {
-                counters.failed.fetch_add(1, Ordering::Relaxed);
+                counters.refused.fetch_add(1, Ordering::Relaxed);
                 warn!(reason, "A push was refused for good");
             }
             Carried::Later(_) if parcel.tries >= self.shared.options.tries => {
-                counters.failed.fetch_add(1, Ordering::Relaxed);
+                counters.given_up.fetch_add(1, Ordering::Relaxed);
                 warn!(tries = parcel.tries, "A push could not be sent and is given up");
             }
-            Carried::Later(wait) => self.postpone(parcel, wait),
+            Carried::Later(wait) => {
+                counters.postponed.fetch_add(1, Ordering::Relaxed);
+                self.postpone(parcel, wait);
+            }
         }
     }
 

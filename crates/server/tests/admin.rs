@@ -100,6 +100,7 @@ impl Server {
         let health = Arc::new(Health {
             workers: workers.clone(),
             statistics: store.clone(),
+            pushes: None,
             stop: stop.clone(),
         });
         let console = Arc::new(Console {

@@ -11,13 +11,17 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use chinwag_server::metrics::Health;
 use chinwag_server::push::PushOptions;
+use chinwag_server::{WorkerOptions, Workers};
 use ece::EcKeyComponents;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use crate::people::refused;
 use crate::support::{Answer, Person, Server, Setup};
@@ -146,6 +150,30 @@ impl Service {
             panic!("{}", pushed.opened());
         }
     }
+}
+
+/// What operators ask.
+fn health(server: &Server) -> Router {
+    let health = Health {
+        workers: Arc::new(Workers::start(1, &server.engine, WorkerOptions::default()).unwrap()),
+        statistics: server.store.clone(),
+        pushes: server.pushes.clone(),
+        stop: CancellationToken::new(),
+    };
+    chinwag_server::metrics::router(Arc::new(health))
+}
+
+/// What is told of pushes at `/metrics`.
+async fn pushed(health: &Router) -> Vec<(String, u64)> {
+    let request = axum::http::Request::get("/metrics").body(axum::body::Body::empty());
+    let answer = health.clone().oneshot(request.unwrap()).await.unwrap();
+    let text = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    let text = std::str::from_utf8(&text).unwrap();
+    let lines = text.lines().filter_map(|line| line.strip_prefix("chinwag_push_"));
+    let pairs = lines.map(|line| line.rsplit_once(' ').unwrap());
+    pairs
+        .map(|(name, number)| (name.to_owned(), number.parse().unwrap()))
+        .collect()
 }
 
 async fn start() -> Server {
@@ -607,6 +635,25 @@ async fn what_a_push_service_answers_counts() {
     subscribe(&server, &sam, &service, "phone").await;
     let sent = say(&server, &anna, room, "again").await;
     service.expect(&sent).await;
+    // All of it is counted.
+    let delivered = |counted: &[(String, u64)]| counted[0].1;
+    let health = health(&server);
+    let mut counted = pushed(&health).await;
+    while delivered(&counted) < 2 {
+        tokio::task::yield_now().await;
+        counted = pushed(&health).await;
+    }
+    let expected = [
+        ("delivered_total", 2),
+        ("postponed_total", 2),
+        ("devices_gone_total", 1),
+        ("failed_total{reason=\"refused\"}", 1),
+        ("failed_total{reason=\"given_up\"}", 0),
+        ("failed_total{reason=\"unusable\"}", 0),
+        ("failed_total{reason=\"no_room\"}", 0),
+    ];
+    let counted: Vec<_> = counted.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+    assert_eq!(counted, expected);
     server.stop().await;
     service.silence();
 }

@@ -26,7 +26,7 @@ use chinwag_server::messenger::apps::{self, AppsApi};
 use chinwag_server::messenger::presence::{Presence, PresenceOptions};
 use chinwag_server::messenger::whispers::Whispers;
 use chinwag_server::messenger::{ApiOptions, MessengerApi, RateLimits, feed, openapi, router};
-use chinwag_server::push::{PushOptions, Vapid};
+use chinwag_server::push::{PushOptions, Pushes, Vapid};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -74,6 +74,7 @@ pub(crate) struct Server {
     pub(crate) messenger: Arc<Messenger>,
     pub(crate) router: Router,
     pub(crate) store: Arc<SqlStore>,
+    pub(crate) pushes: Option<Pushes>,
     stop: CancellationToken,
     pub(crate) tasks: JoinSet<()>,
     pub(crate) folder: tempfile::TempDir,
@@ -129,7 +130,7 @@ impl Server {
             app.clone(),
             presence.clone(),
             ApiOptions {
-                push: pushes,
+                push: pushes.clone(),
                 ..setup.api
             },
         );
@@ -158,6 +159,7 @@ impl Server {
                 .merge(laravel::router(api.clone()))
                 .merge(apps::router(AppsApi::new(api, admin))),
             store,
+            pushes,
             stop,
             tasks,
             folder,
