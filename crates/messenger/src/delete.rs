@@ -10,6 +10,9 @@ pub enum DeleteError {
     /// One of them is none, or none the caller may know of.
     #[error("no such message")]
     NotFound,
+    /// The caller was a member once.
+    #[error("you are no longer a member")]
+    NotAMember,
     /// One of them is not the caller's to delete.
     #[error("this message is not yours to delete")]
     NotAllowed,
@@ -25,6 +28,7 @@ impl From<DeleteRefusal> for DeleteError {
     fn from(refusal: DeleteRefusal) -> Self {
         match refusal {
             DeleteRefusal::NotFound => Self::NotFound,
+            DeleteRefusal::NotAMember => Self::NotAMember,
             DeleteRefusal::NotAllowed => Self::NotAllowed,
             DeleteRefusal::WindowClosed => Self::WindowClosed,
         }

@@ -11,6 +11,9 @@ pub enum EditError {
     /// None, or none the caller may know of.
     #[error("no such message")]
     NotFound,
+    /// The caller was a member once.
+    #[error("you are no longer a member")]
+    NotAMember,
     /// Somebody else's.
     #[error("only its author edits a message")]
     NotAuthor,
@@ -44,6 +47,7 @@ impl From<EditRefusal> for EditError {
     fn from(refusal: EditRefusal) -> Self {
         match refusal {
             EditRefusal::NotFound => Self::NotFound,
+            EditRefusal::NotAMember => Self::NotAMember,
             EditRefusal::Empty => Self::Empty,
             EditRefusal::NotAuthor => Self::NotAuthor,
             EditRefusal::NotEditable => Self::NotEditable,
@@ -61,6 +65,9 @@ pub enum VersionsError {
     /// None, or none the caller may know of.
     #[error("no such message")]
     NotFound,
+    /// The caller was a member once.
+    #[error("you are no longer a member")]
+    NotAMember,
     /// They are for the author and administrators only.
     #[error("what this message said before is not shown to you")]
     NotAllowed,
@@ -73,6 +80,7 @@ impl From<VersionsRefusal> for VersionsError {
     fn from(refusal: VersionsRefusal) -> Self {
         match refusal {
             VersionsRefusal::NotFound => Self::NotFound,
+            VersionsRefusal::NotAMember => Self::NotAMember,
             VersionsRefusal::NotAllowed => Self::NotAllowed,
         }
     }

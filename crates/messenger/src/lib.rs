@@ -93,7 +93,7 @@ pub use pin::PinError;
 pub use policy::{EditHistory, Newcomers, Policies, PolicyChange, Who, may_remove};
 pub use push::{Notification, PushDevice, PushSubscription};
 pub use reaction::{ReactError, Reaction, ReactionsError};
-pub use receipt::{Advance, AdvanceError, ToldReceipt, Watermarks};
+pub use receipt::{Advance, AdvanceError, ReadAllError, ToldReceipt, Watermarks};
 pub use report::{AdminListError, Report, ReportError, ReportStatus, ReportWish, ReportedMessage};
 pub use search::{Hit, Hits, SearchError, SearchOrder, SearchWish, Snippet, Total};
 pub use second_factor::{Offered, SecondFactorError, SecondStepError};

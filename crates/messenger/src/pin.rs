@@ -10,6 +10,9 @@ pub enum PinError {
     /// None, or none the caller may know of.
     #[error("no such message")]
     NotFound,
+    /// The caller was a member once.
+    #[error("you are no longer a member")]
+    NotAMember,
     /// Not for the caller to decide, or a note.
     #[error("you may not pin this")]
     NotAllowed,
@@ -28,6 +31,7 @@ impl From<PinRefusal> for PinError {
     fn from(refusal: PinRefusal) -> Self {
         match refusal {
             PinRefusal::NotFound => Self::NotFound,
+            PinRefusal::NotAMember => Self::NotAMember,
             PinRefusal::NotAllowed => Self::NotAllowed,
             PinRefusal::Deleted => Self::Deleted,
             PinRefusal::TooMany => Self::TooMany,

@@ -14,6 +14,9 @@ pub enum ReactError {
     /// None, or none the caller may know of.
     #[error("no such message")]
     NotFound,
+    /// The caller was a member once.
+    #[error("you are no longer a member")]
+    NotAMember,
     /// Not exactly one emoji.
     #[error("this is not an emoji")]
     EmojiInvalid,
@@ -38,6 +41,7 @@ impl From<ReactRefusal> for ReactError {
     fn from(refusal: ReactRefusal) -> Self {
         match refusal {
             ReactRefusal::NotFound => Self::NotFound,
+            ReactRefusal::NotAMember => Self::NotAMember,
             ReactRefusal::NotAllowed => Self::NotAllowed,
             ReactRefusal::PostingRestricted => Self::PostingRestricted,
             ReactRefusal::Deleted => Self::Deleted,

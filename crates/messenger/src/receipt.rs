@@ -62,6 +62,29 @@ impl From<AdvanceRefusal> for AdvanceError {
     }
 }
 
+/// Why a conversation cannot be marked as read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadAllError {
+    /// None, or none the caller may know of.
+    #[error("no such conversation")]
+    NotFound,
+    /// The caller was a member once.
+    #[error("you are no longer a member")]
+    NotAMember,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<AccessError> for ReadAllError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::NotFound => Self::NotFound,
+            AccessError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 /// Watermarks of somebody else, as those who draw ticks from them are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ToldReceipt {
@@ -267,13 +290,13 @@ impl Messenger {
         &self,
         caller: &Caller,
         conversation: ConversationId,
-    ) -> Result<ListItem, AccessError> {
-        let (last_seq, marked) = match self.store.standing(caller.user, conversation).await? {
-            Some((conversation, member)) if member.left_at.is_none() => {
-                (conversation.last_seq, member.marked_unread)
-            }
-            _ => return Err(AccessError::NotFound),
-        };
+    ) -> Result<ListItem, ReadAllError> {
+        let standing = self.store.standing(caller.user, conversation).await?;
+        let (found, member) = standing.ok_or(ReadAllError::NotFound)?;
+        if member.left_at.is_some() {
+            return Err(ReadAllError::NotAMember);
+        }
+        let (last_seq, marked) = (found.last_seq, member.marked_unread);
         let wish = Advance {
             conversation,
             delivered_seq: None,
@@ -281,8 +304,9 @@ impl Messenger {
         };
         for outcome in self.try_advance(caller.user, &[wish]).await? {
             outcome.map_err(|error| match error {
-                AdvanceError::Store(error) => AccessError::Store(error),
-                AdvanceError::NotAMember | AdvanceError::SeqOutOfRange => AccessError::NotFound,
+                AdvanceError::Store(error) => ReadAllError::Store(error),
+                AdvanceError::NotAMember => ReadAllError::NotAMember,
+                AdvanceError::SeqOutOfRange => ReadAllError::NotFound,
             })?;
         }
         if marked {
@@ -292,11 +316,11 @@ impl Messenger {
             };
             let changed = self.set_my_state(caller, conversation, unmark).await;
             return changed.map_err(|error| match error {
-                MyStateError::Store(error) => AccessError::Store(error),
-                _ => AccessError::NotFound,
+                MyStateError::Store(error) => ReadAllError::Store(error),
+                _ => ReadAllError::NotFound,
             });
         }
-        self.conversation(caller, conversation).await
+        Ok(self.conversation(caller, conversation).await?)
     }
 }
 

@@ -19,9 +19,9 @@ use chinwag_messenger::{
     AvatarError, ChangeAccountError, ChangeMeError, ChangePasswordError, ContactError, ConversationId,
     CreateGroupError, DeleteConversationError, DeleteError, EditError, FollowError, ForwardError,
     HistoryError, InviteError, JoinError, ListError, ListMembersError, LogInError, MediaError, MemberError,
-    MyStateError, OpenDirectError, PinError, ReactError, ReactionsError, RegisterError, ReportError,
-    SearchError, SearchPeopleError, SendError, ServerInviteError, SyncError, ThreadError, ThreadsError,
-    Token, UpdateError, UploadError, UserId, UsernameError, VersionsError,
+    MyStateError, OpenDirectError, PinError, ReactError, ReactionsError, ReadAllError, RegisterError,
+    ReportError, SearchError, SearchPeopleError, SendError, ServerInviteError, SyncError, ThreadError,
+    ThreadsError, Token, UpdateError, UploadError, UserId, UsernameError, VersionsError,
 };
 use serde::Serialize;
 use tracing::{error, warn};
@@ -890,6 +890,7 @@ impl From<EditError> for Problem {
     fn from(error: EditError) -> Self {
         match error {
             EditError::NotFound => Self::not_found(),
+            EditError::NotAMember => not_a_member(),
             EditError::NotAuthor => refused("not_author", "Only its author edits a message."),
             EditError::NotEditable => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -911,6 +912,7 @@ impl From<DeleteError> for Problem {
     fn from(error: DeleteError) -> Self {
         match error {
             DeleteError::NotFound => Self::not_found(),
+            DeleteError::NotAMember => not_a_member(),
             DeleteError::NotAllowed => refused("not_allowed", "This message is not yours to delete."),
             DeleteError::WindowClosed => {
                 refused("delete_window_closed", "It is too late to delete this message.")
@@ -924,6 +926,7 @@ impl From<VersionsError> for Problem {
     fn from(error: VersionsError) -> Self {
         match error {
             VersionsError::NotFound => Self::not_found(),
+            VersionsError::NotAMember => not_a_member(),
             VersionsError::NotAllowed => refused(
                 "not_allowed",
                 "What it said before is for its author and administrators.",
@@ -959,6 +962,7 @@ impl From<PinError> for Problem {
     fn from(error: PinError) -> Self {
         match error {
             PinError::NotFound => Self::not_found(),
+            PinError::NotAMember => not_a_member(),
             PinError::NotAllowed => refused("not_allowed", "This is not for you to pin."),
             PinError::Deleted => message_deleted(),
             PinError::TooMany => conflict(
@@ -996,10 +1000,21 @@ impl From<ArrivalsError> for Problem {
     }
 }
 
+impl From<ReadAllError> for Problem {
+    fn from(error: ReadAllError) -> Self {
+        match error {
+            ReadAllError::NotFound => Self::not_found(),
+            ReadAllError::NotAMember => not_a_member(),
+            ReadAllError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<ReactError> for Problem {
     fn from(error: ReactError) -> Self {
         match error {
             ReactError::NotFound => Self::not_found(),
+            ReactError::NotAMember => not_a_member(),
             ReactError::EmojiInvalid => Self::field("emoji", "emoji_invalid", "This is not a single emoji."),
             ReactError::NotAllowed => refused("not_allowed", "This message takes no reactions."),
             ReactError::PostingRestricted => {

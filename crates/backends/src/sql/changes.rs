@@ -14,8 +14,9 @@ use super::store::SqlStore;
 use super::threads;
 use super::writer::Group;
 use chinwag_messenger::store::{
-    Announce, DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, MessageChanges,
-    Messages, ReactRecord, ReactRefusal, Reacted, StoreError, Told, Version, VersionsRefusal,
+    Announce, DeleteRecord, DeleteRefusal, DeletedIn, EditRecord, EditRefusal, Edited, ForwardRefusal,
+    MessageChanges, Messages, PinRefusal, ReactRecord, ReactRefusal, Reacted, StoreError, Told, Version,
+    VersionsRefusal,
 };
 use chinwag_messenger::{
     ConversationId, ConversationKind, EditHistory, Message, MessageId, Policies, Reaction, ReactionSummary,
@@ -120,27 +121,73 @@ impl MessageChanges for SqlStore {
     }
 }
 
-/// A message as an active member who wants to change it sees it; `None` when it does not.
+/// Why somebody does not change a message.
+pub(super) enum NoSubject {
+    /// It does not see it.
+    NotFound,
+    /// It sees it, and was a member once.
+    NotAMember,
+}
+
+/// Refusals that tell both from each other.
+macro_rules! refusals {
+    ($($refusal:ident),*) => {
+        $(impl From<NoSubject> for $refusal {
+            fn from(none: NoSubject) -> Self {
+                match none {
+                    NoSubject::NotFound => Self::NotFound,
+                    NoSubject::NotAMember => Self::NotAMember,
+                }
+            }
+        })*
+    };
+}
+refusals!(
+    EditRefusal,
+    DeleteRefusal,
+    ReactRefusal,
+    PinRefusal,
+    ForwardRefusal
+);
+
+/// A message as an active member who wants to change it sees it.
 pub(super) async fn subject(
     group: &mut Group,
     user: UserId,
     id: MessageId,
-) -> Result<Option<(Message, HeadMember)>, DbErr> {
+) -> Result<Result<(Message, HeadMember), NoSubject>, DbErr> {
     let sql = format!("SELECT {MESSAGE} FROM message m {QUOTED} WHERE m.id = ?");
     let Some(row) = query(&group.tx, sql, vec![id.0.into()]).await?.pop() else {
-        return Ok(None);
+        return Ok(Err(NoSubject::NotFound));
     };
     let message = rows::message(&mut Columns::of(&row))?;
     let conversation = message.conversation.0;
     group.heads.load(&group.tx, &[conversation]).await?;
     let head = group.heads.find(conversation);
     let member = head.and_then(|head| head.members.get(&user).copied());
-    let Some(member) = member.filter(|member| message.seq >= member.visible_from) else {
-        return Ok(None);
+    let visible_from = match &member {
+        Some(member) => Some(member.visible_from),
+        None => seen_once(group, user, &message).await?,
+    };
+    let Some(visible_from) = visible_from.filter(|first| message.seq >= *first) else {
+        return Ok(Err(NoSubject::NotFound));
     };
     let mut read = message.clone();
-    veil(&group.tx, user, &mut [&mut read], |_| member.visible_from).await?;
-    Ok((!read.hidden).then_some((message, member)))
+    veil(&group.tx, user, &mut [&mut read], |_| visible_from).await?;
+    Ok(match member {
+        _ if read.hidden => Err(NoSubject::NotFound),
+        Some(member) => Ok((message, member)),
+        None => Err(NoSubject::NotAMember),
+    })
+}
+
+/// From where on somebody sees the conversation who was a member when the message came.
+async fn seen_once(group: &Group, user: UserId, message: &Message) -> Result<Option<u64>, DbErr> {
+    let standing = standing(&group.tx, user, message.conversation).await?;
+    let saw = |left_seq: Option<u64>| left_seq.is_some_and(|left| message.seq <= left);
+    Ok(standing
+        .filter(|(_, member)| saw(member.left_seq))
+        .map(|(_, member)| visible_from(&member)))
 }
 
 /// What the conversation of somebody who is in it allows.
@@ -183,8 +230,9 @@ pub(super) async fn told(group: &mut Group, message: &Message) -> Result<Told, D
 }
 
 async fn edit_one(group: &mut Group, edit: EditRecord) -> Result<Result<Edited, EditRefusal>, DbErr> {
-    let Some((mut message, _)) = subject(group, edit.editor, edit.message).await? else {
-        return Ok(Err(EditRefusal::NotFound));
+    let mut message = match subject(group, edit.editor, edit.message).await? {
+        Ok((message, _)) => message,
+        Err(none) => return Ok(Err(none.into())),
     };
     let Policies {
         edit_window_s,
@@ -304,11 +352,16 @@ async fn versions(
     let Some((head, member)) = standing(connection, reader, conversation).await? else {
         return Ok(Err(VersionsRefusal::NotFound));
     };
-    let hidden = !hidden_of(connection, reader, &[(conversation.0, seq as u64)])
+    let seq = seq as u64;
+    let hidden = !hidden_of(connection, reader, &[(conversation.0, seq)])
         .await?
         .is_empty();
-    if hidden || member.left_at.is_some() || (seq as u64) < visible_from(&member) {
+    let last = member.left_seq.unwrap_or(head.last_seq);
+    if hidden || seq < visible_from(&member) || seq > last {
         return Ok(Err(VersionsRefusal::NotFound));
+    }
+    if member.left_at.is_some() {
+        return Ok(Err(VersionsRefusal::NotAMember));
     }
     let privileged =
         author == reader.0 || (head.kind == ConversationKind::Group && member.role != Role::Member);
@@ -339,8 +392,9 @@ async fn delete_all(
     let mut living: BTreeMap<i64, Vec<(MessageId, u64)>> = BTreeMap::new();
     let mut roots: BTreeMap<i64, BTreeSet<MessageId>> = BTreeMap::new();
     for &id in &record.messages {
-        let Some((message, member)) = subject(group, record.by, id).await? else {
-            return Ok(Err(DeleteRefusal::NotFound));
+        let (message, member) = match subject(group, record.by, id).await? {
+            Ok(found) => found,
+            Err(none) => return Ok(Err(none.into())),
         };
         let own = message.author == record.by;
         if message.is_system() || (!own && !may_delete(group, &message, member).await?) {
@@ -451,8 +505,9 @@ async fn may_delete(group: &Group, message: &Message, by: HeadMember) -> Result<
 }
 
 async fn react(group: &mut Group, record: ReactRecord) -> Result<Result<Reacted, ReactRefusal>, DbErr> {
-    let Some((mut message, member)) = subject(group, record.user, record.message).await? else {
-        return Ok(Err(ReactRefusal::NotFound));
+    let (mut message, member) = match subject(group, record.user, record.message).await? {
+        Ok(found) => found,
+        Err(none) => return Ok(Err(none.into())),
     };
     let conversation = message.conversation.0;
     let post = group.heads.find(conversation).map(|head| head.post);

@@ -82,8 +82,9 @@ async fn forward(group: &mut Group, record: ForwardRecord) -> Outcome<Vec<Append
 
 /// The message, and the name of who said it first.
 async fn source(group: &mut Group, by: UserId, id: MessageId) -> Outcome<(Message, String)> {
-    let Some((message, _)) = subject(group, by, id).await? else {
-        return Ok(Err(ForwardRefusal::NotFound));
+    let message = match subject(group, by, id).await? {
+        Ok((message, _)) => message,
+        Err(none) => return Ok(Err(none.into())),
     };
     if message.deleted_at.is_some() {
         return Ok(Err(ForwardRefusal::Deleted));

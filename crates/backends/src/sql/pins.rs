@@ -35,8 +35,9 @@ impl Pins for SqlStore {
 }
 
 async fn pin(group: &mut Group, record: PinRecord) -> Result<Result<Pinned, PinRefusal>, DbErr> {
-    let Some((mut message, member)) = subject(group, record.by, record.message).await? else {
-        return Ok(Err(PinRefusal::NotFound));
+    let (mut message, member) = match subject(group, record.by, record.message).await? {
+        Ok(found) => found,
+        Err(none) => return Ok(Err(none.into())),
     };
     let standing = standing(&group.tx, record.by, message.conversation).await?;
     let (conversation, _) = standing.ok_or_else(|| corrupt("a member who vanished"))?;

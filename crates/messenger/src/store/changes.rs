@@ -86,6 +86,8 @@ pub struct Edited {
 pub enum EditRefusal {
     /// None that the editor sees.
     NotFound,
+    /// The editor was a member once.
+    NotAMember,
     /// Nothing would be left: no words, and there are no files.
     Empty,
     /// Somebody else's.
@@ -120,6 +122,8 @@ pub struct Version {
 pub enum VersionsRefusal {
     /// None that the reader sees.
     NotFound,
+    /// The reader was a member once.
+    NotAMember,
     /// They are for the author and administrators only.
     NotAllowed,
 }
@@ -157,6 +161,8 @@ pub struct DeletedIn {
 pub enum DeleteRefusal {
     /// One of them is none that the caller sees.
     NotFound,
+    /// The caller was a member once where one of them is.
+    NotAMember,
     /// One of them is not the caller's to delete.
     NotAllowed,
     /// Too late for its author.
@@ -196,6 +202,8 @@ pub struct Reacted {
 pub enum ReactRefusal {
     /// None that the user sees.
     NotFound,
+    /// The user was a member once.
+    NotAMember,
     /// Notes take none.
     NotAllowed,
     /// Only administrators may post.

@@ -24,9 +24,9 @@ pub struct ForwardRecord {
 /// Why nothing was forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForwardRefusal {
-    /// One of the messages is none that the caller sees as a member, or one of the conversations is none of its.
+    /// One of the messages is none that the caller sees, or one of the conversations is none of its.
     NotFound,
-    /// The caller is no longer in one of the conversations.
+    /// The caller is no longer in one of the conversations, or where one of the messages is.
     NotAMember,
     /// In one of them only administrators may post.
     PostingRestricted,

@@ -37,6 +37,8 @@ pub struct Pinned {
 pub enum PinRefusal {
     /// None that the caller sees.
     NotFound,
+    /// The caller was a member once.
+    NotAMember,
     /// The caller's role does not allow it, or it is a note.
     NotAllowed,
     /// It is a tombstone.

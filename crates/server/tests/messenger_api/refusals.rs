@@ -4,6 +4,7 @@ mod bodies;
 mod callers;
 mod checklist;
 mod groups;
+mod past_members;
 
 use axum::http::Method;
 use serde_json::{Value, json};

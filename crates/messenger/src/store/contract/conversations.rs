@@ -3,8 +3,8 @@
 use super::{Store, World, of_others, rev_of, wish};
 use crate::{
     AccessError, Advance, AdvanceError, ConversationKind, CreateGroupError, Event, HistoryError,
-    HistoryRange, ListError, ListMembersError, MessageKind, OpenDirectError, Options, Role, SendError,
-    SystemEvent, UserId,
+    HistoryRange, ListError, ListMembersError, MessageKind, OpenDirectError, Options, ReadAllError, Role,
+    SendError, SystemEvent, UserId,
 };
 use std::sync::Arc;
 
@@ -257,7 +257,7 @@ pub async fn strangers_see_nothing(store: Arc<dyn Store>) {
         ));
         assert!(matches!(
             messenger.read_all(&eve, id).await,
-            Err(AccessError::NotFound)
+            Err(ReadAllError::NotFound)
         ));
         assert!(matches!(
             messenger.changes(&eve, id, 0, 10).await,

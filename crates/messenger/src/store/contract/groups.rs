@@ -3,10 +3,10 @@
 use super::{Dice, Store, World, draft, rev_of, wish};
 use crate::{
     AccessError, AddMembersError, Caller, Conversation, ConversationId, CreateGroupError,
-    DeleteConversationError, DraftWish, EditHistory, Event, HistoryRange, InviteError, InviteId, InviteWish,
-    JoinError, MemberError, Message, MessageKind, MyStateError, MyStateWish, Newcomers, Notify, Options,
-    PolicyChange, RemovalReason, Role, SendError, SettingsWish, SystemEvent, Timestamp, UpdateError, UserId,
-    Who,
+    DeleteConversationError, DeleteError, DraftWish, EditError, EditHistory, Event, HistoryRange,
+    InviteError, InviteId, InviteWish, JoinError, MemberError, Message, MessageKind, MyStateError,
+    MyStateWish, Newcomers, Notify, Options, PinError, PolicyChange, ReactError, ReadAllError, RemovalReason,
+    Role, SendError, SettingsWish, SystemEvent, Timestamp, UpdateError, UserId, VersionsError, Who,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -341,8 +341,39 @@ pub async fn who_left_sees_what_there_was_then(store: Arc<dyn Store>) {
     ));
     assert!(matches!(
         messenger.read_all(&bob, id).await,
-        Err(AccessError::NotFound)
+        Err(ReadAllError::NotAMember)
     ));
+    // What was there when bob went is known to be there; what came later is not.
+    for (message, known) in [(before.id, true), (after.id, false)] {
+        let react = messenger.react(&bob, message, "👍", true).await.map(drop);
+        let pin = messenger.pin(&bob, message, true).await.map(drop);
+        let edit = messenger.edit(&bob, message, "x", None).await.map(drop);
+        let delete = messenger.delete(&bob, &[message]).await;
+        let versions = messenger.versions(&bob, message).await.map(drop);
+        let told = match known {
+            true => matches!(
+                (react, pin, edit, delete, versions),
+                (
+                    Err(ReactError::NotAMember),
+                    Err(PinError::NotAMember),
+                    Err(EditError::NotAMember),
+                    Err(DeleteError::NotAMember),
+                    Err(VersionsError::NotAMember),
+                )
+            ),
+            false => matches!(
+                (react, pin, edit, delete, versions),
+                (
+                    Err(ReactError::NotFound),
+                    Err(PinError::NotFound),
+                    Err(EditError::NotFound),
+                    Err(DeleteError::NotFound),
+                    Err(VersionsError::NotFound),
+                )
+            ),
+        };
+        assert!(told, "{message:?}");
+    }
     assert_eq!(messenger.membership(bob.user, id).await.expect("asked"), None);
     let page = messenger
         .sync(&bob, Some(&cursor), None)
