@@ -147,6 +147,10 @@ async fn wipe(group: &mut Group, record: DepartureRecord, username: &str) -> Res
     ] {
         execute(&group.tx, sql, vec![user.0.into()]).await?;
     }
+    // There is no index by user alone, so by its conversations.
+    let sql = "DELETE FROM receipt_advance WHERE user_id = ? \
+         AND conversation_id IN (SELECT conversation_id FROM member WHERE user_id = ?)";
+    execute(&group.tx, sql, vec![user.0.into(), user.0.into()]).await?;
     let sql = "UPDATE account SET username = ?, display_name = '', password_hash = '', bio = '', timezone = 'UTC', \
          locale = 'en', settings = '{}', email = NULL, email_key = NULL, email_verified_at = NULL, \
          email_wanted = NULL, avatar_id = NULL, last_seen_at = NULL, last_seen_for = 2, who_can_dm = 2, \

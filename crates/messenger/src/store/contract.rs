@@ -46,7 +46,7 @@ macro_rules! store_contract {
         $crate::store_contract!($fresh, proofs:
             a_ticket_is_good_once_and_for_a_while, a_mail_is_taken_by_one_at_a_time, a_second_factor_takes_each_code_once);
         $crate::store_contract!($fresh, departures:
-            a_deleted_account_leaves_its_words, the_name_of_a_deleted_account_is_held_for_a_month,
+            a_deleted_account_leaves_its_words, a_deleted_account_leaves_no_receipt_times, the_name_of_a_deleted_account_is_held_for_a_month,
             deleting_an_account_has_its_refusals);
         $crate::store_contract!($fresh, pushes:
             a_key_of_the_server_is_made_once, a_device_takes_pushes_until_its_login_ends);

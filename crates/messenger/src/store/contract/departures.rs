@@ -29,6 +29,34 @@ async fn registered(world: &World, username: &str) -> Caller {
     }
 }
 
+/// When it read what, in conversations it is still in and in those it left.
+pub async fn a_deleted_account_leaves_no_receipt_times(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let [_owner, ann] = world.people(["owner", "ann"]).await;
+    let sam = registered(&world, "sam").await;
+    let rooms = [
+        world.direct(&ann, &sam).await,
+        world.group(&ann, &[sam]).await,
+        world.group(&ann, &[sam]).await,
+    ];
+    for room in rooms {
+        world.say(&ann, room, "read this").await;
+    }
+    let forget = async || {
+        let soon = Timestamp(Timestamp::now().0 + DAY_MS);
+        let forgotten = world.store.forget_receipt_times(soon, 1_000).await;
+        forgotten.expect("forgotten")
+    };
+    forget().await;
+    for room in rooms {
+        world.messenger.read_all(&sam, room).await.expect("read");
+    }
+    world.messenger.leave(&sam, rooms[2]).await.expect("left");
+    let deleted = world.messenger.delete_account(&sam, PASSWORD, None, "here");
+    deleted.await.expect("deleted");
+    assert_eq!(forget().await, 0, "times that were kept");
+}
+
 /// And what others need to read them; nobody sees whose they were.
 pub async fn a_deleted_account_leaves_its_words(store: Arc<dyn Store>) {
     let world = World::new(store);
