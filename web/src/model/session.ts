@@ -229,10 +229,12 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
   // The bar comes only after two seconds: most interruptions are over before.
   let barTimer: ReturnType<typeof setTimeout> | undefined
   let connected = false
+  let paused = false
   function showConnection(): void {
     if (stopped) return
     if (!navigator.onLine) store.connection = 'offline'
     else if (connected) store.connection = 'online'
+    else if (paused) store.connection = 'paused'
     else if (store.connection === 'offline') store.connection = 'reconnecting'
     if (store.connection === 'online' ? !connected : store.connection === 'connecting') {
       barTimer ??= setTimeout(() => {
@@ -254,6 +256,7 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
         subscribed: () => void synchronise(),
         // The API has the last word: its 401 ends the session.
         refused: () => void api.me().catch(() => {}),
+        dismissed: () => void pause(),
         state(now) {
           connected = now
           showConnection()
@@ -265,6 +268,22 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
     } catch {
       if (!stopped) setTimeout(() => void connect(attempt + 1), retryDelay_ms(attempt + 1))
     }
+  }
+
+  /** The server has sent this window away. If that was for its login, the API says so and ends the session. */
+  async function pause(): Promise<void> {
+    await api.me().catch(() => {})
+    paused = true
+    showConnection()
+  }
+
+  /** Whoever asks for it is looking at this window. */
+  function connectHere(): void {
+    if (!paused) return
+    paused = false
+    store.connection = 'reconnecting'
+    showConnection()
+    realtime?.resume()
   }
 
   let onLog: ((batch: unknown) => void) | null = null
@@ -338,6 +357,8 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
     showConnection()
     realtime?.nudge()
     outbox.resume()
+    // Nothing arrives by itself, but whoever looks shall see what there is.
+    if (paused) void synchronise()
   }
 
   function leaving(): void {
@@ -356,6 +377,7 @@ function createSession(me: Me, cache: Cache, snapshot: Snapshot) {
   return {
     start,
     outbox,
+    connectHere,
     synchronise,
     loadMessages,
     loadConversation: async (id: number) => store.applyItem(await api.conversation(id)),

@@ -26,7 +26,8 @@ import {
 } from './timeline'
 import type { OutboxEntry } from './outbox'
 
-export type ConnectionState = 'connecting' | 'online' | 'reconnecting' | 'offline'
+/** Paused: the server has sent this window away, which comes back when it is asked to. */
+export type ConnectionState = 'connecting' | 'online' | 'reconnecting' | 'paused' | 'offline'
 
 export interface DraftText {
   body: string

@@ -30,8 +30,13 @@ export type RealtimeEvent = (typeof events)[number]
 export interface RealtimeHooks {
   /** The user's channel is subscribed, for the first time or again. */
   subscribed: () => void
-  /** The server does not know this login any more. */
+  /** The server may not know this login any more. */
   refused: () => void
+  /**
+   * The server has closed the connection and says to stay away: the login is over, or there are too
+   * many connections. Who came back would only send another window away, which comes back in turn.
+   */
+  dismissed: () => void
   state: (connected: boolean) => void
   event: (name: RealtimeEvent, data: unknown) => void
 }
@@ -68,6 +73,7 @@ export function connectRealtime(config: RealtimeConfig, hooks: RealtimeHooks) {
   let attempt = 0
   let timer: ReturnType<typeof setTimeout> | undefined
   let closed = false
+  let dismissed = false
   let resting = false
   function rest(): void {
     resting = true
@@ -85,17 +91,16 @@ export function connectRealtime(config: RealtimeConfig, hooks: RealtimeHooks) {
   pusher.connection.bind('state_change', ({ current }: { current: string }) => {
     if (current === 'connected') attempt = 0
     hooks.state(current === 'connected')
-    // Closed with a code that forbids coming back: the login may be over. If it is not, we come
-    // back all the same, only not in a hurry.
+    // By itself pusher-js disconnects only when it was closed with a code that forbids coming back.
     if (current === 'disconnected' && !closed && !resting) {
-      hooks.refused()
-      attempt = Math.max(attempt, 3)
-      queueMicrotask(() => !closed && rest())
+      dismissed = true
+      clearTimeout(timer)
+      hooks.dismissed()
     }
   })
 
   function renew(): void {
-    if (closed) return
+    if (closed || dismissed) return
     clearTimeout(timer)
     resting = true
     pusher.disconnect()
@@ -112,7 +117,7 @@ export function connectRealtime(config: RealtimeConfig, hooks: RealtimeHooks) {
   // pusher-js gives a refused subscription up for good. Without it nothing would ever arrive, so
   // the connection is made anew, ever more slowly.
   own.error((error: { status?: number }) => {
-    if (closed) return
+    if (closed || dismissed) return
     if (error.status === 401) hooks.refused()
     clearTimeout(timer)
     timer = setTimeout(renew, reconnectDelay_ms(refusals + 1))
@@ -152,6 +157,12 @@ export function connectRealtime(config: RealtimeConfig, hooks: RealtimeHooks) {
     /** Something says the network may be back: do not wait for the timer. */
     nudge(): void {
       if (closed || pusher.connection.state === 'connected') return
+      attempt = 0
+      renew()
+    },
+    /** Comes back after it was dismissed. */
+    resume(): void {
+      dismissed = false
       attempt = 0
       renew()
     },

@@ -36,7 +36,7 @@ export function usePresenceLine(item: () => ListItem): ComputedRef<string> {
       return t('conversation.membersOnline', { members: count, n: online })
     }
     const presence = peer && store.presence.get(peer.id)
-    if (!presence || ['offline', 'reconnecting'].includes(store.connection)) return ''
+    if (!presence || ['offline', 'reconnecting', 'paused'].includes(store.connection)) return ''
     if (presence.state !== 'offline') return t(`presence.${presence.state}`)
     return presence.last_seen_at ? lastSeen(new Date(presence.last_seen_at)) : t('presence.offline')
   })
