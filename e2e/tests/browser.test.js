@@ -147,6 +147,32 @@ test('what is written offline is delivered even when the page was closed in betw
   for (const person of [ada, bob]) person.hasNoComplaints(OUTAGE);
 }));
 
+test('windows that are too many stay away until somebody asks for them', withBrowsers(async ({ somebody }) => {
+  const [ada, bob] = await pair(somebody);
+  const first = ada.page;
+  const notice = (page) => page.getByRole('status').filter({ hasText: 'no longer kept up to date' }).first();
+  const sockets = (page) => page.evaluate(() => window.e2e.sockets.length);
+  await ada.openPage('/');
+  const second = ada.page;
+  await notice(first).waitFor();
+  await ada.row(bob.name).waitFor();
+  const before = await sockets(second);
+  await first.getByRole('button', { name: 'Connect here' }).click();
+  await notice(second).waitFor();
+  await notice(first).waitFor({ state: 'hidden' });
+  await ada.shoot('paused');
+  // Neither sends the other away by itself.
+  await bob.send('which one?');
+  await first.getByRole('article', { name: /which one/ }).waitFor();
+  assert.deepEqual([await sockets(first), await sockets(second)], [2, before]);
+  // A window that is looked at shows what there is all the same.
+  await ada.looks(false);
+  await ada.looks(true);
+  await ada.row(bob.name).filter({ hasText: 'which one?' }).waitFor();
+  assert.equal(await sockets(second), before);
+  for (const person of [ada, bob]) person.hasNoComplaints();
+}, { CHINWAG_LIMITS_CONNECTIONS: '1' }));
+
 test('who types while the connection is closing gets no error, and a new connection', withBrowsers(async ({ somebody }) => {
   const [ada, bob] = await pair(somebody);
   await ada.composer.evaluate((field) => {
