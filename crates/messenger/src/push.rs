@@ -54,6 +54,8 @@ pub struct Notification {
     pub conversation: ConversationId,
     /// The message.
     pub message: MessageId,
+    /// How often it had been edited.
+    pub edits: u32,
     /// Its place.
     pub seq: u64,
     /// The thread, when it is only there.
@@ -237,6 +239,7 @@ impl Messenger {
             user,
             conversation: message.conversation,
             message: message.id,
+            edits: message.edit_count,
             seq: message.seq,
             thread_root: message.thread_root.filter(|_| !message.in_timeline),
             at: message.created_at,

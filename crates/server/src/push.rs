@@ -123,6 +123,8 @@ pub struct PushTask {
     later: BTreeMap<(Instant, u64), Parcel>,
     flying: JoinSet<(Parcel, Carried)>,
     known: VecDeque<MessageId>,
+    /// Who was told of which message lately, and after how many edits: one told late was told all.
+    told: VecDeque<(UserId, MessageId, u32)>,
     parcels: u64,
 }
 
@@ -138,8 +140,8 @@ struct Offer {
 pub(crate) enum Occasion {
     /// It was stored. That is so once, however often it is told.
     Sent,
-    /// It was edited, and names people whom it did not name before.
-    Edited,
+    /// It was edited, and names people whom it did not name before. How often it has been edited so far.
+    Edited(u32),
 }
 
 /// A notification on its way to a device.
@@ -181,6 +183,7 @@ pub fn channel(vapid: Vapid, options: PushOptions) -> Result<(Pushes, PushTask),
         later: BTreeMap::new(),
         flying: JoinSet::new(),
         known: VecDeque::new(),
+        told: VecDeque::new(),
         parcels: 0,
     };
     Ok((Pushes(shared), task))
@@ -299,9 +302,9 @@ impl PushTask {
         }
         let due = Instant::now() + self.shared.options.unseen_wait;
         for user in users {
-            // Looked at again for another reason, and then in its newest words.
-            let waits = |(_, waiting, of): &(Instant, UserId, MessageId)| (*waiting, *of) == (user, message);
-            if offer.occasion == Occasion::Edited && self.waiting.iter().any(waits) {
+            if let Occasion::Edited(edits) = offer.occasion
+                && self.knows_edit(user, message, edits)
+            {
                 continue;
             }
             if api.presence.is_offline(user) || self.waiting.len() >= WAITING_MAX {
@@ -310,6 +313,16 @@ impl PushTask {
                 self.waiting.push_back((due, user, message));
             }
         }
+    }
+
+    /// Whether the user was told of these words already, or will be: what waits is told in its newest words.
+    fn knows_edit(&self, user: UserId, message: MessageId, edits: u32) -> bool {
+        let same = |waiting: UserId, of: MessageId| (waiting, of) == (user, message);
+        self.waiting.iter().any(|&(_, waiting, of)| same(waiting, of))
+            || self
+                .told
+                .iter()
+                .any(|&(told, of, then)| same(told, of) && then >= edits)
     }
 
     async fn tell(&mut self, api: &MessengerApi, user: UserId, message: MessageId) {
@@ -346,6 +359,16 @@ impl PushTask {
     }
 
     fn enqueue(&mut self, parcel: Parcel) {
+        let Notification {
+            user, message, edits, ..
+        } = *parcel.notification;
+        let told = (user, message, edits);
+        if !self.told.contains(&told) {
+            if self.told.len() >= KNOWN_MAX {
+                self.told.pop_front();
+            }
+            self.told.push_back(told);
+        }
         self.ready.retain(|other| !parcel.replaces(other));
         self.later.retain(|_, other| !parcel.replaces(other));
         if self.ready.len() >= PARCELS_MAX {
@@ -528,6 +551,7 @@ mod tests {
             user: UserId(1),
             conversation: ConversationId(138),
             message: MessageId(93_120),
+            edits: 0,
             seq: 812,
             thread_root: None,
             at: Timestamp(0),

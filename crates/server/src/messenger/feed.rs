@@ -161,7 +161,7 @@ impl FeedTask {
             Event::MessageUpdated { message, named, .. } if !named.is_empty() => {
                 let told = users.iter().copied();
                 let concerned = told.filter(|user| named.binary_search(user).is_ok());
-                (message, concerned.collect(), Occasion::Edited)
+                (message, concerned.collect(), Occasion::Edited(message.edit_count))
             }
             _ => return,
         };
