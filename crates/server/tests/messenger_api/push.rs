@@ -592,13 +592,20 @@ async fn who_is_named_by_an_edit_in_a_thread_is_told_and_follows() {
     let group = server.group(&anna, &[&sam, &eve]).await;
     let root = say(&server, &anna, group, "a thread").await;
     subscribe(&server, &sam, &service, "phone").await;
+    // Looked at after sam, and follows: then it is known that the reply was no news for sam.
+    subscribe(&server, &anna, &service, "zed").await;
     let reply = |words: &str| json!({"body": words, "thread_root_id": root["id"]});
     let sent = send(&server, &eve, group, reply("in there")).await;
+    service.only_zed(&sent).await;
     edit(&server, &eve, &sent, "in there, @sam").await;
-    let plain = service.expect(&sent).await;
-    assert_eq!(plain["thread_root_id"], root["id"]);
+    let pushed = service.next().await;
+    let plain = pushed.opened();
+    assert_eq!(
+        (pushed.path.as_str(), &plain["seq"], &plain["thread_root_id"]),
+        ("/phone", &sent["seq"], &root["id"])
+    );
     let sent = send(&server, &eve, group, reply("more")).await;
-    service.expect(&sent).await;
+    service.both(&sent).await;
     let threads = server.get("/threads").by(&sam).send().await;
     let items = threads.json["items"].as_array().unwrap();
     assert_eq!(items.len(), 1, "{}", threads.text);
@@ -613,6 +620,9 @@ async fn what_a_push_service_answers_counts() {
     let (sam, anna) = (server.person("sam").await, server.person("anna").await);
     let room = server.direct(&anna, &sam).await;
     subscribe(&server, &sam, &service, "phone").await;
+    let zed = server.person("zed").await;
+    let zeds = server.direct(&anna, &zed).await;
+    subscribe(&server, &zed, &service, "zed").await;
     // Later, and again.
     service.answer_next(&[(429, Some("0")), (503, None), (201, None)]);
     let sent = say(&server, &anna, room, "patience").await;
@@ -632,6 +642,9 @@ async fn what_a_push_service_answers_counts() {
         tokio::task::yield_now().await;
     }
     say(&server, &anna, room, "nobody hears").await;
+    // Whoever is looked at next is told, so that one was looked at before sam takes pushes again.
+    let aside = say(&server, &anna, zeds, "somewhere").await;
+    service.only_zed(&aside).await;
     subscribe(&server, &sam, &service, "phone").await;
     let sent = say(&server, &anna, room, "again").await;
     service.expect(&sent).await;
@@ -639,12 +652,12 @@ async fn what_a_push_service_answers_counts() {
     let delivered = |counted: &[(String, u64)]| counted[0].1;
     let health = health(&server);
     let mut counted = pushed(&health).await;
-    while delivered(&counted) < 2 {
+    while delivered(&counted) < 3 {
         tokio::task::yield_now().await;
         counted = pushed(&health).await;
     }
     let expected = [
-        ("delivered_total", 2),
+        ("delivered_total", 3),
         ("postponed_total", 2),
         ("devices_gone_total", 1),
         ("failed_total{reason=\"refused\"}", 1),
@@ -667,6 +680,9 @@ async fn a_device_takes_pushes_while_it_is_logged_in() {
     let room = server.direct(&anna, &sam).await;
     subscribe(&server, &sam, &service, "desk").await;
     subscribe(&server, &phone, &service, "phone").await;
+    let zed = server.person("zed").await;
+    let zeds = server.direct(&anna, &zed).await;
+    subscribe(&server, &zed, &service, "zed").await;
     let both = async |service: &mut Service, message: &Value| {
         let mut paths = Vec::new();
         for _ in 0..2 {
@@ -695,6 +711,9 @@ async fn a_device_takes_pushes_while_it_is_logged_in() {
     let out = server.ask(Method::POST, "/auth/logout").by(&phone).send().await;
     assert_eq!(out.status, 204);
     say(&server, &anna, room, "nowhere").await;
+    // Whoever is looked at next is told, so that one was looked at before it takes pushes again.
+    let aside = say(&server, &anna, zeds, "somewhere").await;
+    service.only_zed(&aside).await;
     subscribe(&server, &sam, &service, "desk").await;
     let sent = say(&server, &anna, room, "back").await;
     let pushed = service.next().await;
