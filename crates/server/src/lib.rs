@@ -8,6 +8,7 @@ mod connection;
 mod counts;
 mod drain;
 pub mod error;
+mod express;
 pub mod laravel;
 pub mod listen;
 pub mod mail;

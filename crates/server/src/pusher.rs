@@ -18,6 +18,7 @@ use chinwag_protocol::pusher::{Handshake, Pusher};
 use tokio_util::task::TaskTracker;
 
 pub use self::http_api::Rates;
+pub(crate) use self::http_api::Trigger;
 use crate::opening::{Opening, SUBPROTOCOL};
 use crate::quota::Quota;
 use crate::traffic::{Entry, EntryKind};
@@ -204,12 +205,17 @@ impl PusherApi {
 fn refuse(error: &ApiError) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = answer(status, error.body());
-    if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status) {
+    if passes(error) {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
+}
+
+/// Whether it is worth trying again in a second.
+pub(crate) fn passes(error: &ApiError) -> bool {
+    [429, 503].contains(&error.status)
 }
 
 fn answer(status: StatusCode, body: String) -> Response {

@@ -1,8 +1,8 @@
 //! The reception: where a connection in the clear comes in, on the worker that accepted it.
 //!
 //! A WebSocket is answered here and stays: the handshake and the protocol's greeting go out in one write. What begins
-//! as a request of the protocol's HTTP API stays too, for what it publishes goes to the workers anyway. Anything else
-//! goes to HTTP on another runtime ([`Http`]), together with what was read of it. A WebSocket that is asked for later on a
+//! as a request of the protocol's HTTP API stays too ([`Express`]), for what it publishes goes to the workers anyway.
+//! Anything else goes to HTTP on another runtime ([`Http`]), together with what was read of it. A WebSocket that is asked for later on a
 //! connection, as proxies do that keep theirs, or over TLS, is handed over by HTTP instead (`pusher.rs`).
 
 use std::future::poll_fn;
@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
+use crate::express::Express;
 use crate::listen::{Apart, Door, Http};
 use crate::opening::Head;
 use crate::pusher::PusherApi;
@@ -79,14 +80,19 @@ impl Reception {
                 read_ahead,
                 api: true,
             })) => {
-                let (http, stream) = (self.http.clone(), Begun { read_ahead, stream });
-                let apart = Apart {
-                    runtime: http.runtime.clone(),
-                    pusher: self.pusher.clone(),
-                };
-                worker
-                    .http
-                    .spawn_local(async move { http.talk(stream, peer, false, Some(apart), place).await });
+                let (http, pusher, its) = (self.http.clone(), self.pusher.clone(), worker.clone());
+                worker.http.spawn_local(async move {
+                    let express = Express::new(&pusher, &http, &its);
+                    let Some(read_ahead) = express.serve(&mut stream, read_ahead).await else {
+                        return;
+                    };
+                    let apart = Apart {
+                        runtime: http.runtime.clone(),
+                        pusher,
+                    };
+                    let stream = Begun { read_ahead, stream };
+                    http.talk(stream, peer, false, Some(apart), place).await;
+                });
             }
             Ok(Ok(Arrival::Http { read_ahead, .. })) => match stream.into_std() {
                 Ok(stream) => self.http.take(stream, read_ahead, peer, place),

@@ -265,8 +265,11 @@ impl Worker {
     }
 
     /// Takes what waits, hands it out, and writes each touched socket once.
-    fn empty_inbox(self: &Rc<Self>) {
+    pub(crate) fn empty_inbox(self: &Rc<Self>) {
         let items = std::mem::take(&mut *self.inbox.items.lock());
+        if items.is_empty() {
+            return;
+        }
         let now = self.now();
         let mut touched = Vec::new();
         let mut taken = 0;

@@ -65,6 +65,9 @@ fn unauthorized(code: &'static str, message: impl Into<String>) -> ApiError {
 
 /// Decodes `%XX` and nothing else: a plus stays a plus. What is not an escape stays as it is.
 pub fn percent_decode(text: &str) -> String {
+    if !text.contains('%') {
+        return text.to_owned();
+    }
     let digit = |byte: Option<&u8>| byte.and_then(|b| char::from(*b).to_digit(16));
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

@@ -91,10 +91,6 @@ async fn signed(
             );
             ApiError::new(413, "payload_too_large", text)
         })?;
-    let app = app.ok_or_else(|| ApiError::new(404, "unknown_app", "No matching application"))?;
-    if !app.options.enabled {
-        return Err(ApiError::new(403, "app_disabled", "The application is disabled"));
-    }
     let query = uri.query().unwrap_or_default();
     let asked = api::Request {
         method: method.as_str(),
@@ -102,16 +98,26 @@ async fn signed(
         query,
         body: &body,
     };
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("the clock is past 1970")
-        .as_secs();
-    api::authenticate(&app, &asked, now, &api.prefix)?;
+    let app = believe(api, app, &asked)?;
     Ok(Signed {
         app,
         query: query.to_owned(),
         body,
     })
+}
+
+/// Believes a request only if its app, which must be there, has signed it.
+fn believe(api: &PusherApi, app: Option<Arc<App>>, asked: &api::Request<'_>) -> Result<Arc<App>, ApiError> {
+    let app = app.ok_or_else(|| ApiError::new(404, "unknown_app", "No matching application"))?;
+    if !app.options.enabled {
+        return Err(ApiError::new(403, "app_disabled", "The application is disabled"));
+    }
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("the clock is past 1970")
+        .as_secs();
+    api::authenticate(&app, asked, now, &api.prefix)?;
+    Ok(app)
 }
 
 type Api = State<Arc<PusherApi>>;
@@ -178,27 +184,55 @@ async fn events(
     OriginalUri(uri): OriginalUri,
     request: Request,
 ) -> Response {
-    let done = async {
+    let read = async {
         let Signed { app, body, .. } = signed(&api, api.engine.apps.by_id(&id), &uri, request).await?;
         let event = publish::trigger(&app, &body)?;
-        api.rates.take(&app, Asks::Publish, 1, api.workers.now())?;
-        let info = event.info;
-        let channels = publish(&api, &app, event).await?;
-        if !info.is_asked() {
-            return Ok("{}".to_owned());
-        }
-        let mut found = Vec::with_capacity(channels.len());
-        for channel in channels {
-            let of_channel = attributes(&api, &app, &channel, info).await?;
-            found.push((channel, of_channel));
-        }
-        Ok(query::channels_body(found))
+        Ok(Trigger { app, event })
     };
-    let done = done.await;
-    if let Err(error) = &done {
-        api.note_refused(&id, error);
+    reply(api.trigger(&id, read.await).await)
+}
+
+/// An event that its app's server has asked to publish.
+pub(crate) struct Trigger {
+    app: Arc<App>,
+    event: Event,
+}
+
+impl PusherApi {
+    /// Reads a request to `POST /apps/{id}/events` that is there whole.
+    pub(crate) fn read_trigger(&self, id: &str, asked: &api::Request<'_>) -> Result<Trigger, ApiError> {
+        let app = believe(self, self.engine.apps.by_id(id), asked)?;
+        let event = publish::trigger(&app, asked.body)?;
+        Ok(Trigger { app, event })
     }
-    reply(done)
+
+    /// Carries it out; the answer's body.
+    pub(crate) async fn trigger(
+        &self,
+        id: &str,
+        read: Result<Trigger, ApiError>,
+    ) -> Result<String, ApiError> {
+        let done = async {
+            let Trigger { app, event } = read?;
+            self.rates.take(&app, Asks::Publish, 1, self.workers.now())?;
+            let info = event.info;
+            let channels = publish(self, &app, event).await?;
+            if !info.is_asked() {
+                return Ok("{}".to_owned());
+            }
+            let mut found = Vec::with_capacity(channels.len());
+            for channel in channels {
+                let of_channel = attributes(self, &app, &channel, info).await?;
+                found.push((channel, of_channel));
+            }
+            Ok(query::channels_body(found))
+        };
+        let done = done.await;
+        if let Err(error) = &done {
+            self.note_refused(id, error);
+        }
+        done
+    }
 }
 
 async fn batch_events(

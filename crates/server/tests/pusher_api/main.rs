@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod arrivals;
+mod express;
 mod fan_out;
 mod requests;
 mod support;
