@@ -51,6 +51,12 @@ impl Http {
 
     /// Sends a request and reads the answer.
     pub(crate) fn ask(&mut self, method: &str, target: &str, body: &str) -> anyhow::Result<Answer> {
+        self.begin(method, target, body)?;
+        self.answer()
+    }
+
+    /// Sends a request, the answer to which is to be read before the next one.
+    pub(crate) fn begin(&mut self, method: &str, target: &str, body: &str) -> anyhow::Result<()> {
         if self.ended {
             self.stream = open(self.address)?;
             self.ended = false;
@@ -65,10 +71,11 @@ impl Http {
              Content-Length: {length}\r\n\r\n{body}"
         );
         self.stream.get_mut().write_all(request.as_bytes())?;
-        self.answer()
+        Ok(())
     }
 
-    fn answer(&mut self) -> anyhow::Result<Answer> {
+    /// Reads the answer to what was begun.
+    pub(crate) fn answer(&mut self) -> anyhow::Result<Answer> {
         let mut line = String::new();
         self.stream.read_line(&mut line)?;
         let status = line.split(' ').nth(1).context("a status")?.parse()?;

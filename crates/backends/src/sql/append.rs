@@ -5,7 +5,7 @@ use super::attachments::{Brought, attach, write_attachments};
 use super::heads::{Head, Heads};
 use super::hides::{Place, hidden_from, insert_hidden};
 use super::mentions::insert_mentions;
-use super::query::{execute, larger, places, query, row_places};
+use super::query::{execute, larger, places, query, repeated_places, row_places};
 use super::receipts::Moves;
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
 use super::threads::Roots;
@@ -356,16 +356,16 @@ async fn sent_before(
     tx: &DatabaseTransaction,
     news: &[&NewMessage],
 ) -> Result<HashMap<(UserId, ClientId), Sent>, DbErr> {
-    let sql = format!(
-        "WITH wanted (author, client) AS (VALUES {}) SELECT m.content_hash, {MESSAGE} FROM wanted \
-         JOIN message m ON m.author_id = wanted.author AND m.client_id = wanted.client \
-         AND m.client_id IS NOT NULL {QUOTED}",
-        row_places(news.len(), 2)
-    );
     let mut values: Vec<Value> = Vec::with_capacity(news.len() * 2);
     for new in news {
         values.extend([new.author.0.into(), new.client_id.0.as_bytes().to_vec().into()]);
     }
+    let sql = format!(
+        "WITH wanted (author, client) AS (VALUES {}) SELECT m.content_hash, {MESSAGE} FROM wanted \
+         JOIN message m ON m.author_id = wanted.author AND m.client_id = wanted.client \
+         AND m.client_id IS NOT NULL {QUOTED}",
+        repeated_places(&mut values, 2)
+    );
     let mut sent = HashMap::new();
     for row in query(tx, sql, values).await? {
         let mut columns = Columns::of(&row);
@@ -497,13 +497,6 @@ async fn raise_counters(
             last.insert(id, (message.seq, message.rev, at));
         }
     }
-    let sql = format!(
-        "WITH new (id, seq, rev, at, time) AS (VALUES {}) UPDATE conversation SET last_seq = new.seq, \
-         last_rev = new.rev, last_activity_at = {later}, touched = new.time \
-         FROM new WHERE conversation.id = new.id",
-        row_places(last.len(), 5),
-        later = larger("last_activity_at", "new.at")
-    );
     let mut values: Vec<Value> = Vec::with_capacity(last.len() * 5);
     for (id, (seq, rev, at)) in last {
         values.extend([
@@ -514,5 +507,12 @@ async fn raise_counters(
             group.time.into(),
         ]);
     }
+    let sql = format!(
+        "WITH new (id, seq, rev, at, time) AS (VALUES {}) UPDATE conversation SET last_seq = new.seq, \
+         last_rev = new.rev, last_activity_at = {later}, touched = new.time \
+         FROM new WHERE conversation.id = new.id",
+        repeated_places(&mut values, 5),
+        later = larger("last_activity_at", "new.at")
+    );
     execute(&group.tx, sql, values).await
 }

@@ -59,6 +59,23 @@ pub(super) fn row_places(rows: usize, columns: usize) -> String {
     text
 }
 
+/// Rows of values come in many numbers, and each is a statement of its own, which takes as long to prepare as to run.
+const ROWS_STEP: usize = 8;
+
+/// Placeholders for the rows that `values` holds, for a statement that does no more for a row that comes twice: the last
+/// one is repeated, so that there are few different statements and they stay prepared.
+pub(super) fn repeated_places(values: &mut Vec<Value>, columns: usize) -> String {
+    let rows = values.len() / columns;
+    let places = match rows {
+        few if few <= ROWS_STEP => few,
+        many => many.next_multiple_of(ROWS_STEP),
+    };
+    for _ in rows..places {
+        values.extend_from_within(values.len() - columns..);
+    }
+    row_places(places, columns)
+}
+
 /// The larger of two numbers, for which the databases have functions of different names.
 pub(super) fn larger(one: &str, other: &str) -> String {
     format!("CASE WHEN {one} > {other} THEN {one} ELSE {other} END")
@@ -126,5 +143,12 @@ mod tests {
     fn places_are_as_many_as_asked() {
         assert_eq!(places(3), "?,?,?");
         assert_eq!(row_places(2, 2), "(?,?),(?,?)");
+        for (rows, places) in [(0, 0), (1, 1), (8, 8), (9, 16), (16, 16), (17, 24)] {
+            let mut values: Vec<Value> = (0..rows).flat_map(|row| [row.into(), (-row).into()]).collect();
+            assert_eq!(repeated_places(&mut values, 2), row_places(places, 2));
+            assert_eq!(values.len(), places * 2);
+            let last = [Value::from(rows - 1), Value::from(1 - rows)];
+            assert!(rows == 0 || values.ends_with(&last), "{values:?}");
+        }
     }
 }

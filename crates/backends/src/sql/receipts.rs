@@ -1,6 +1,6 @@
 //! Watermarks: moving them, many at once, and counting what is unread.
 
-use super::query::{affected, execute, larger, places, query, row_places, store_error};
+use super::query::{affected, execute, larger, places, query, repeated_places, store_error};
 use super::rows::{self, ACCOUNT, Columns};
 use super::store::SqlStore;
 use super::writer::{Group, Wishes};
@@ -123,12 +123,6 @@ impl Moves {
         if self.0.is_empty() {
             return Ok(());
         }
-        let sql = format!(
-            "WITH new (conversation, who, delivered, seen, time) AS (VALUES {}) UPDATE member \
-             SET delivered_seq = new.delivered, seen_seq = new.seen, touched = new.time FROM new \
-             WHERE member.conversation_id = new.conversation AND member.user_id = new.who",
-            row_places(self.0.len(), 5)
-        );
         let mut values: Vec<Value> = Vec::with_capacity(self.0.len() * 5);
         for (&(conversation, user), moved) in &self.0 {
             values.extend([
@@ -139,12 +133,17 @@ impl Moves {
                 group.time.into(),
             ]);
         }
+        let sql = format!(
+            "WITH new (conversation, who, delivered, seen, time) AS (VALUES {}) UPDATE member \
+             SET delivered_seq = new.delivered, seen_seq = new.seen, touched = new.time FROM new \
+             WHERE member.conversation_id = new.conversation AND member.user_id = new.who",
+            repeated_places(&mut values, 5)
+        );
         execute(&group.tx, sql, values).await?;
         self.write_times(group).await
     }
 
     async fn write_times(&self, group: &Group) -> Result<(), DbErr> {
-        let mut rows = 0;
         let mut values: Vec<Value> = Vec::new();
         for (&(conversation, user), moved) in &self.0 {
             let Some(at) = moved.timed_at else { continue };
@@ -162,16 +161,15 @@ impl Moves {
                     from.into(),
                     at.0.into(),
                 ]);
-                rows += 1;
             }
         }
-        if rows == 0 {
+        if values.is_empty() {
             return Ok(());
         }
         let sql = format!(
             "INSERT INTO receipt_advance (conversation_id, user_id, kind, up_to_seq, from_seq, at) VALUES {} \
              ON CONFLICT DO NOTHING",
-            row_places(rows, 6)
+            repeated_places(&mut values, 6)
         );
         execute(&group.tx, sql, values).await
     }
