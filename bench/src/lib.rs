@@ -50,6 +50,9 @@ pub struct Plan {
     /// Messages in the store that the messenger is measured on, most of them in one conversation.
     #[arg(long, default_value_t = 1_000_000)]
     messages: usize,
+    /// People who send into that store at once.
+    #[arg(long, default_value_t = 192, value_parser = clap::value_parser!(u16).range(64..))]
+    senders: u16,
     /// Data folder with such a store from an earlier run, or where to leave one for the next. It grows.
     #[arg(long)]
     seeded: Option<PathBuf>,

@@ -29,8 +29,6 @@ const NAME: &str = "demo";
 const ASKED: usize = 200;
 /// Conversations that something has changed in, in the second kind of synchronising.
 const CHANGED: usize = 50;
-/// People who send at once.
-const SENDERS: usize = 128;
 /// Conversations they send into, each with another one of them.
 const CONVERSATIONS: usize = 1_000;
 /// Members of the large group who are connected, and messages a second in it.
@@ -335,8 +333,9 @@ fn in_the_large_group(
 
 /// Many people send at once: into one conversation, and into a thousand.
 fn from_many(plan: &Plan, target: &Target, report: &mut Report) -> anyhow::Result<()> {
+    let count = usize::from(plan.senders);
     let mut people: Vec<Person> = pace::together(4, |quarter| {
-        let numbers = (quarter..SENDERS).step_by(4);
+        let numbers = (quarter..count).step_by(4);
         numbers
             .map(|number| register(target, &unused(&format!("sender{number}"))))
             .collect()
@@ -346,13 +345,13 @@ fn from_many(plan: &Plan, target: &Target, report: &mut Report) -> anyhow::Resul
     .collect();
     let ids: Vec<i64> = people.iter().map(|person| person.id).collect();
     let everybody = start_group(&mut people[0], "Everybody", &ids[1..])?;
-    let mut own: Vec<Vec<i64>> = vec![Vec::new(); SENDERS];
-    'all: for distance in 1..SENDERS / 2 {
-        for one in 0..SENDERS {
+    let mut own: Vec<Vec<i64>> = vec![Vec::new(); count];
+    'all: for distance in 1..count / 2 {
+        for one in 0..count {
             if own.iter().map(Vec::len).sum::<usize>() == CONVERSATIONS {
                 break 'all;
             }
-            let wish = serde_json::json!({ "kind": "direct", "user_id": ids[(one + distance) % SENDERS] });
+            let wish = serde_json::json!({ "kind": "direct", "user_id": ids[(one + distance) % count] });
             let opened = people[one].http.call("/api/v1/conversations", &wish)?;
             own[one].push(opened["conversation"]["id"].as_i64().context("an id")?);
         }
@@ -361,7 +360,7 @@ fn from_many(plan: &Plan, target: &Target, report: &mut Report) -> anyhow::Resul
         .into_iter()
         .map(|person| Mutex::new((person.http, vec![everybody])))
         .collect();
-    let name = format!("{SENDERS} senders in one conversation");
+    let name = format!("{count} senders in one conversation");
     all_send(plan, report, target, &senders, &name, (&[], &[]))?;
     for (sender, own) in senders.iter_mut().zip(own) {
         sender
@@ -369,7 +368,7 @@ fn from_many(plan: &Plan, target: &Target, report: &mut Report) -> anyhow::Resul
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .1 = own;
     }
-    let name = format!("{SENDERS} senders in {CONVERSATIONS} conversations");
+    let name = format!("{count} senders in {CONVERSATIONS} conversations");
     let marks = (&[Aim::AtLeast(10_000.0)][..], &[Aim::AtMost(50.0)][..]);
     all_send(plan, report, target, &senders, &name, marks)
 }
