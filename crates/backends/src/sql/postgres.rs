@@ -52,9 +52,12 @@ pub(super) const TYPES: [(&str, &str); 5] = [
 pub(super) const MESSAGE_INDEX: &str = "CREATE TABLE message_index (id BIGINT PRIMARY KEY, words TSVECTOR NOT NULL); \
      CREATE INDEX message_index_words ON message_index USING GIN (words);";
 
-/// For a search: each is planned for what it looks for, since words differ in how common they are, and none is worth
-/// compiling.
-pub(super) const SEARCH_SESSION: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off";
+/// For a search: each is planned for what it looks for, since words differ in how common they are; none is worth
+/// compiling or more than one process. Reading the whole table would be chosen for common words, and takes as long as
+/// the table is large when they are not where it begins. The memory is for a bitmap of all pages of ten million
+/// messages: in one of fewer the index forgets which messages of a page it found.
+pub(super) const SEARCH_SESSION: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off; \
+     SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_seqscan = off; SET LOCAL work_mem = '16MB'";
 
 /// The last place in a document that the database can tell from others.
 const PLACE_MAX: usize = 16_383;
@@ -89,6 +92,35 @@ pub(super) fn beginning(word: &str) -> String {
 pub(super) fn phrase(words: &[String], open: bool) -> String {
     let words: Vec<String> = words.iter().map(|one| word(one)).collect();
     format!("({}{})", words.join(" <-> "), if open { ":*" } else { "" })
+}
+
+/// How a search goes through the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// One by one, by id.
+    Walk,
+    /// All that the index of words has.
+    Index,
+    /// As the planner chooses.
+    Either,
+}
+
+/// The statement of a search, to be followed by its limit. The messages with the words are found first (the offset
+/// keeps the planner from doing it otherwise), and whether they may be seen is looked up one by one (a join would do
+/// so for all), until they are enough.
+pub(super) fn search(way: Way, order: &str, visible: &str) -> String {
+    // An index answers only for what stands there as it is.
+    let (id, has_words) = match way {
+        Way::Walk => ("i.id", "IS TRUE"),
+        Way::Index => ("i.id + 0", ""),
+        Way::Either => ("i.id", ""),
+    };
+    format!(
+        "SELECT i.id FROM (SELECT i.id FROM message_index i WHERE (i.words @@ CAST(? AS TSQUERY)) {has_words} \
+         AND {id} >= ? AND {id} < ? {order} OFFSET 0) i \
+         WHERE (SELECT 1 FROM message m CROSS JOIN member r CROSS JOIN conversation c \
+         WHERE m.id = i.id AND c.id = m.conversation_id AND c.deleted_at IS NULL AND {visible}) = 1 {order}"
+    )
 }
 
 /// Why a database cannot be used, in words for its operator. Never names a password.

@@ -2,10 +2,12 @@
 //! see `search_index.rs` for what is in it, and `sqlite.rs` and `postgres.rs` for the expressions.
 //!
 //! Newest first means by descending id, for ids are handed out in the order of the commits. SQLite walks its index
-//! in that order. PostgreSQL finds matches in no order, so all are fetched as long as they are few, and only when
-//! there are many it is left to choose between sorting them and looking at messages from the newest down.
+//! in that order. PostgreSQL's finds all matches at once and in no order, so it is asked only when the newest few
+//! thousand messages, looked at one by one, do not hold enough of them: that is quick for common words, and the index
+//! is for all others.
 
 use super::conversations::ACTIVITY;
+use super::postgres::Way;
 use super::query::{places, query, store_error};
 use super::rows::{self, Columns, MESSAGE, QUOTED};
 use super::store::SqlStore;
@@ -93,6 +95,22 @@ impl SqlStore {
     }
 }
 
+/// So many ids PostgreSQL looks at one by one, from the newest down, before it asks its index: a millisecond or two.
+const WALKED: i64 = 5_000;
+
+/// Where the newest of many hits are looked for next, before they are looked for everywhere. One hit in a thousand
+/// messages is enough to fill a page from there.
+const RECENT: i64 = 300_000;
+
+const ALL: i64 = i64::MAX;
+
+/// Marks of more conversations than that are slow to compare with each message; the index takes each once.
+const WALKED_SCOPES_MAX: usize = 16;
+
+/// Whoever may read one message in so many is searched for without the marks of conversations: for them PostgreSQL's
+/// index would go through most of what there is, and few matches are found in vain.
+const READ_BY_MOST: i64 = 16;
+
 /// An expression of the index, in the database's own language.
 struct Language {
     word: fn(&str) -> String,
@@ -101,8 +119,6 @@ struct Language {
     and: &'static str,
     or: &'static str,
     and_not: &'static str,
-    /// To follow `WHERE`, with a place for the expression.
-    matches: &'static str,
     key: &'static str,
 }
 
@@ -113,7 +129,6 @@ const SQLITE: Language = Language {
     and: " AND ",
     or: " OR ",
     and_not: " NOT ",
-    matches: "i.message_index MATCH ?",
     key: "i.rowid",
 };
 
@@ -124,7 +139,6 @@ const POSTGRES: Language = Language {
     and: " & ",
     or: " | ",
     and_not: " & !",
-    matches: "i.words @@ CAST(? AS TSQUERY)",
     key: "i.id",
 };
 
@@ -148,11 +162,16 @@ impl Language {
         self.any(&parts)
     }
 
+    /// What finds all that is wished for, in these conversations or, when there are none, anywhere.
     fn all(&self, wish: &SearchQuery, scopes: &[i64], forms: bool) -> String {
         let scopes = scopes
             .iter()
             .map(|&id| (self.word)(&conversation_mark(ConversationId(id))));
-        let mut parts = vec![self.any(&scopes.collect::<Vec<_>>())];
+        let scopes: Vec<String> = scopes.collect();
+        let mut parts = Vec::new();
+        if !scopes.is_empty() {
+            parts.push(self.any(&scopes));
+        }
         parts.extend(wish.marks.iter().map(|mark| (self.word)(mark)));
         parts.extend(wish.wanted.iter().map(|term| self.term(term, forms)));
         let mut expression = format!("({})", parts.join(self.and));
@@ -163,6 +182,14 @@ impl Language {
     }
 }
 
+/// Whether the message `m` of an id is looked for and its searcher, the member `r`, may see it.
+const VISIBLE: &str = "m.created_at >= ? AND m.created_at < ? \
+     AND r.conversation_id = m.conversation_id AND r.user_id = ? \
+     AND m.seq >= r.history_from_seq AND m.seq > r.cleared_seq \
+     AND (r.left_seq IS NULL OR m.seq <= r.left_seq) \
+     AND NOT EXISTS (SELECT 1 FROM hidden_message h WHERE h.user_id = r.user_id \
+     AND h.conversation_id = m.conversation_id AND h.seq = m.seq)";
+
 /// What messages are looked for, wherever they are in their order.
 struct Filter {
     language: &'static Language,
@@ -170,6 +197,8 @@ struct Filter {
     /// Ids outside of this need not be looked at.
     ids: (i64, i64),
     times: (i64, i64),
+    /// Whether the newest messages are looked at before the index is asked.
+    walks: bool,
 }
 
 async fn search(
@@ -182,29 +211,38 @@ async fn search(
         DbBackend::Postgres => &POSTGRES,
         _ => &SQLITE,
     };
-    if language.key == POSTGRES.key {
+    let postgres = tx.get_database_backend() == DbBackend::Postgres;
+    if postgres {
         tx.execute_unprepared(postgres::SEARCH_SESSION).await?;
     }
-    let (scopes, first) = match wish.within {
+    let (scopes, ids) = match wish.within {
         Some(id) => match scope(tx, searcher, id).await? {
-            Some(first) => (vec![id.0], first),
+            Some(ids) => (vec![id.0], ids),
             None => return Ok(None),
         },
-        None => (scopes(tx, searcher).await?, Some(0)),
+        None => {
+            let (mut scopes, messages) = scopes(tx, searcher).await?;
+            let ids = (!scopes.is_empty()).then_some((0, last_id(tx).await?));
+            let narrowed = !wish.wanted.is_empty() || !wish.marks.is_empty();
+            if postgres && narrowed && ids.is_some_and(|(_, last)| messages >= last / READ_BY_MOST) {
+                scopes.clear();
+            }
+            (scopes, ids)
+        }
     };
-    let nothing = SearchFound {
-        messages: Vec::new(),
-        next: None,
-        total: Total::Exactly(0),
-    };
-    let Some(first) = first.filter(|_| !scopes.is_empty()) else {
-        return Ok(Some(nothing));
+    let Some((first, last)) = ids else {
+        return Ok(Some(SearchFound {
+            messages: Vec::new(),
+            next: None,
+            total: Total::Exactly(0),
+        }));
     };
     let mut filter = Filter {
         language,
         searcher,
-        ids: (first, i64::MAX),
+        ids: (first, last + 1),
         times: (i64::MIN, i64::MAX),
+        walks: postgres && scopes.len() <= WALKED_SCOPES_MAX,
     };
     if let Some(since) = wish.since {
         filter.times.0 = since.0;
@@ -212,7 +250,7 @@ async fn search(
     }
     if let Some(before) = wish.before {
         filter.times.1 = before.0;
-        filter.ids.1 = first_since(tx, before).await?;
+        filter.ids.1 = filter.ids.1.min(first_since(tx, before).await?);
     }
     let all = language.all(wish, &scopes, true);
     let (ids, total, only_forms) = match page.order {
@@ -299,8 +337,7 @@ impl Filter {
 
     /// All ids, or one more than are counted, in no order.
     async fn some(&self, tx: &DatabaseTransaction, expression: &str) -> Result<Vec<i64>, DbErr> {
-        self.ids(tx, expression, i64::MAX, &format!("LIMIT {}", COUNTED_MAX + 1))
-            .await
+        self.ids(tx, expression, i64::MAX, COUNTED_MAX + 1, "").await
     }
 
     async fn newest(
@@ -310,8 +347,8 @@ impl Filter {
         below: i64,
         limit: usize,
     ) -> Result<Vec<i64>, DbErr> {
-        let order = format!("ORDER BY {} DESC LIMIT {limit}", self.language.key);
-        self.ids(tx, expression, below, &order).await
+        let order = format!("ORDER BY {} DESC", self.language.key);
+        self.ids(tx, expression, below, limit, &order).await
     }
 
     async fn ids(
@@ -319,65 +356,99 @@ impl Filter {
         tx: &DatabaseTransaction,
         expression: &str,
         below: i64,
+        limit: usize,
         order: &str,
     ) -> Result<Vec<i64>, DbErr> {
-        let Language { matches, key, .. } = self.language;
-        // SQLite takes the tables in the order in which they stand.
-        let sql = format!(
-            "SELECT {key} FROM message_index i CROSS JOIN message m CROSS JOIN member r \
-             WHERE {matches} AND {key} >= ? AND {key} < ? AND m.id = {key} \
-             AND m.created_at >= ? AND m.created_at < ? \
-             AND r.conversation_id = m.conversation_id AND r.user_id = ? \
-             AND m.seq >= r.history_from_seq AND m.seq > r.cleared_seq \
-             AND (r.left_seq IS NULL OR m.seq <= r.left_seq) \
-             AND NOT EXISTS (SELECT 1 FROM hidden_message h WHERE h.user_id = r.user_id \
-             AND h.conversation_id = m.conversation_id AND h.seq = m.seq) {order}"
-        );
+        let (low, high) = (self.ids.0, self.ids.1.min(below));
+        if tx.get_database_backend() != DbBackend::Postgres {
+            let sql = sqlite::search(order, VISIBLE);
+            return self.ask(tx, sql, expression, (low, high), limit).await;
+        }
+        let ways: &[(Way, i64)] = match (self.walks, order) {
+            (false, _) => &[(Way::Index, ALL)],
+            (true, "") => &[(Way::Walk, WALKED), (Way::Index, ALL)],
+            (true, _) => &[(Way::Walk, WALKED), (Way::Either, RECENT), (Way::Either, ALL)],
+        };
+        let mut found = Vec::new();
+        for &(way, newest) in ways {
+            let low = low.max(high.saturating_sub(newest));
+            let sql = postgres::search(way, order, VISIBLE);
+            found = self.ask(tx, sql, expression, (low, high), limit).await?;
+            if found.len() == limit || low == self.ids.0 {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn ask(
+        &self,
+        tx: &DatabaseTransaction,
+        sql: String,
+        expression: &str,
+        (low, high): (i64, i64),
+        limit: usize,
+    ) -> Result<Vec<i64>, DbErr> {
         let values = vec![
             expression.into(),
-            self.ids.0.into(),
-            self.ids.1.min(below).into(),
+            low.into(),
+            high.into(),
             self.times.0.into(),
             self.times.1.into(),
             self.searcher.0.into(),
         ];
-        let rows = query(tx, sql, values).await?;
+        let rows = query(tx, format!("{sql} LIMIT {limit}"), values).await?;
         rows.iter().map(|row| row.try_get_by_index(0)).collect()
     }
 }
 
-/// The id of the first message in the conversation that the searcher may see, which may be none; nothing when the
-/// searcher was never in it.
+/// The ids of the first and the last message in the conversation that the searcher may see, if there are any; nothing
+/// when the searcher was never in it.
 async fn scope(
     tx: &DatabaseTransaction,
     searcher: UserId,
     id: ConversationId,
-) -> Result<Option<Option<i64>>, DbErr> {
+) -> Result<Option<Option<(i64, i64)>>, DbErr> {
     let sql = "SELECT (SELECT MIN(m.id) FROM message m WHERE m.conversation_id = r.conversation_id \
          AND m.seq = CASE WHEN r.history_from_seq > r.cleared_seq THEN r.history_from_seq \
-         ELSE r.cleared_seq + 1 END) \
+         ELSE r.cleared_seq + 1 END), \
+         (SELECT m.id FROM message m WHERE m.conversation_id = r.conversation_id \
+         AND (r.left_seq IS NULL OR m.seq <= r.left_seq) ORDER BY m.seq DESC LIMIT 1) \
          FROM member r JOIN conversation c ON c.id = r.conversation_id AND c.deleted_at IS NULL \
          WHERE r.conversation_id = ? AND r.user_id = ?";
     let row = query(tx, sql, vec![id.0.into(), searcher.0.into()]).await?.pop();
-    row.map(|row| row.try_get_by_index(0)).transpose()
+    let Some(row) = row else { return Ok(None) };
+    let mut columns = Columns::of(&row);
+    let (first, last): (Option<i64>, Option<i64>) = (columns.take()?, columns.take()?);
+    Ok(Some(first.zip(last)))
 }
 
-/// The conversations in which the searcher may see anything.
-async fn scopes(tx: &DatabaseTransaction, searcher: UserId) -> Result<Vec<i64>, DbErr> {
-    let sql = "SELECT c.id FROM member r JOIN conversation c ON c.id = r.conversation_id AND c.deleted_at IS NULL \
+/// The conversations in which the searcher may see anything, and how many messages about.
+async fn scopes(tx: &DatabaseTransaction, searcher: UserId) -> Result<(Vec<i64>, i64), DbErr> {
+    let sql = "SELECT c.id, COALESCE(r.left_seq, c.last_seq) - CASE WHEN r.history_from_seq > r.cleared_seq \
+         THEN r.history_from_seq - 1 ELSE r.cleared_seq END \
+         FROM member r JOIN conversation c ON c.id = r.conversation_id AND c.deleted_at IS NULL \
          WHERE r.user_id = ? AND r.cleared_seq < c.last_seq AND r.history_from_seq <= c.last_seq \
          AND (r.left_seq IS NULL OR (r.left_seq > r.cleared_seq AND r.left_seq >= r.history_from_seq))";
-    let rows = query(tx, sql, vec![searcher.0.into()]).await?;
-    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+    let (mut scopes, mut messages) = (Vec::new(), 0);
+    for row in query(tx, sql, vec![searcher.0.into()]).await? {
+        let mut columns = Columns::of(&row);
+        scopes.push(columns.take()?);
+        messages += columns.take::<i64>()?;
+    }
+    Ok((scopes, messages))
+}
+
+async fn last_id(tx: &DatabaseTransaction) -> Result<i64, DbErr> {
+    let row = query(tx, "SELECT COALESCE(MAX(id), 0) FROM message", Vec::new())
+        .await?
+        .pop();
+    row.map_or(Ok(0), |row| row.try_get_by_index(0))
 }
 
 /// The id from which on messages were stored at this time or later, as times rise with ids.
 async fn first_since(tx: &DatabaseTransaction, since: Timestamp) -> Result<i64, DbErr> {
-    let row = query(tx, "SELECT COALESCE(MAX(id), 0) FROM message", Vec::new())
-        .await?
-        .pop();
-    let last: i64 = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
-    let (mut low, mut high) = (1, last + 1);
+    let (mut low, mut high) = (1, last_id(tx).await? + 1);
     while low < high {
         let middle = low + (high - low) / 2;
         let sql = "SELECT id, created_at FROM message WHERE id >= ? ORDER BY id LIMIT 1";

@@ -68,6 +68,14 @@ pub(super) fn phrase(words: &[String], open: bool) -> String {
     format!("\"{}\"{}", words.join(" "), if open { " *" } else { "" })
 }
 
+/// The statement of a search, to be followed by its limit. SQLite takes the tables in the order in which they stand.
+pub(super) fn search(order: &str, visible: &str) -> String {
+    format!(
+        "SELECT i.rowid FROM message_index i CROSS JOIN message m CROSS JOIN member r \
+         WHERE i.message_index MATCH ? AND i.rowid >= ? AND i.rowid < ? AND m.id = i.rowid AND {visible} {order}"
+    )
+}
+
 /// One file.
 pub(super) struct File {
     path: PathBuf,

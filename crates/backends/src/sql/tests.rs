@@ -479,3 +479,109 @@ async fn what_is_not_indexed_yet_is_indexed_after_a_start() {
         store.close().await.unwrap();
     }
 }
+
+/// Wherever they are: among the newest, long ago, or both, in few conversations or many.
+#[tokio::test]
+async fn all_hits_are_found_in_a_store_of_many_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = PostgresServer::shared().database().await;
+    for postgres in [false, true] {
+        let store = match postgres {
+            true => SqlStore::open_postgres(&url).await.unwrap(),
+            false => SqlStore::open(&folder.path().join("test.db")).await.unwrap(),
+        };
+        let store = Arc::new(store);
+        let messenger = messenger(&store);
+        let (ann, bob) = (person(&store, "ann").await, person(&store, "bob").await);
+        let id = messenger.open_direct(&ann, bob.user).await.unwrap();
+        let id = id.item.conversation.id;
+        let own = messenger.open_direct(&ann, ann.user).await.unwrap();
+        let own = own.item.conversation.id;
+        let mut sent = Vec::new();
+        let mut send = async |id, range: std::ops::Range<u32>| {
+            let sending = range.map(|number| messenger.send(&ann, id, draft(format!("apple {number}"))));
+            for one in sending.collect::<Vec<_>>() {
+                sent.insert(0, one.await.unwrap().message.id);
+            }
+        };
+        let change = async |sql: String| {
+            let job = store.writer.run(None, move |group| {
+                Box::pin(async move {
+                    group.dirty = true;
+                    execute(&group.tx, sql, Vec::new()).await
+                })
+            });
+            job.await.unwrap();
+        };
+        // As if others had said so much meanwhile.
+        let others_talk = async |last_id: i64| {
+            change(match postgres {
+                true => format!("SELECT setval(pg_get_serial_sequence('message', 'id'), {last_id})"),
+                false => format!("UPDATE sqlite_sequence SET seq = {last_id} WHERE name = 'message'"),
+            })
+            .await;
+        };
+        let pages = async |who: &Caller, within, query: &str| {
+            let (mut ids, mut totals, mut cursor) = (Vec::new(), HashSet::new(), None);
+            loop {
+                let wish = SearchWish {
+                    query,
+                    cursor: cursor.as_deref(),
+                    ..SearchWish::default()
+                };
+                let hits = messenger.search(who, within, wish).await.unwrap();
+                totals.insert(format!("{:?}", hits.total));
+                ids.extend(hits.items.into_iter().map(|hit| hit.message.id));
+                cursor = hits.next_cursor;
+                if cursor.is_none() {
+                    assert_eq!(totals.len(), 1, "{totals:?}");
+                    return (ids, totals.into_iter().next().unwrap());
+                }
+            }
+        };
+        let gone = person(&store, "gone").await;
+        let gone = messenger.open_direct(&ann, gone.user).await.unwrap();
+        let gone = gone.item.conversation.id;
+        messenger.send(&ann, gone, draft("apple")).await.unwrap();
+        send(id, 0..1_100).await;
+        // What is deleted is there until its messages are taken out, some at a time.
+        change(format!(
+            "UPDATE conversation SET deleted_at = 1 WHERE id = {}",
+            gone.0
+        ))
+        .await;
+        assert_eq!(pages(&ann, None, "apple").await.0.len(), 1_100);
+        others_talk(400_000).await;
+        send(id, 1_100..1_130).await;
+        others_talk(800_000).await;
+        send(own, 1_130..1_135).await;
+        let (in_own, in_both) = (sent[..5].to_vec(), sent[5..].to_vec());
+        let more = format!("{:?}", Total::More);
+        let exactly = |count| format!("{:?}", Total::Exactly(count));
+        // Ids left out count as messages that are not indexed, and for that many no search waits.
+        while store.index_more().await.unwrap() > 0 {}
+        for more_people in ["few", "many"] {
+            assert_eq!(pages(&ann, None, "apple").await, (sent.clone(), more.clone()));
+            assert_eq!(
+                pages(&ann, Some(id), "app").await,
+                (in_both.clone(), more.clone())
+            );
+            assert_eq!(pages(&ann, Some(own), "app").await, (in_own.clone(), exactly(5)));
+            assert_eq!(pages(&bob, None, "apple").await, (in_both.clone(), more.clone()));
+            assert_eq!(pages(&bob, None, "apple 1134").await, (vec![], exactly(0)));
+            assert_eq!(
+                pages(&ann, None, "\"apple 3\"").await,
+                (vec![sent[1_131]], exactly(1))
+            );
+            for number in 0..20 {
+                let other = person(&store, &format!("{more_people}{number}")).await;
+                let other = messenger.open_direct(&ann, other.user).await.unwrap();
+                messenger
+                    .send(&ann, other.item.conversation.id, draft("pear"))
+                    .await
+                    .unwrap();
+            }
+        }
+        store.close().await.unwrap();
+    }
+}

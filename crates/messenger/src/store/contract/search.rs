@@ -192,14 +192,20 @@ pub async fn edits_and_deletions_are_followed(store: Arc<dyn Store>) {
     world.messenger.delete(&ann, &[fourth.id]).await.expect("deleted");
     assert!(found(&world, &bob, None, "grapes").await.is_empty());
     assert_eq!(found(&world, &bob, None, "melon").await, ["melons"]);
-    // Notes say nothing, and a group that was deleted has nothing to find.
+    // Notes say nothing, and a group that was deleted has nothing to find, whatever else there is.
     assert!(found(&world, &ann, None, "group").await.is_empty());
+    let other = world.direct(&ann, &bob).await;
+    world.say(&ann, other, "another melon").await;
+    world.messenger.leave(&bob, id).await.expect("left");
+    assert_eq!(found(&world, &bob, None, "melon").await.len(), 2);
     world
         .messenger
         .delete_conversation(&ann, id)
         .await
         .expect("deleted");
-    assert!(found(&world, &ann, None, "melon").await.is_empty());
+    for who in [&ann, &bob] {
+        assert_eq!(found(&world, who, None, "melon").await, ["another melon"]);
+    }
     let gone = SearchWish {
         query: "melon",
         ..SearchWish::default()
