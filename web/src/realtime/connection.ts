@@ -49,6 +49,11 @@ export interface OpenChannel {
 export function connectRealtime(config: RealtimeConfig, hooks: RealtimeHooks) {
   const secure = location.protocol === 'https:'
   const port = Number(location.port) || (secure ? 443 : 80)
+  // First of all, for the first socket is opened as soon as there is a Pusher.
+  const forgetSockets = watchSockets(() => {
+    const { state } = pusher.connection
+    if (!closed && (state === 'connecting' || state === 'unavailable')) rest()
+  })
   const pusher = new Pusher(config.key, {
     cluster: '',
     wsHost: location.hostname,
@@ -83,10 +88,6 @@ export function connectRealtime(config: RealtimeConfig, hooks: RealtimeHooks) {
     timer = setTimeout(() => pusher.connect(), reconnectDelay_ms(attempt))
     attempt += 1
   }
-  const forgetSockets = watchSockets(() => {
-    const { state } = pusher.connection
-    if (!closed && (state === 'connecting' || state === 'unavailable')) rest()
-  })
   pusher.connection.bind('connecting_in', () => queueMicrotask(() => !closed && rest()))
   pusher.connection.bind('state_change', ({ current }: { current: string }) => {
     if (current === 'connected') attempt = 0
