@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use serde_json::json;
@@ -126,7 +126,12 @@ pub(super) fn all_send(
         pace::together(THREADS.min(senders.len()), |thread| {
             let its = senders.iter().skip(thread).step_by(THREADS);
             let mut its: Vec<_> = its
-                .map(|sender| (sender.lock().unwrap_or_else(PoisonError::into_inner), None))
+                .map(|sender| {
+                    (
+                        sender.lock().unwrap_or_else(PoisonError::into_inner),
+                        None::<Instant>,
+                    )
+                })
                 .collect();
             let mut took = histogram();
             for round in 0.. {
@@ -135,8 +140,7 @@ pub(super) fn all_send(
                     let (http, conversations) = &mut **sender;
                     if let Some(begun) = begun.take() {
                         finish_send(http)?;
-                        let elapsed: Duration = Instant::elapsed(&begun);
-                        took.saturating_record(elapsed.as_micros() as u64);
+                        took.saturating_record(begun.elapsed().as_micros() as u64);
                     } else if round > 0 {
                         continue;
                     }

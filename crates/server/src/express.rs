@@ -5,6 +5,7 @@
 //! the first request that is anything else the connection goes to HTTP for good, with what was read of that request;
 //! so do faulty ones, which HTTP refuses.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::io::{self, Write};
 use std::pin::{Pin, pin};
@@ -64,7 +65,12 @@ impl<'a> Express<'a> {
         loop {
             let came = self.next(stream, &mut seen, stopped.as_mut());
             // As long as HTTP waits for a head, which is also how long an idle connection is kept.
-            let came = timeout(self.http.options.head_timeout, came).await.ok()?.ok()?;
+            let came = match timeout(self.http.options.head_timeout, came).await {
+                Ok(came) => came.ok()?,
+                Err(_) if seen.is_empty() => Came::Over,
+                // HTTP has patience of its own, and an answer when it runs out.
+                Err(_) => Came::Other,
+            };
             match came {
                 Came::Trigger(id, read) => {
                     let done = self.pusher.trigger(&id, read).await;
@@ -232,8 +238,8 @@ impl<'a> Head<'a> {
 /// Writes an answer over what was there.
 fn write_answer(out: &mut Vec<u8>, done: Result<&str, &ApiError>) {
     let (status, body) = match done {
-        Ok(body) => (200, body.into()),
-        Err(error) => (error.status, std::borrow::Cow::from(error.body())),
+        Ok(body) => (200, Cow::from(body)),
+        Err(error) => (error.status, Cow::from(error.body())),
     };
     let reason = StatusCode::from_u16(status)
         .ok()

@@ -1,6 +1,9 @@
 //! Connections on which servers publish one event after another.
 
+use std::time::{Duration, Instant};
+
 use chinwag_engine::AppOptions;
+use chinwag_server::listen::ListenOptions;
 
 use crate::support::{KEY, SECRET, Server, sign};
 
@@ -90,4 +93,25 @@ fn a_request_that_asks_for_more_than_an_answer_gets_it() {
         headers.iter().any(|line| line.starts_with("date: ")),
         "{headers:?}"
     );
+}
+
+#[test]
+fn a_body_may_take_longer_than_a_head() {
+    let options = ListenOptions {
+        head_timeout: Duration::from_millis(200),
+        ..ListenOptions::default()
+    };
+    let server = Server::start_with("", AppOptions::default(), options);
+    let whole = request("POST", "/apps/100200/events", &event(1), SECRET, "");
+    let (head, body) = whole.split_at(whole.len() - 10);
+    let mut http = server.http();
+    http.send(head);
+    // Byte by byte, and slowly enough for three times as long.
+    let begun = Instant::now();
+    for (number, byte) in body.chars().enumerate() {
+        let due = begun + options.head_timeout * 3 * number as u32 / 10;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        http.send(&byte.to_string());
+    }
+    assert_eq!(http.answer(), (200, "{}".to_owned()));
 }
