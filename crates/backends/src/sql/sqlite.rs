@@ -17,6 +17,9 @@ const READERS: u32 = 4;
 /// Memory for pages of the writer, which touches some hundred of them for each group. Negative: in KiB.
 const WRITER_CACHE_KIB: &str = "-32000";
 
+/// Rows of a result that wait to be taken. With the usual fifty the thread of SQLite pauses in the midst of each group.
+const ROW_BUFFER: usize = 1_024;
+
 /// The log is written into the file at this many pages (32 MiB). Pages that many groups touch, such as the
 /// counters, are then written there once instead of once for each few groups.
 const CHECKPOINT_PAGES: &str = "8000";
@@ -174,6 +177,7 @@ fn common(sqlite: SqliteConnectOptions, path: &Path) -> SqliteConnectOptions {
         // Statements for many rows keep what is needed to undo them; by default in a file each time.
         .pragma("temp_store", "MEMORY")
         .busy_timeout(BUSY_TIMEOUT)
+        .row_buffer_size(ROW_BUFFER)
 }
 
 /// Reads a result code. The extended ones keep the primary one in their low byte.

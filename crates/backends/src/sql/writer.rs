@@ -26,6 +26,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// Jobs that may wait. When so many do, those who bring more wait to be let in.
 const QUEUE_MAX: usize = 4_096;
@@ -124,7 +125,7 @@ impl Writer {
             time: None,
             finished,
         };
-        tasks.spawn(state.run(queue));
+        run_apart(state.run(queue), tasks.token());
         tasks.spawn(finish_in_order(to_finish));
         tasks.close();
         Self {
@@ -212,6 +213,24 @@ impl Writer {
 
     async fn submit(&self, job: Job) -> Result<(), StoreError> {
         self.jobs.send(job).await.map_err(|_| closed())
+    }
+}
+
+/// Runs the writer on a thread of its own. Each statement of a group is a way to the database and back, during which
+/// all who send wait; among the runtime's other tasks the writer would wait for its turn after every one of them.
+fn run_apart(writing: impl Future<Output = ()> + Send + 'static, ended: TaskTrackerToken) {
+    let thread = std::thread::Builder::new().name("store-writer".into());
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(writing),
+            Err(error) => tracing::error!(%error, "The store's writer could not start"),
+        }
+        drop(ended);
+    };
+    // Without the thread the queue is closed, and whoever sends is told.
+    if let Err(error) = thread.spawn(run) {
+        tracing::error!(%error, "The store's writer could not start");
     }
 }
 
