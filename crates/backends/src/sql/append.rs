@@ -5,7 +5,7 @@ use super::attachments::{Brought, attach, write_attachments};
 use super::heads::{Head, Heads};
 use super::hides::{Place, hidden_from, insert_hidden};
 use super::mentions::insert_mentions;
-use super::query::{execute, larger, places, query, repeated_places, row_places};
+use super::query::{execute, insert_many, larger, places, query, repeated_places, row_places};
 use super::receipts::Moves;
 use super::rows::{self, Columns, MESSAGE, QUOTED, corrupt};
 use super::threads::Roots;
@@ -14,7 +14,7 @@ use chinwag_messenger::store::{AppendRefusal, Appended, NewMessage, Told};
 use chinwag_messenger::{
     Attachment, AttachmentKind, ClientId, Message, MessageId, MessageKind, Quote, Timestamp, UserId,
 };
-use sea_orm::{DatabaseTransaction, DbErr, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -97,13 +97,9 @@ pub(super) async fn append_all(group: &mut Group, news: &[&NewMessage]) -> Resul
     if !accepted.is_empty() {
         group.dirty = true;
         let ids = insert(&group.tx, news, &outcomes, &accepted).await?;
-        for &index in &accepted {
+        for (&index, id) in accepted.iter().zip(ids) {
             if let Some(Ok(appended)) = &mut outcomes[index] {
-                let place = (appended.message.conversation.0, appended.message.seq);
-                let id = ids
-                    .get(&place)
-                    .ok_or_else(|| corrupt("no row for a message just stored"))?;
-                appended.message.id = *id;
+                appended.message.id = id;
             }
         }
         insert_mentions(&group.tx, stored(&outcomes, &accepted)).await?;
@@ -425,26 +421,30 @@ async fn targets(tx: &DatabaseTransaction, news: &[&NewMessage]) -> Result<HashM
     Ok(targets)
 }
 
-/// Stores the rows; their ids by conversation and seq, for the order of returned rows is not promised.
+/// Stores the rows; their ids in the order of `accepted`.
 async fn insert(
     tx: &DatabaseTransaction,
     news: &[&NewMessage],
     outcomes: &[Option<Outcome>],
     accepted: &[usize],
-) -> Result<HashMap<(i64, u64), MessageId>, DbErr> {
+) -> Result<Vec<MessageId>, DbErr> {
     let sql = format!(
-        "INSERT INTO message (conversation_id, seq, rev, author_id, client_id, content_hash, body, reply_to_id, \
-         created_at, thread_root_id, in_timeline, mentions, receipts, forwarded_from, kind, attachments) VALUES {} RETURNING id, conversation_id, seq",
-        row_places(accepted.len(), 16)
+        "INSERT INTO message (conversation_id, seq, rev, first_rev, author_id, client_id, content_hash, body, \
+         reply_to_id, created_at, thread_root_id, in_timeline, mentions, receipts, forwarded_from, kind, attachments) \
+         VALUES {}",
+        row_places(accepted.len(), 17)
     );
-    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 16);
+    let mut values: Vec<Value> = Vec::with_capacity(accepted.len() * 17);
+    let mut places = Vec::with_capacity(accepted.len());
     for &index in accepted {
         let (new, Some(Ok(appended))) = (news[index], &outcomes[index]) else {
             continue;
         };
+        places.push((new.conversation.0, appended.message.seq));
         values.extend([
             new.conversation.0.into(),
             (appended.message.seq as i64).into(),
+            (appended.message.rev as i64).into(),
             (appended.message.rev as i64).into(),
             new.author.0.into(),
             new.client_id.0.as_bytes().to_vec().into(),
@@ -461,13 +461,24 @@ async fn insert(
             write_attachments(&appended.message.attachments).into(),
         ]);
     }
-    let mut ids = HashMap::with_capacity(accepted.len());
+    if tx.get_database_backend() == DbBackend::Sqlite {
+        // Its ids count up by one row after row, and giving each back costs as much as storing it.
+        let last = insert_many(tx, sql, values).await?;
+        let first = last + 1 - places.len() as i64;
+        return Ok((first..=last).map(MessageId).collect());
+    }
+    // The order of returned rows is not promised.
+    let mut ids: HashMap<(i64, u64), MessageId> = HashMap::with_capacity(places.len());
+    let sql = format!("{sql} RETURNING id, conversation_id, seq");
     for row in query(tx, sql, values).await? {
         let mut columns = Columns::of(&row);
         let id = MessageId(columns.take()?);
         ids.insert((columns.take()?, columns.count()?), id);
     }
-    Ok(ids)
+    let found = places.iter().map(|place| ids.get(place).copied());
+    found
+        .collect::<Option<_>>()
+        .ok_or_else(|| corrupt("no row for a message just stored"))
 }
 
 /// The messages just stored.

@@ -205,16 +205,13 @@ async fn changes(
         let last = conversation.last_seq as i64;
         messages(tx, filter, vec![id.0.into(), from.into(), last.into()]).await?
     } else {
-        let filter =
-            "m.conversation_id = ? AND m.rev > ? AND m.rev <= ? AND m.seq >= ? ORDER BY m.rev LIMIT ?";
-        let values = vec![
-            id.0.into(),
-            (after_rev as i64).into(),
-            (last_rev as i64).into(),
-            first.into(),
-            (limit as i64 + 1).into(),
-        ];
-        let mut found = messages(tx, filter, values).await?;
+        let span = Span {
+            conversation: id,
+            seqs: (first, conversation.last_seq as i64),
+            last_rev: last_rev as i64,
+        };
+        let revs = (after_rev as i64, last_rev as i64);
+        let mut found = span.changed(tx, revs, limit as i64 + 1).await?;
         has_more = found.len() > limit;
         if has_more {
             // What shares a rev comes together, or the rest of it would be taken for known.
@@ -224,8 +221,8 @@ async fn changes(
             if whole > 0 {
                 found.truncate(whole);
             } else {
-                let filter = "m.conversation_id = ? AND m.rev = ? AND m.seq >= ? ORDER BY m.seq";
-                found = messages(tx, filter, vec![id.0.into(), (next as i64).into(), first.into()]).await?;
+                let one = (next as i64 - 1, next as i64);
+                found = span.changed(tx, one, i64::MAX).await?;
                 has_more = next < last_rev;
             }
         }
@@ -266,6 +263,43 @@ async fn changes(
         has_more,
         reset,
     }))
+}
+
+/// A conversation as far as somebody may read it.
+struct Span {
+    conversation: ConversationId,
+    /// The first and the last seq.
+    seqs: (i64, i64),
+    last_rev: i64,
+}
+
+impl Span {
+    /// The messages that came or changed after one rev and until another, in the order of their last changes.
+    async fn changed(
+        &self,
+        tx: &DatabaseTransaction,
+        (after, until): (i64, i64),
+        limit: i64,
+    ) -> Result<Vec<Message>, DbErr> {
+        let id = self.conversation.0;
+        let (first, last) = self.seqs;
+        let filter = "m.conversation_id = ? AND m.rev > ? AND m.rev <= ? AND m.rev <> m.first_rev AND m.seq >= ? \
+             AND m.seq <= ? ORDER BY m.rev LIMIT ?";
+        let values = [id, after, until, first, last, limit];
+        let mut found = messages(tx, filter, values.map(Value::from).into()).await?;
+
+        // What has not changed since it came stands in the order of the revs. Each message takes a rev of its own, so
+        // what came after one is among as many of the last messages as there have been revs since.
+        let from = first.max(last + 1 - (self.last_rev - after));
+        let filter = "m.conversation_id = ? AND m.seq >= ? AND m.seq <= ? AND m.rev > ? AND m.rev <= ? \
+             AND m.rev = m.first_rev ORDER BY m.seq LIMIT ?";
+        let values = [id, from, last, after, until, limit];
+        found.extend(messages(tx, filter, values.map(Value::from).into()).await?);
+
+        found.sort_by_key(|message| message.rev);
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(found)
+    }
 }
 
 async fn messages(tx: &DatabaseTransaction, filter: &str, values: Vec<Value>) -> Result<Vec<Message>, DbErr> {

@@ -431,13 +431,14 @@ pub(super) async fn insert_note(
     at: Timestamp,
 ) -> Result<Message, DbErr> {
     let sql = format!(
-        "INSERT INTO message (conversation_id, seq, rev, author_id, note, body, created_at) VALUES {} \
+        "INSERT INTO message (conversation_id, seq, rev, first_rev, author_id, note, body, created_at) VALUES {} \
          RETURNING id",
-        row_places(1, 7)
+        row_places(1, 8)
     );
     let values = vec![
         conversation.0.into(),
         (seq as i64).into(),
+        (rev as i64).into(),
         (rev as i64).into(),
         author.0.into(),
         write_note(&note).into(),

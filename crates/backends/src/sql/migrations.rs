@@ -74,6 +74,10 @@ impl MigratorTrait for Migrator {
                 name: "0038_held_activity",
                 sql: include_str!("migrations/0038_held_activity.sql"),
             }),
+            Box::new(Step {
+                name: "0039_changed",
+                sql: include_str!("migrations/0039_changed.sql"),
+            }),
         ]
     }
 }

@@ -35,6 +35,17 @@ pub(super) async fn affected(
     Ok(connection.execute_raw(statement).await?.rows_affected())
 }
 
+/// Stores rows in SQLite; the key that the last of them got.
+pub(super) async fn insert_many(
+    connection: &impl ConnectionTrait,
+    sql: impl Into<String>,
+    values: Vec<Value>,
+) -> Result<i64, DbErr> {
+    let statement = statement(connection, sql.into(), values);
+    let inserted = connection.execute_raw(statement).await?;
+    Ok(inserted.last_insert_id() as i64)
+}
+
 fn statement(connection: &impl ConnectionTrait, sql: String, values: Vec<Value>) -> Statement {
     let backend = connection.get_database_backend();
     let sql = match backend {

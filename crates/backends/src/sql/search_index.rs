@@ -22,8 +22,8 @@ use sea_orm::{
 /// Messages indexed by one pass: what others wait for is bounded by it.
 const PASS_MAX: usize = 512;
 
-/// Documents of one statement, so that there are few different ones to prepare.
-const STATEMENT_MAX: usize = 64;
+/// Documents of one statement: as many as there are, in few sizes, so that there are few different ones to prepare.
+const STATEMENT_SIZES: [usize; 3] = [PASS_MAX, 128, 32];
 
 /// A message as it is indexed, as `m`, and whether it is at all.
 const SEARCHABLE: &str = "m.id, m.conversation_id, m.author_id, m.thread_root_id IS NOT NULL, m.body, m.attachments, \
@@ -136,7 +136,11 @@ async fn insert(connection: &impl ConnectionTrait, rows: &[QueryResult]) -> Resu
         true => ("id", "(?,CAST(? AS TSVECTOR))"),
         false => ("rowid", "(?,?)"),
     };
-    for some in documents.chunks(STATEMENT_MAX) {
+    let mut rest = documents.as_slice();
+    while !rest.is_empty() {
+        let fits = STATEMENT_SIZES.into_iter().find(|size| *size <= rest.len());
+        let (some, others) = rest.split_at(fits.unwrap_or(rest.len()));
+        rest = others;
         let values: Vec<&str> = some.iter().map(|_| place).collect();
         let sql = format!(
             "INSERT INTO message_index ({key}, words) VALUES {}",

@@ -64,6 +64,47 @@ async fn words_of(store: &Arc<SqlStore>, caller: &Caller, id: ConversationId) ->
     }
 }
 
+/// A store from before messages knew the change that brought them: it is followed like any other.
+#[tokio::test]
+async fn what_was_stored_before_is_found_by_its_rev() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqlStore::open(&folder.path().join("test.db")).await.unwrap());
+    let caller = person(&store, "ann").await;
+    let messenger = messenger(&store);
+    let id = own_notes(&messenger, &caller).await;
+    let mut sent = Vec::new();
+    let mut say = async |words: &str| {
+        let message = messenger.send(&caller, id, draft(words)).await.unwrap().message;
+        sent.push(message.id);
+    };
+    for words in ["one", "two", "three"] {
+        say(words).await;
+    }
+    let forget = store.writer.run(None, |group| {
+        Box::pin(async move {
+            group.dirty = true;
+            execute(&group.tx, "UPDATE message SET first_rev = 0", Vec::new()).await
+        })
+    });
+    forget.await.unwrap();
+    for words in ["four", "five"] {
+        say(words).await;
+    }
+    messenger
+        .edit(&caller, sent[1], "two, better", None)
+        .await
+        .unwrap();
+    for (after, expected) in [
+        (0, vec!["one", "three", "four", "five", "two, better"]),
+        (2, vec!["three", "four", "five", "two, better"]),
+        (4, vec!["five", "two, better"]),
+    ] {
+        let changes = messenger.changes(&caller, id, after, 100).await.unwrap();
+        let words: Vec<_> = changes.messages.into_iter().map(|message| message.body).collect();
+        assert_eq!(words, expected, "after {after}");
+    }
+}
+
 /// Senders are cut off in the middle of their work, with their runtime; nobody closes the store.
 #[test]
 fn what_was_acknowledged_is_there_after_an_abort() {

@@ -103,7 +103,7 @@ macro_rules! store_contract {
             a_report_carries_what_its_author_sees, a_suspended_account_gets_nowhere,
             administrators_act_on_members_only, invites_to_the_server_let_people_register);
         $crate::store_contract!($fresh, catching_up:
-            changes_come_in_order_and_in_pages, too_many_changes_reset,
+            changes_come_in_order_and_in_pages, all_that_changed_is_found_from_any_rev, too_many_changes_reset,
             a_client_that_only_synchronises_knows_everything,
             synchronising_while_others_write_leaves_nothing_out, cursors_of_another_store_are_refused);
     };

@@ -1,7 +1,10 @@
 //! Synchronising: a client that hears no events must still end up knowing everything.
 
 use super::{Dice, Store, World, draft};
-use crate::{Advance, Caller, ConversationId, Draft, ListItem, Options, SyncError};
+use crate::{
+    Advance, Caller, ConversationId, Draft, HistoryRange, ListItem, Message, MessageId, Options, SyncError,
+    ThreadPlace,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -66,6 +69,91 @@ pub async fn too_many_changes_reset(store: Arc<dyn Store>) {
         let revs: Vec<u64> = changes.messages.iter().map(|message| message.rev).collect();
         assert_eq!(revs, (first..=61).collect::<Vec<u64>>(), "after {after}");
         assert_eq!(changes.members.is_some(), reset);
+    }
+}
+
+/// Whatever rev a client stands at, it gets all that came or changed since, each as it is now and once, in the order of
+/// the changes; pages end where a rev ends.
+pub async fn all_that_changed_is_found_from_any_rev(store: Arc<dyn Store>) {
+    const STEPS: usize = 90;
+    let world = World::new(store);
+    let [ann, bob] = world.people(["ann", "bob"]).await;
+    let id = world.group(&ann, &[bob]).await;
+    let mut dice = Dice::new(39);
+    let mut own = vec![world.say(&ann, id, "the first").await.message.id];
+    let mut replies = Vec::new();
+    for step in 0..STEPS {
+        let one = own[dice.below(own.len())];
+        // Many refuse, for some are deleted by then; what matters is what they leave.
+        match dice.below(9) {
+            0..=3 => own.push(world.say(&ann, id, &format!("step {step}")).await.message.id),
+            4 => drop(
+                world
+                    .messenger
+                    .edit(&ann, one, &format!("better {step}"), None)
+                    .await,
+            ),
+            5 => drop(world.messenger.react(&bob, one, "👍", step % 2 == 0).await),
+            6 => drop(world.messenger.pin(&ann, one, step % 3 > 0).await),
+            7 => {
+                let reply = Draft {
+                    thread: Some(ThreadPlace {
+                        root: one,
+                        also_in_timeline: step % 2 == 0,
+                    }),
+                    ..draft("a reply")
+                };
+                let sent = world.messenger.send(&bob, id, reply).await;
+                replies.extend(sent.map(|sent| sent.message.id));
+            }
+            _ => {
+                let other = own[dice.below(own.len())];
+                drop(world.messenger.delete(&ann, &[one, other]).await);
+            }
+        }
+    }
+    let all = HistoryRange::After(0);
+    let history = world
+        .messenger
+        .history(&bob, id, all, Some(100))
+        .await
+        .expect("read");
+    assert!(!history.has_more_after);
+    let mut now: HashMap<MessageId, Message> = HashMap::new();
+    for message in history.messages {
+        now.insert(message.id, message);
+    }
+    for reply in replies {
+        let message = world.messenger.message(&bob, reply).await.expect("there");
+        now.insert(reply, message);
+    }
+    let changed = now
+        .values()
+        .filter(|message| message.edit_count > 0 || message.pinned);
+    assert!(changed.count() > 5 && history.last_rev > history.last_seq + 20);
+    for known in 0..=history.last_rev {
+        let limit = 1 + dice.below(9);
+        let (mut after, mut found) = (known, Vec::new());
+        loop {
+            let page = world
+                .messenger
+                .changes(&bob, id, after, limit)
+                .await
+                .expect("read");
+            assert!(!page.reset && page.messages.iter().all(|message| message.rev > after));
+            found.extend(page.messages);
+            assert!(found.last().is_none_or(|message| message.rev <= page.upto_rev));
+            after = page.upto_rev;
+            if !page.has_more {
+                break;
+            }
+        }
+        assert_eq!(after, history.last_rev);
+        assert!(found.is_sorted_by_key(|message| message.rev), "after {known}");
+        let mut wanted: Vec<&Message> = now.values().filter(|message| message.rev > known).collect();
+        wanted.sort_by_key(|message| message.seq);
+        found.sort_by_key(|message| message.seq);
+        assert_eq!(found.iter().collect::<Vec<_>>(), wanted, "after {known}");
     }
 }
 
