@@ -9,14 +9,18 @@ pub mod forwards;
 pub mod groups;
 pub mod hides;
 pub mod invariants;
+pub mod invites;
+pub mod members;
 pub mod mentions;
 pub mod moderation;
+pub mod my_states;
 pub mod people;
 pub mod pins;
 pub mod profiles;
 pub mod proofs;
 pub mod pushes;
 pub mod receipts;
+pub mod roles;
 pub mod search;
 pub mod sending;
 pub mod threads;
@@ -55,12 +59,17 @@ macro_rules! store_contract {
             a_group_begins_with_notes_to_its_members, groups_refuse_what_does_not_fit,
             the_list_pages_through_everything_newest_first, strangers_see_nothing);
         $crate::store_contract!($fresh, groups:
-            settings_change_with_a_note_each, policies_are_for_those_who_may, people_are_added_and_removed,
-            who_left_sees_what_there_was_then, newcomers_see_what_the_policy_says,
-            an_owner_is_followed_by_the_oldest, roles_are_given_by_the_owner, direct_conversations_keep_both,
-            a_deleted_group_is_gone_for_all, invites_let_people_in, invites_end, bans_keep_people_out,
-            private_parts_are_private, a_cleared_conversation_begins_anew, pinned_conversations_come_first,
-            members_are_found_and_paged, limits_of_groups_hold, changing_at_once_keeps_the_invariants);
+            settings_change_with_a_note_each, policies_are_for_those_who_may, direct_conversations_keep_both,
+            a_deleted_group_is_gone_for_all, limits_of_groups_hold, changing_at_once_keeps_the_invariants);
+        $crate::store_contract!($fresh, members:
+            people_are_added_and_removed, who_left_sees_what_there_was_then, newcomers_see_what_the_policy_says,
+            members_are_found_and_paged);
+        $crate::store_contract!($fresh, roles:
+            an_owner_is_followed_by_the_oldest, roles_are_given_by_the_owner);
+        $crate::store_contract!($fresh, invites:
+            invites_let_people_in, invites_end, bans_keep_people_out);
+        $crate::store_contract!($fresh, my_states:
+            private_parts_are_private, a_cleared_conversation_begins_anew, pinned_conversations_come_first);
         $crate::store_contract!($fresh, sending:
             sending_again_yields_the_same_message, a_key_stands_for_one_message,
             numbers_are_dense_and_told_in_order, replies_quote_what_they_answer,
