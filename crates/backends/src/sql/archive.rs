@@ -2,19 +2,20 @@
 //! `header.json` says what it is, `tables/<table>/<part>.jsonl` holds the rows, a JSON object each, `files/<SHA-256>` a
 //! file that a row refers to, and `end.json` that nothing is missing. The same store always yields the same bytes.
 
+mod export;
+mod import;
+
+use export::{add, export_files, export_table, to_line};
+use import::{import_into, read_parts};
+
 use super::migrations::Migrator;
-use super::query::{execute, places, query, row_places};
+use super::query::query;
 use super::store::SqlStore;
 use crate::DiskBlobs;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use chinwag_messenger::blob::BlobId;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::MigratorTrait;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -201,77 +202,6 @@ fn migrations() -> Vec<String> {
     steps.iter().map(|step| step.name().to_owned()).collect()
 }
 
-async fn export_files(
-    tx: &DatabaseTransaction,
-    archive: &mut tar::Builder<impl Write>,
-    files: &DiskBlobs,
-) -> Result<(), ArchiveError> {
-    let mut after: Vec<u8> = Vec::new();
-    loop {
-        let sql = format!(
-            "SELECT DISTINCT digest FROM attachment_part WHERE digest > ? ORDER BY digest LIMIT {PART_ROWS}"
-        );
-        let rows = query(tx, sql, vec![after.into()]).await?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        after = last.try_get_by_index(0)?;
-        for row in &rows {
-            let digest: Vec<u8> = row.try_get_by_index(0)?;
-            let digest = digest.try_into().map(BlobId);
-            let id = digest.map_err(|_| DbErr::Type("a digest of another length".into()))?;
-            match files.file(id) {
-                Ok(file) => {
-                    let length = file.metadata()?.len();
-                    append(archive, &format!("{FILES}/{id}"), length, file)?;
-                }
-                // Deleted since the moment the archive is of.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-}
-
-async fn export_table(
-    tx: &DatabaseTransaction,
-    archive: &mut tar::Builder<impl Write>,
-    table: &str,
-    key: &[&str],
-) -> Result<(), ArchiveError> {
-    let columns = columns(tx, table).await?;
-    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-    let (names, key_list) = (names.join(", "), key.join(", "));
-    let mut after: Option<Vec<Value>> = None;
-    for part in 1.. {
-        let mut sql = format!("SELECT {names} FROM {table}");
-        if after.is_some() {
-            sql.push_str(&format!(" WHERE ({key_list}) > ({})", places(key.len())));
-        }
-        sql.push_str(&format!(" ORDER BY {key_list} LIMIT {PART_ROWS}"));
-        let rows = query(tx, sql, after.take().unwrap_or_default()).await?;
-        let mut text = Vec::new();
-        for row in &rows {
-            text.extend(to_line(&read_row(row, &columns)?)?);
-        }
-        if let Some(last) = rows.last() {
-            add(archive, &format!("tables/{table}/{part:08}.jsonl"), &text)?;
-            let at = |name: &&str| columns.iter().position(|column| column.name == **name);
-            let value = |name| {
-                let index = at(name).ok_or_else(|| DbErr::Type(format!("{table} has no {name}")))?;
-                match columns[index].kind {
-                    Kind::Text => last.try_get_by_index::<String>(index).map(Value::from),
-                    Kind::Bytes => last.try_get_by_index::<Vec<u8>>(index).map(Value::from),
-                    _ => last.try_get_by_index::<i64>(index).map(Value::from),
-                }
-            };
-            after = Some(key.iter().map(value).collect::<Result<_, DbErr>>()?);
-        }
-        if rows.len() < PART_ROWS {
-            break;
-        }
-    }
-    Ok(())
-}
-
 /// The columns of a table, by name, as the database knows them.
 async fn columns(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<Column>, DbErr> {
     let sql = match connection.get_database_backend() {
@@ -295,209 +225,6 @@ async fn columns(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<C
     }
     columns.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(columns)
-}
-
-fn read_row(row: &QueryResult, columns: &[Column]) -> Result<Map<String, Json>, DbErr> {
-    let mut object = Map::new();
-    for (index, Column { name, kind }) in columns.iter().enumerate() {
-        let value = match kind {
-            Kind::Number => row.try_get_by_index::<Option<i64>>(index)?.map(Json::from),
-            Kind::Text => row.try_get_by_index::<Option<String>>(index)?.map(Json::from),
-            Kind::Truth => row.try_get_by_index::<Option<bool>>(index)?.map(Json::from),
-            Kind::Bytes => {
-                let bytes = row.try_get_by_index::<Option<Vec<u8>>>(index)?;
-                bytes.map(|bytes| Json::from(BASE64.encode(bytes)))
-            }
-        };
-        object.insert(name.clone(), value.unwrap_or(Json::Null));
-    }
-    Ok(object)
-}
-
-fn to_line(value: &impl Serialize) -> Result<Vec<u8>, ArchiveError> {
-    let mut line = serde_json::to_vec(value).map_err(|error| ArchiveError::Archive(error.to_string()))?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-fn add(archive: &mut tar::Builder<impl Write>, name: &str, content: &[u8]) -> std::io::Result<()> {
-    append(archive, name, content.len() as u64, content)
-}
-
-fn append(
-    archive: &mut tar::Builder<impl Write>,
-    name: &str,
-    length: u64,
-    content: impl Read,
-) -> std::io::Result<()> {
-    let mut header = tar::Header::new_ustar();
-    header.set_size(length);
-    header.set_mode(0o600);
-    archive.append_data(&mut header, name, content)
-}
-
-/// Rows of one table, or the next of them.
-struct Part {
-    table: String,
-    rows: Vec<Map<String, Json>>,
-}
-
-/// Reads the archive and hands on its rows, while somebody takes them.
-fn read_parts(
-    archive: impl Read,
-    files: Option<&DiskBlobs>,
-    parts: &mpsc::Sender<Result<Part, ArchiveError>>,
-) -> Result<(), ArchiveError> {
-    let damaged = |what: &str| ArchiveError::Archive(format!("this is no archive of Chinwag: {what}"));
-    let mut archive = tar::Archive::new(archive);
-    let (mut known, mut ended) = (false, false);
-    for entry in archive.entries()? {
-        let entry = entry.map_err(|_| damaged("it is no tar file"))?;
-        let name = entry.path()?.to_string_lossy().into_owned();
-        if let Some(name) = name.strip_prefix(FILES).and_then(|name| name.strip_prefix('/')) {
-            let id = BlobId::parse(name).ok_or_else(|| damaged("it holds a file without a name"))?;
-            if let Some(files) = files {
-                files.take_in(id, entry)?;
-            }
-            continue;
-        }
-        let mut lines = BufReader::new(entry).take(LINE_BYTES_MAX * 16);
-        if name == HEADER {
-            let header: Header =
-                serde_json::from_reader(lines).map_err(|_| damaged("its header cannot be read"))?;
-            check(&header)?;
-            known = true;
-            continue;
-        }
-        if name == END {
-            ended = true;
-            continue;
-        }
-        let path: Vec<&str> = name.split('/').collect();
-        let ["tables", table, _] = path[..] else {
-            return Err(damaged(&format!("{name} does not belong in it")));
-        };
-        if !known {
-            return Err(damaged("it has no header"));
-        }
-        let mut rows = Vec::new();
-        let mut line = String::new();
-        while lines.read_line(&mut line)? > 0 {
-            let row = serde_json::from_str(&line);
-            rows.push(row.map_err(|_| damaged(&format!("{name} holds a line that cannot be read")))?);
-            line.clear();
-        }
-        let part = Part {
-            table: table.to_owned(),
-            rows,
-        };
-        if parts.blocking_send(Ok(part)).is_err() {
-            return Ok(());
-        }
-    }
-    match (known, ended) {
-        (true, true) => Ok(()),
-        (true, false) => Err(ArchiveError::Archive("the archive is cut off".into())),
-        (false, _) => Err(damaged("it has no header")),
-    }
-}
-
-fn check(header: &Header) -> Result<(), ArchiveError> {
-    if header.format != FORMAT || header.version != VERSION {
-        let text = format!(
-            "the archive is {} {}, not {FORMAT} {VERSION}",
-            header.format, header.version
-        );
-        return Err(ArchiveError::Archive(text));
-    }
-    if header.migrations != migrations() {
-        let text = "another version of Chinwag made the archive: read it with that one, and let this one open the store";
-        return Err(ArchiveError::Archive(text.into()));
-    }
-    Ok(())
-}
-
-async fn import_into(
-    tx: &DatabaseTransaction,
-    parts: &mut mpsc::Receiver<Result<Part, ArchiveError>>,
-) -> Result<(), ArchiveError> {
-    for (table, _) in TABLES.iter().filter(|(table, _)| !SINGLE.contains(table)) {
-        let any = query(tx, format!("SELECT 1 FROM {table} LIMIT 1"), Vec::new()).await?;
-        if !any.is_empty() {
-            return Err(ArchiveError::NotEmpty);
-        }
-    }
-    for table in SINGLE {
-        execute(tx, format!("DELETE FROM {table}"), Vec::new()).await?;
-    }
-    let mut all: HashMap<&str, Vec<Column>> = HashMap::new();
-    for (table, _) in TABLES {
-        all.insert(table, columns(tx, table).await?);
-    }
-    while let Some(part) = parts.recv().await {
-        let Part { table, rows } = part?;
-        let unknown = || ArchiveError::Archive(format!("there is no table {table}"));
-        let columns = all.get(table.as_str()).ok_or_else(unknown)?;
-        insert(tx, &table, columns, &rows).await?;
-    }
-    if tx.get_database_backend() == DbBackend::Postgres {
-        // What was inserted with its id does not count up what gives out ids.
-        for (table, key) in TABLES
-            .iter()
-            .filter(|(table, key)| *key == ["id"] && !SINGLE.contains(table))
-        {
-            let numbered = all[table]
-                .iter()
-                .any(|column| column.name == key[0] && column.kind == Kind::Number);
-            if numbered {
-                let sql = format!(
-                    "SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table} HAVING max(id) > 0"
-                );
-                query(tx, sql, Vec::new()).await?;
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn insert(
-    tx: &DatabaseTransaction,
-    table: &str,
-    columns: &[Column],
-    rows: &[Map<String, Json>],
-) -> Result<(), ArchiveError> {
-    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-    for rows in rows.chunks((VALUES_MAX / columns.len().max(1)).max(1)) {
-        let mut values = Vec::with_capacity(rows.len() * columns.len());
-        for row in rows {
-            for Column { name, kind } in columns {
-                let value = value_of(row.get(name).unwrap_or(&Json::Null), *kind);
-                let faulty = || ArchiveError::Archive(format!("a row of {table} has a faulty {name}"));
-                values.push(value.ok_or_else(faulty)?);
-            }
-        }
-        let sql = format!(
-            "INSERT INTO {table} ({}) VALUES {}",
-            names.join(", "),
-            row_places(rows.len(), columns.len())
-        );
-        execute(tx, sql, values).await?;
-    }
-    Ok(())
-}
-
-fn value_of(json: &Json, kind: Kind) -> Option<Value> {
-    let null = json.is_null();
-    Some(match kind {
-        Kind::Number if null => None::<i64>.into(),
-        Kind::Number => json.as_i64()?.into(),
-        Kind::Text if null => None::<String>.into(),
-        Kind::Text => json.as_str()?.into(),
-        Kind::Truth if null => None::<bool>.into(),
-        Kind::Truth => json.as_bool()?.into(),
-        Kind::Bytes if null => None::<Vec<u8>>.into(),
-        Kind::Bytes => BASE64.decode(json.as_str()?).ok()?.into(),
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,18 @@
 //! Attachments: rows about files, and which bytes they refer to. Bytes that lose a reference are noted in the same
 //! transaction, so that a crash leaves none behind.
 
+mod avatars;
+mod brought;
+mod kept;
+mod release;
+
+pub(super) use avatars::{AvatarOf, avatar_value, change_avatar, check_avatar};
+pub(super) use brought::{Brought, attach, copy_attachment};
+pub(super) use kept::{read_attachments, write_attachments};
+pub(super) use release::forget_attachments;
+
+use release::expire;
+
 use super::conversations::{raise_user_revs, standing};
 use super::messages::visible_from;
 use super::query::{affected, execute, places, query, row_places, store_error};
@@ -9,17 +21,14 @@ use super::store::SqlStore;
 use super::writer::Group;
 use chinwag_messenger::blob::BlobId;
 use chinwag_messenger::store::{
-    Announce, AppendRefusal, Attachments, FinishedUpload, MediaPlace, NewAttachment, NewMessage, NewPart,
-    QuotaExceeded, StoreError, StoredAttachment,
+    Announce, Attachments, FinishedUpload, MediaPlace, NewAttachment, NewPart, QuotaExceeded, StoreError,
+    StoredAttachment,
 };
 use chinwag_messenger::{
-    Attachment, AttachmentId, AttachmentKind, AttachmentState, AvatarError, ConversationId, MediaItem,
-    Message, MessageId, Thumb, Timestamp, UserId,
+    Attachment, AttachmentId, AttachmentKind, AttachmentState, ConversationId, MediaItem, MessageId, Thumb,
+    Timestamp, UserId,
 };
 use sea_orm::{ConnectionTrait, DbErr, Value};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// An attachment as `a`.
@@ -399,338 +408,6 @@ async fn media(
     }
     add_parts(connection, found.iter_mut().map(|(item, _)| &mut item.attachment)).await?;
     Ok(Some(found))
-}
-
-/// The files that new messages bring.
-pub(super) struct Brought(HashMap<AttachmentId, OneFile>);
-
-struct OneFile {
-    attachment: Attachment,
-    free: bool,
-}
-
-impl Brought {
-    pub(super) async fn load(connection: &impl ConnectionTrait, news: &[&NewMessage]) -> Result<Self, DbErr> {
-        let mut wanted: Vec<AttachmentId> = news
-            .iter()
-            .flat_map(|new| new.attachments.iter().copied())
-            .collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let mut found = HashMap::with_capacity(wanted.len());
-        if wanted.is_empty() {
-            return Ok(Self(found));
-        }
-        let sql = format!(
-            "SELECT {ATTACHMENT}, a.message_id IS NULL AND a.avatar_user_id IS NULL \
-             AND a.avatar_conversation_id IS NULL AND a.deleted_at IS NULL FROM attachment a WHERE a.id IN ({})",
-            places(wanted.len())
-        );
-        for row in query(connection, sql, wanted.into_iter().map(bytes_of).collect()).await? {
-            let mut columns = Columns::of(&row);
-            let attachment = attachment(&mut columns)?;
-            let free = columns.take()?;
-            found.insert(attachment.id, OneFile { attachment, free });
-        }
-        let attachments = found.values_mut().map(|brought| &mut brought.attachment);
-        add_parts(connection, attachments).await?;
-        Ok(Self(found))
-    }
-
-    /// What the message brings; nobody else may bring it again.
-    pub(super) fn take(&mut self, new: &NewMessage) -> Result<Vec<Attachment>, AppendRefusal> {
-        let mut taken = Vec::with_capacity(new.attachments.len());
-        for (index, id) in new.attachments.iter().enumerate() {
-            let known = self.0.get(id);
-            let known = known.filter(|known| known.attachment.uploader == new.author);
-            let known = known.ok_or(AppendRefusal::AttachmentNotYours)?;
-            if !known.free || new.attachments[..index].contains(id) {
-                return Err(AppendRefusal::AttachmentInUse);
-            }
-            if known.attachment.state != AttachmentState::Ready {
-                return Err(AppendRefusal::AttachmentNotReady);
-            }
-            taken.push(known.attachment.clone());
-        }
-        for id in &new.attachments {
-            if let Some(known) = self.0.get_mut(id) {
-                known.free = false;
-            }
-        }
-        Ok(taken)
-    }
-}
-
-/// Notes with which messages, just stored, the files came.
-pub(super) async fn attach<'a>(
-    connection: &impl ConnectionTrait,
-    messages: impl Iterator<Item = &'a Message>,
-) -> Result<(), DbErr> {
-    let mut values: Vec<Value> = Vec::new();
-    let mut count = 0;
-    for message in messages {
-        for (place, attachment) in message.attachments.iter().enumerate() {
-            count += 1;
-            values.extend([
-                bytes_of(attachment.id),
-                message.id.0.into(),
-                (place as i64).into(),
-                message.conversation.0.into(),
-                (message.seq as i64).into(),
-            ]);
-        }
-    }
-    if count == 0 {
-        return Ok(());
-    }
-    let sql = format!(
-        "WITH new (id, message, place, conversation, seq) AS (VALUES {}) UPDATE attachment \
-         SET message_id = new.message, place = new.place, conversation_id = new.conversation, seq = new.seq \
-         FROM new WHERE attachment.id = new.id",
-        row_places(count, 5)
-    );
-    execute(connection, sql, values).await
-}
-
-/// Gives somebody a file that another one has: a copy that shares its bytes and is charged to nobody.
-pub(super) async fn copy_attachment(
-    group: &mut Group,
-    from: AttachmentId,
-    to: AttachmentId,
-    user: UserId,
-    at: Timestamp,
-) -> Result<(), DbErr> {
-    group.dirty = true;
-    let sql = "INSERT INTO attachment (id, uploader_id, kind, state, name, mime, bytes, width, height, duration_ms, \
-         waveform, placeholder, charged, created_at) SELECT ?, ?, kind, state, name, mime, bytes, width, height, \
-         duration_ms, waveform, placeholder, FALSE, ? FROM attachment WHERE id = ?";
-    let values = vec![bytes_of(to), user.0.into(), at.0.into(), bytes_of(from)];
-    execute(&group.tx, sql, values).await?;
-    let sql = "INSERT INTO attachment_part (attachment_id, size, digest, mime, bytes, width, height) \
-         SELECT ?, size, digest, mime, bytes, width, height FROM attachment_part WHERE attachment_id = ?";
-    execute(&group.tx, sql, vec![bytes_of(to), bytes_of(from)]).await
-}
-
-/// Who is shown by a picture.
-#[derive(Clone, Copy)]
-pub(super) enum AvatarOf {
-    User(UserId),
-    Conversation(ConversationId),
-}
-
-pub(super) fn avatar_value(avatar: Option<AttachmentId>) -> Value {
-    avatar.map(|id| id.0.as_bytes().to_vec()).into()
-}
-
-/// Whether the actor may make this the picture of somebody.
-pub(super) async fn check_avatar(
-    group: &Group,
-    actor: UserId,
-    id: AttachmentId,
-) -> Result<Result<(), AvatarError>, DbErr> {
-    let known = stored(&group.tx, id).await?;
-    let known = known.filter(|known| known.attachment.uploader == actor);
-    let Some(known) = known else {
-        return Ok(Err(AvatarError::NotYours));
-    };
-    let used = known.message.is_some()
-        || known.avatar_of_user.is_some()
-        || known.avatar_of_conversation.is_some()
-        || known.deleted_at.is_some();
-    Ok(if used {
-        Err(AvatarError::InUse)
-    } else if known.attachment.state != AttachmentState::Ready {
-        Err(AvatarError::NotReady)
-    } else if known.attachment.kind != AttachmentKind::Image {
-        Err(AvatarError::NoImage)
-    } else {
-        Ok(())
-    })
-}
-
-/// Makes a checked image the picture of somebody, and deletes the old one.
-pub(super) async fn change_avatar(
-    group: &mut Group,
-    of: AvatarOf,
-    old: Option<AttachmentId>,
-    new: Option<AttachmentId>,
-    at: Timestamp,
-) -> Result<(), DbErr> {
-    group.dirty = true;
-    if let Some(id) = new {
-        let (column, owner) = match of {
-            AvatarOf::User(user) => ("avatar_user_id", user.0),
-            AvatarOf::Conversation(conversation) => ("avatar_conversation_id", conversation.0),
-        };
-        let sql = format!("UPDATE attachment SET {column} = ? WHERE id = ?");
-        execute(&group.tx, sql, vec![owner.into(), bytes_of(id)]).await?;
-    }
-    match old {
-        Some(old) => forget_attachments(group, "id = ?", vec![bytes_of(old)], at).await,
-        None => Ok(()),
-    }
-}
-
-/// Makes tombstones of attachments, and releases their bytes.
-pub(super) async fn forget_attachments(
-    group: &mut Group,
-    which: &str,
-    values: Vec<Value>,
-    at: Timestamp,
-) -> Result<(), DbErr> {
-    let sql = format!("SELECT id FROM attachment WHERE deleted_at IS NULL AND {which}");
-    let ids = query(&group.tx, sql, values).await?;
-    let ids = ids.iter().map(|row| attachment_id(&mut Columns::of(row)));
-    let ids: Vec<AttachmentId> = ids.collect::<Result<_, DbErr>>()?;
-    // So many that the parameters of a statement suffice.
-    for ids in ids.chunks(1_000) {
-        release_parts(group, ids).await?;
-        let sql = format!(
-            "UPDATE attachment SET deleted_at = ?, name = '', waveform = NULL, placeholder = NULL WHERE id IN ({})",
-            places(ids.len())
-        );
-        let mut values: Vec<Value> = vec![at.0.into()];
-        values.extend(ids.iter().map(|&id| bytes_of(id)));
-        execute(&group.tx, sql, values).await?;
-    }
-    Ok(())
-}
-
-/// Attachments as they stand in the row of their message; nothing when there are none.
-pub(super) fn write_attachments(attachments: &[Attachment]) -> Option<String> {
-    let kept: Vec<Kept<'_>> = attachments.iter().map(Kept::from).collect();
-    (!kept.is_empty()).then(|| json!(kept).to_string())
-}
-
-pub(super) fn read_attachments(text: Option<String>) -> Result<Vec<Attachment>, DbErr> {
-    let Some(text) = text else { return Ok(Vec::new()) };
-    let kept: Vec<Kept<'_>> =
-        serde_json::from_str(&text).map_err(|_| corrupt("attachments that cannot be read"))?;
-    kept.into_iter().map(Kept::read).collect()
-}
-
-/// An attachment in the row of its message.
-#[derive(Serialize, Deserialize)]
-struct Kept<'a> {
-    id: Cow<'a, str>,
-    uploader: i64,
-    kind: i64,
-    name: Cow<'a, str>,
-    mime: Cow<'a, str>,
-    bytes: u64,
-    digest: Option<String>,
-    dimensions: Option<(u32, u32)>,
-    duration_ms: Option<u64>,
-    waveform: Option<Cow<'a, [u8]>>,
-    placeholder: Option<Cow<'a, [u8]>>,
-    thumbs: Vec<KeptThumb<'a>>,
-    at: i64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeptThumb<'a> {
-    size: u32,
-    width: u32,
-    height: u32,
-    mime: Cow<'a, str>,
-    bytes: u64,
-    digest: String,
-}
-
-impl<'a> From<&'a Attachment> for Kept<'a> {
-    fn from(attachment: &'a Attachment) -> Self {
-        let thumb = |thumb: &'a Thumb| KeptThumb {
-            size: thumb.size,
-            width: thumb.width,
-            height: thumb.height,
-            mime: Cow::Borrowed(&thumb.mime),
-            bytes: thumb.bytes,
-            digest: thumb.blob.to_string(),
-        };
-        Self {
-            id: attachment.id.to_string().into(),
-            uploader: attachment.uploader.0,
-            kind: kind_number(attachment.kind),
-            name: Cow::Borrowed(&attachment.name),
-            mime: Cow::Borrowed(&attachment.mime),
-            bytes: attachment.size,
-            digest: attachment.blob.map(|blob| blob.to_string()),
-            dimensions: attachment.dimensions,
-            duration_ms: attachment.duration_ms,
-            waveform: attachment.waveform.as_deref().map(Cow::Borrowed),
-            placeholder: attachment.placeholder.as_deref().map(Cow::Borrowed),
-            thumbs: attachment.thumbs.iter().map(thumb).collect(),
-            at: attachment.created_at.0,
-        }
-    }
-}
-
-impl Kept<'_> {
-    fn read(self) -> Result<Attachment, DbErr> {
-        let faulty = || corrupt("an attachment that cannot be read");
-        let blob = |digest: &str| BlobId::parse(digest).ok_or_else(faulty);
-        let thumb = |thumb: KeptThumb<'_>| {
-            Ok(Thumb {
-                size: thumb.size,
-                width: thumb.width,
-                height: thumb.height,
-                mime: thumb.mime.into_owned(),
-                bytes: thumb.bytes,
-                blob: blob(&thumb.digest)?,
-            })
-        };
-        Ok(Attachment {
-            id: AttachmentId(uuid::Uuid::try_parse(&self.id).map_err(|_| faulty())?),
-            uploader: UserId(self.uploader),
-            kind: kind(self.kind)?,
-            name: self.name.into_owned(),
-            mime: self.mime.into_owned(),
-            size: self.bytes,
-            blob: self.digest.as_deref().map(blob).transpose()?,
-            dimensions: self.dimensions,
-            duration_ms: self.duration_ms,
-            waveform: self.waveform.map(Cow::into_owned),
-            placeholder: self.placeholder.map(Cow::into_owned),
-            thumbs: self.thumbs.into_iter().map(thumb).collect::<Result<_, DbErr>>()?,
-            state: AttachmentState::Ready,
-            created_at: Timestamp(self.at),
-        })
-    }
-}
-
-async fn expire(group: &mut Group, before: Timestamp, limit: usize) -> Result<Vec<AttachmentId>, DbErr> {
-    let sql = "SELECT id FROM attachment WHERE created_at < ? AND message_id IS NULL AND avatar_user_id IS NULL \
-               AND avatar_conversation_id IS NULL ORDER BY created_at LIMIT ?";
-    let rows = query(&group.tx, sql, vec![before.0.into(), (limit as i64).into()]).await?;
-    let ids: Vec<AttachmentId> = rows
-        .iter()
-        .map(|row| attachment_id(&mut Columns::of(row)))
-        .collect::<Result<_, DbErr>>()?;
-    if ids.is_empty() {
-        return Ok(ids);
-    }
-    group.dirty = true;
-    release_parts(group, &ids).await?;
-    let sql = format!("DELETE FROM attachment WHERE id IN ({})", places(ids.len()));
-    execute(&group.tx, sql, ids.iter().map(|&id| bytes_of(id)).collect()).await?;
-    Ok(ids)
-}
-
-/// Takes from the attachments what they refer to, and notes that it may have been the last reference.
-pub(super) async fn release_parts(group: &mut Group, ids: &[AttachmentId]) -> Result<(), DbErr> {
-    let among = format!("WHERE attachment_id IN ({})", places(ids.len()));
-    let values = || ids.iter().map(|&id| bytes_of(id)).collect::<Vec<_>>();
-    let sql = format!(
-        "INSERT INTO released_blob (digest) SELECT DISTINCT digest FROM attachment_part {among} \
-         ON CONFLICT (digest) DO NOTHING"
-    );
-    execute(&group.tx, sql, values()).await?;
-    execute(
-        &group.tx,
-        format!("DELETE FROM attachment_part {among}"),
-        values(),
-    )
-    .await
 }
 
 pub(super) fn bytes_of(id: AttachmentId) -> Value {
