@@ -3,6 +3,7 @@
 CARGO ?= cargo
 NPM   ?= npm
 SERVER ?= $(CURDIR)/target/release/chinwag
+TESTED ?= $(CURDIR)/target/debug/chinwag
 
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print)
 # After dependencies are installed, npm leaves this file.
@@ -42,8 +43,10 @@ rust-tests: web/dist/index.html
 web-tests: web/$(INSTALLED)
 	cd web && $(NPM) test
 
-e2e: build e2e/$(INSTALLED)
-	cd e2e && CHINWAG_BIN=$(SERVER) $(NPM) test
+# The binary that the Rust tests have built, too: building another one with all optimisations takes longer than all tests.
+e2e: web/dist/index.html e2e/$(INSTALLED)
+	$(CARGO) test --workspace --locked --no-run
+	cd e2e && CHINWAG_BIN=$(TESTED) $(NPM) test
 
 ## check: formats, lints and types, then all tests
 check: web/dist/index.html
