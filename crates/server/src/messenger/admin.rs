@@ -12,10 +12,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::middleware::from_fn;
 use axum::response::{Redirect, Response};
 use axum::routing::get;
 use chinwag_engine::{App, PublishError, Statistics};
@@ -23,7 +22,6 @@ use chinwag_messenger::{Caller, ServerRole, UserId};
 use chinwag_protocol::pusher::api::ApiError;
 use chinwag_protocol::pusher::api::publish::trigger;
 use serde::{Deserialize, Serialize};
-use tower_http::catch_panic::CatchPanicLayer;
 use tracing::warn;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -31,8 +29,8 @@ use utoipa_axum::routes;
 
 use super::auth::{Budget, By, Reads, Writes};
 use super::extract::{self, Body, Query};
-use super::{MessengerApi, method_not_allowed, ok, panicked, view};
-use crate::error::{Problem, identify};
+use super::{MessengerApi, around, method_not_allowed, ok, view};
+use crate::error::Problem;
 use crate::pusher::PusherApi;
 
 const PAGE_SIZE_MAX: usize = 100;
@@ -54,14 +52,10 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/", get(async || Redirect::to("/admin")))
         .route("/api/{id}/statistics", get(dashboard::statistics))
         .method_not_allowed_fallback(method_not_allowed);
-    Router::new()
+    let routes = Router::new()
         .nest("/api/v1/admin", admin)
-        .nest("/laravel-websockets", old_dashboard)
-        .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
-        .layer(from_fn(super::limits::report))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(identify))
-        .with_state(console)
+        .nest("/laravel-websockets", old_dashboard);
+    around(routes).with_state(console)
 }
 
 /// The routes with their description, below `/admin`.

@@ -36,11 +36,17 @@ const KEY_BYTES_MAX: usize = 255;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Gives answers that are one small document their tag, and leaves out those that the client has.
-pub(super) async fn tag(request: Request, next: Next) -> Response {
-    if request.method() != Method::GET {
-        return next.run(request).await;
+/// Sees to both; a layer around every resource.
+pub(super) async fn keep(State(api): State<Arc<MessengerApi>>, request: Request, next: Next) -> Response {
+    match *request.method() {
+        Method::GET => tag(request, next).await,
+        Method::POST => once(&api, request, next).await,
+        _ => next.run(request).await,
     }
+}
+
+/// Gives answers that are one small document their tag, and leaves out those that the client has.
+async fn tag(request: Request, next: Next) -> Response {
     let known = request.headers().get(IF_NONE_MATCH).cloned();
     let response = next.run(request).await;
     if response.status() != StatusCode::OK || !is_small_json(&response) {
@@ -159,13 +165,13 @@ impl Drop for Place<'_> {
 
 /// Answers a `POST` under a key that was answered before as it was answered then. Faults of the server's, and
 /// refusals that pass, are not kept; nor is what hands out secrets, or brings a file.
-pub(super) async fn once(State(api): State<Arc<MessengerApi>>, request: Request, next: Next) -> Response {
+async fn once(api: &MessengerApi, request: Request, next: Next) -> Response {
     let key = request.headers().get(IDEMPOTENCY_KEY).cloned();
     let path = request.uri().path();
     let hands_out_secrets = path.contains("/auth/");
     // Not to be held in memory; the same file twice is stored once anyway.
     let is_file = path.ends_with("/attachments");
-    let kept = request.method() == Method::POST && !hands_out_secrets && !is_file;
+    let kept = !hands_out_secrets && !is_file;
     let Some(key) = key.filter(|_| kept) else {
         return next.run(request).await;
     };
@@ -176,7 +182,7 @@ pub(super) async fn once(State(api): State<Arc<MessengerApi>>, request: Request,
     else {
         return invalid("idempotency_key_invalid", "A key is 1 to 255 plain characters.").into_response();
     };
-    let caller = match caller(&api, request.headers()).await {
+    let caller = match caller(api, request.headers()).await {
         Ok(Some(caller)) => caller,
         // Refused by the operation itself.
         Ok(None) => return next.run(request).await,

@@ -62,6 +62,7 @@ use chinwag_engine::{App, Engine};
 use chinwag_messenger::{Caller, LoginId, LogoutReason, Messenger, StoreResult, UserId};
 use serde::Serialize;
 use serde_json::Value;
+use tower::ServiceBuilder;
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
@@ -216,11 +217,14 @@ pub fn router(api: Arc<MessengerApi>) -> Router {
         .nest("/api/v1", v1)
         // What is nested does not answer for the bare prefix with a slash.
         .route("/api/v1/", any(async || Problem::not_found()))
-        .layer(DefaultBodyLimit::max(extract::body_bytes_max(
-            api.messenger.options().body_bytes_max,
-        )))
-        .layer(from_fn_with_state(api.clone(), conventions::once))
-        .layer(from_fn(conventions::tag));
+        .layer(
+            // Each `layer` of a router wraps every route anew; together they wrap it once.
+            ServiceBuilder::new()
+                .layer(from_fn_with_state(api.clone(), conventions::keep))
+                .layer(DefaultBodyLimit::max(extract::body_bytes_max(
+                    api.messenger.options().body_bytes_max,
+                ))),
+        );
     around(routes).layer(option_layer(cors)).with_state(api)
 }
 
@@ -317,11 +321,13 @@ fn documented() -> OpenApiRouter<Arc<MessengerApi>> {
 
 /// What is done for every request of the REST API.
 fn around<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
-    routes
-        .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
-        .layer(from_fn(limits::report))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(identify))
+    routes.layer(
+        ServiceBuilder::new()
+            .layer(from_fn(identify))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn(limits::report))
+            .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX)),
+    )
 }
 
 async fn method_not_allowed() -> Problem {
