@@ -182,7 +182,7 @@ impl Messenger {
         if me.account.suspended || me.account.deleted_at.is_some() || wishes.quiet(now, &me.timezone) {
             return Ok(None);
         }
-        let Some(message) = self.store.message(user, message).await? else {
+        let Some((message, followed)) = self.message_to_tell(user, message).await? else {
             return Ok(None);
         };
         let by_somebody = !matches!(message.kind, MessageKind::System(_));
@@ -204,10 +204,14 @@ impl Messenger {
             Notify::Mentions => mentioned || answered,
             Notify::Nothing => false,
         };
-        if my.left_at.is_some() || muted || !wanted || self.has_seen(user, &message, my.seen_seq).await? {
+        let seen_seq = match message.in_timeline {
+            true => Some(my.seen_seq),
+            false => followed,
+        };
+        if my.left_at.is_some() || muted || !wanted || seen_seq >= Some(message.seq) {
             return Ok(None);
         }
-        if !message.in_timeline && !mentioned && !self.follows(user, &message).await? {
+        if !message.in_timeline && !mentioned && followed.is_none() {
             return Ok(None);
         }
         let blocks = self.store.blocks_between(user, &[message.author]).await?;
@@ -251,23 +255,24 @@ impl Messenger {
         }))
     }
 
-    async fn has_seen(&self, user: UserId, message: &Message, seen_seq: u64) -> StoreResult<bool> {
-        match message.thread_root {
-            Some(root) if !message.in_timeline => {
-                let followers = self.store.followers(&[root]).await?;
-                let seen = followers.iter().find(|(_, follower, _)| *follower == user);
-                Ok(seen.is_some_and(|(_, _, seen)| *seen >= message.seq))
-            }
-            _ => Ok(seen_seq >= message.seq),
-        }
-    }
-
-    async fn follows(&self, user: UserId, message: &Message) -> StoreResult<bool> {
-        let Some(root) = message.thread_root else {
-            return Ok(true);
+    /// A message; for one that is only in a thread also how far the user has seen that, if it follows.
+    async fn message_to_tell(
+        &self,
+        user: UserId,
+        id: MessageId,
+    ) -> StoreResult<Option<(Message, Option<u64>)>> {
+        let Some(message) = self.store.message(user, id).await? else {
+            return Ok(None);
+        };
+        let Some(root) = message.thread_root.filter(|_| !message.in_timeline) else {
+            return Ok(Some((message, None)));
         };
         let followers = self.store.followers(&[root]).await?;
-        Ok(followers.iter().any(|(_, follower, _)| *follower == user))
+        let followed = followers.iter().find(|(_, follower, _)| *follower == user);
+        let followed = followed.map(|(_, _, seen)| *seen);
+        // An edit may have made it follow: read again, the words are as new as that.
+        let message = self.store.message(user, id).await?;
+        Ok(message.map(|message| (message, followed)))
     }
 
     /// What the user calls somebody.

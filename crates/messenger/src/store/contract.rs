@@ -53,7 +53,8 @@ macro_rules! store_contract {
             a_deleted_account_leaves_its_words, a_deleted_account_leaves_no_receipt_times, the_name_of_a_deleted_account_is_held_for_a_month,
             deleting_an_account_has_its_refusals);
         $crate::store_contract!($fresh, pushes:
-            a_key_of_the_server_is_made_once, a_device_takes_pushes_until_its_login_ends);
+            a_key_of_the_server_is_made_once, a_device_takes_pushes_until_its_login_ends,
+            who_follows_by_an_edit_is_told_in_its_words);
         $crate::store_contract!($fresh, conversations:
             two_people_have_one_direct_conversation, ones_own_notes_have_one_member,
             a_group_begins_with_notes_to_its_members, groups_refuse_what_does_not_fit,

@@ -1,8 +1,8 @@
 //! Devices that take notifications, and keys of the server.
 
-use super::{Store, World};
+use super::{Store, World, draft};
 use crate::store::LoginRecord;
-use crate::{Caller, LoginId, PushSubscription, Timestamp};
+use crate::{Caller, Draft, LoginId, PushSubscription, ThreadPlace, Timestamp};
 use std::sync::Arc;
 
 fn subscription(endpoint: &str) -> PushSubscription {
@@ -102,4 +102,44 @@ pub async fn a_device_takes_pushes_until_its_login_ends(store: Arc<dyn Store>) {
     keep(sam, desk, "https://c").await;
     store.unsubscribe_push(desk).await.expect("ended");
     assert!(store.push_users().await.expect("read").is_empty());
+}
+
+/// Or else it would be told once more, of the edit.
+pub async fn who_follows_by_an_edit_is_told_in_its_words(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let [ann, bob, sam] = world.people(["ann", "bob", "sam"]).await;
+    let id = world.group(&ann, &[bob, sam]).await;
+    for _ in 0..50 {
+        let root = world.say(&ann, id, "root").await.message.id;
+        let place = ThreadPlace {
+            root,
+            also_in_timeline: false,
+        };
+        let reply = Draft {
+            thread: Some(place),
+            ..draft("reply")
+        };
+        let reply = world
+            .messenger
+            .send(&bob, id, reply)
+            .await
+            .expect("sent")
+            .message
+            .id;
+        let mut asking = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let messenger = Arc::clone(&world.messenger);
+            asking.spawn(async move {
+                loop {
+                    let told = messenger.notification(sam.user, reply, "server").await;
+                    if let Some(told) = told.expect("asked") {
+                        return told.edits;
+                    }
+                }
+            });
+        }
+        let edited = world.messenger.edit(&bob, reply, "reply, @sam", None).await;
+        edited.expect("edited");
+        assert_eq!(asking.join_all().await, [1; 8]);
+    }
 }
