@@ -5,6 +5,7 @@
 //! there all the same.
 
 mod courier;
+mod queue;
 mod seal;
 mod vapid;
 
@@ -26,6 +27,7 @@ use tracing::{debug, warn};
 
 use crate::messenger::MessengerApi;
 use courier::{Carried, HttpCourier, Sealed};
+use queue::Queue;
 
 pub(crate) use courier::{EndpointError, endpoint};
 pub(crate) use seal::fits;
@@ -118,13 +120,13 @@ pub struct PushTask {
     shared: Arc<Shared>,
     courier: Arc<HttpCourier>,
     /// Who is looked at again, and when. All wait equally long.
-    waiting: VecDeque<(Instant, UserId, MessageId)>,
+    waiting: Queue<(UserId, MessageId), Instant>,
     ready: VecDeque<Parcel>,
     later: BTreeMap<(Instant, u64), Parcel>,
     flying: JoinSet<(Parcel, Carried)>,
-    known: VecDeque<MessageId>,
+    known: Queue<MessageId, ()>,
     /// Who was told of which message lately, and after how many edits: one told late was told all.
-    told: VecDeque<(UserId, MessageId, u32)>,
+    told: Queue<(UserId, MessageId), u32>,
     parcels: u64,
 }
 
@@ -178,12 +180,12 @@ pub fn channel(vapid: Vapid, options: PushOptions) -> Result<(Pushes, PushTask),
         queue: receiver,
         shared: shared.clone(),
         courier,
-        waiting: VecDeque::new(),
+        waiting: Queue::default(),
         ready: VecDeque::new(),
         later: BTreeMap::new(),
         flying: JoinSet::new(),
-        known: VecDeque::new(),
-        told: VecDeque::new(),
+        known: Queue::default(),
+        told: Queue::default(),
         parcels: 0,
     };
     Ok((Pushes(shared), task))
@@ -256,8 +258,8 @@ impl PushTask {
                         self.landed(&api, parcel, carried).await;
                     }
                 }
-                () = until(self.waiting.front().map(|(at, ..)| *at)) => {
-                    if let Some((_, user, message)) = self.waiting.pop_front()
+                () = until(self.waiting.first().map(|(_, due)| due)) => {
+                    if let Some(((user, message), _)) = self.waiting.pop()
                         && !api.presence.at_keyboard(&api, user)
                     {
                         self.tell(&api, user, message).await;
@@ -292,13 +294,13 @@ impl PushTask {
     async fn consider(&mut self, api: &MessengerApi, offer: Offer) {
         let Offer { message, users, .. } = offer;
         if offer.occasion == Occasion::Sent {
-            if self.known.contains(&message) {
+            if self.known.get(message).is_some() {
                 return;
             }
             if self.known.len() >= KNOWN_MAX {
-                self.known.pop_front();
+                self.known.pop();
             }
-            self.known.push_back(message);
+            self.known.push(message, ());
         }
         let due = Instant::now() + self.shared.options.unseen_wait;
         for user in users {
@@ -310,19 +312,15 @@ impl PushTask {
             if api.presence.is_offline(user) || self.waiting.len() >= WAITING_MAX {
                 self.tell(api, user, message).await;
             } else {
-                self.waiting.push_back((due, user, message));
+                self.waiting.push((user, message), due);
             }
         }
     }
 
     /// Whether the user was told of these words already, or will be: what waits is told in its newest words.
     fn knows_edit(&self, user: UserId, message: MessageId, edits: u32) -> bool {
-        let same = |waiting: UserId, of: MessageId| (waiting, of) == (user, message);
-        self.waiting.iter().any(|&(_, waiting, of)| same(waiting, of))
-            || self
-                .told
-                .iter()
-                .any(|&(told, of, then)| same(told, of) && then >= edits)
+        let about = (user, message);
+        self.waiting.get(about).is_some() || self.told.get(about).is_some_and(|then| then >= edits)
     }
 
     async fn tell(&mut self, api: &MessengerApi, user: UserId, message: MessageId) {
@@ -362,12 +360,9 @@ impl PushTask {
         let Notification {
             user, message, edits, ..
         } = *parcel.notification;
-        let told = (user, message, edits);
-        if !self.told.contains(&told) {
-            if self.told.len() >= KNOWN_MAX {
-                self.told.pop_front();
-            }
-            self.told.push_back(told);
+        self.told.push((user, message), edits);
+        if self.told.len() > KNOWN_MAX {
+            self.told.pop();
         }
         self.ready.retain(|other| !parcel.replaces(other));
         self.later.retain(|_, other| !parcel.replaces(other));
