@@ -36,11 +36,7 @@ async fn group(server: &Server, owner: &Person, others: &[&Person]) -> i64 {
 #[tokio::test]
 async fn a_message_is_edited_and_told() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let id = server.direct(&sam, &anna).await;
     let message = server.say(&sam, id, "helo").await;
     let mut worker = server.worker();
@@ -116,11 +112,7 @@ async fn a_message_is_edited_and_told() {
 #[tokio::test]
 async fn deleted_messages_are_tombstones() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let id = group(&server, &sam, &[&anna]).await;
     let (one, two) = (
         server.say(&anna, id, "one").await,
@@ -193,11 +185,7 @@ async fn deleted_messages_are_tombstones() {
 #[tokio::test]
 async fn reactions_are_counted_and_told() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let id = server.direct(&sam, &anna).await;
     let message = server.say(&sam, id, "good?").await;
     let mut worker = server.worker();

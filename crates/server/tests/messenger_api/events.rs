@@ -32,11 +32,7 @@ async fn change(server: &Server, by: &Person, method: Method, path: &str, given:
 async fn every_event_is_heard_and_documented() {
     let server = Server::start().await;
     let owner = server.person("olga").await;
-    let [sam, anna, eve] = [
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    ];
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let mut seen = BTreeSet::new();
     let mut annas = server.worker();
     let joining = json!({"socket_id": "1.1", "channel_name": anna.channel()});

@@ -7,11 +7,7 @@ use crate::support::{Answer, Person, Server};
 #[tokio::test]
 async fn messages_are_forwarded_under_the_first_ones_name() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let from = server.group(&sam, &[&anna]).await;
     let said = server.say(&anna, from, "@sam look").await;
     let deleted = server.say(&sam, from, "gone").await;

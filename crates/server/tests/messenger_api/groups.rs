@@ -129,11 +129,7 @@ async fn a_removed_member_hears_nothing_more_and_reads_what_there_was() {
 #[tokio::test]
 async fn people_come_and_go_and_roles_change() {
     let server = Server::start().await;
-    let (sam, mia, leo) = (
-        server.person("sam").await,
-        server.person("mia").await,
-        server.person("leo").await,
-    );
+    let [sam, mia, leo] = server.people(["sam", "mia", "leo"]).await;
     let id = server.group(&sam, &[]).await;
     let path = format!("/conversations/{id}");
     let mut worker = server.worker();

@@ -14,11 +14,7 @@ async fn items(server: &Server, path: &str, by: &Person) -> Value {
 #[tokio::test]
 async fn a_message_deleted_for_oneself_keeps_its_place() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let id = server.direct(&sam, &anna).await;
     let (one, two) = (
         server.say(&sam, id, "one").await,

@@ -121,11 +121,7 @@ async fn settings_are_kept_for_the_users_clients() {
 #[tokio::test]
 async fn contacts_have_aliases_and_come_first_in_searches() {
     let server = Server::start().await;
-    let (sam, anna, zed) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("zed").await,
-    );
+    let [sam, anna, zed] = server.people(["sam", "anna", "zed"]).await;
     server.direct(&sam, &anna).await;
     let mut worker = server.worker();
     worker.connect(&sam, "1.1").await;
@@ -190,11 +186,7 @@ async fn contacts_have_aliases_and_come_first_in_searches() {
 #[tokio::test]
 async fn who_hides_is_not_found_and_not_seen() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     server.direct(&sam, &anna).await;
     let shown = async |viewer: &Person, whom: &Person| {
         let answer = server
@@ -249,11 +241,7 @@ async fn who_hides_is_not_found_and_not_seen() {
 #[tokio::test]
 async fn presence_is_told_to_those_who_may_know() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     server.direct(&sam, &eve).await;
     put(&server, &format!("/contacts/{}", sam.id), &json!({}))
         .by(&anna)
@@ -279,11 +267,7 @@ async fn presence_is_told_to_those_who_may_know() {
 #[tokio::test]
 async fn who_can_write_is_for_the_receiver_to_say() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     server.direct(&anna, &sam).await;
     let open = async |by: &Person| {
         let wish = json!({"kind": "direct", "user_id": sam.id});
@@ -307,11 +291,7 @@ async fn who_can_write_is_for_the_receiver_to_say() {
 async fn who_is_added_to_groups_is_for_them_to_say() {
     let server = Server::start().await;
     let sam = server.person("sam").await;
-    let [anna, eve, dan] = [
-        server.person("anna").await,
-        server.person("eve").await,
-        server.person("dan").await,
-    ];
+    let [anna, eve, dan] = server.people(["anna", "eve", "dan"]).await;
     let contacts_only = json!({"who_can_add_me": "contacts"});
     patch(&server, "/me/privacy", &contacts_only)
         .by(&anna)

@@ -10,11 +10,7 @@ async fn messages_are_pinned_and_told() {
     let mut setup = Setup::default();
     setup.messenger.pins_max = 1;
     let server = Server::start_with(setup).await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let id = server.group(&sam, &[&anna]).await;
     let (one, two) = (
         server.say(&anna, id, "one").await,
@@ -89,11 +85,7 @@ async fn messages_are_pinned_and_told() {
 #[tokio::test]
 async fn reactions_are_listed_with_their_people() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let id = server.direct(&sam, &anna).await;
     let message = server.say(&sam, id, "good?").await["id"].clone();
     for (by, emoji) in [(&anna, "%E2%9D%A4"), (&sam, "%E2%9D%A4"), (&anna, "%F0%9F%91%8D")] {

@@ -1,156 +1,26 @@
-//! Web push, from a message to a push service of our own, which answers as it is told and opens what it gets.
+//! Web push, from a message to a push service of our own.
 
-use std::collections::VecDeque;
+mod edits;
+mod service;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode};
-use axum::routing::post;
+use axum::http::Method;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use chinwag_server::metrics::Health;
 use chinwag_server::push::PushOptions;
 use chinwag_server::{WorkerOptions, Workers};
-use ece::EcKeyComponents;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::people::refused;
 use crate::support::{Answer, Person, Server, Setup};
-
-/// The receiver of RFC 8291, appendix A.
-const PRIVATE: &str = "q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94";
-const PUBLIC: &str =
-    "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
-const AUTH: &str = "BTBZMqHH6r4Tts7J_aSIgg";
-
-/// What came to the push service.
-struct Pushed {
-    path: String,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Pushed {
-    fn header(&self, name: &str) -> &str {
-        self.headers[name].to_str().unwrap()
-    }
-
-    /// What the browser reads.
-    fn opened(&self) -> Value {
-        let bytes = |text: &str| BASE64.decode(text).unwrap();
-        let keys = EcKeyComponents::new(bytes(PRIVATE), bytes(PUBLIC));
-        let opened = ece::decrypt(&keys, &bytes(AUTH), &self.body).unwrap();
-        serde_json::from_slice(&opened).unwrap()
-    }
-}
-
-struct Desk {
-    pushed: mpsc::UnboundedSender<Pushed>,
-    /// What to answer next; 201 when there is nothing.
-    answers: Mutex<VecDeque<(u16, Option<&'static str>)>>,
-}
-
-/// A push service on loopback.
-struct Service {
-    origin: String,
-    desk: Arc<Desk>,
-    pushed: mpsc::UnboundedReceiver<Pushed>,
-    _task: JoinSet<()>,
-}
-
-async fn take(
-    State(desk): State<Arc<Desk>>,
-    uri: axum::http::Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> (StatusCode, HeaderMap) {
-    let path = uri.path().to_owned();
-    let (status, wait) = desk.answers.lock().pop_front().unwrap_or((201, None));
-    let _ = desk.pushed.send(Pushed { path, headers, body });
-    let mut headers = HeaderMap::new();
-    if let Some(wait) = wait {
-        headers.insert("retry-after", wait.parse().unwrap());
-    }
-    (StatusCode::from_u16(status).unwrap(), headers)
-}
-
-impl Service {
-    async fn start() -> Self {
-        let (sender, pushed) = mpsc::unbounded_channel();
-        let desk = Arc::new(Desk {
-            pushed: sender,
-            answers: Mutex::default(),
-        });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
-        let routes = Router::new()
-            .route("/{device}", post(take))
-            .with_state(desk.clone());
-        let mut task = JoinSet::new();
-        task.spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self {
-            origin,
-            desk,
-            pushed,
-            _task: task,
-        }
-    }
-
-    fn answer_next(&self, answers: &[(u16, Option<&'static str>)]) {
-        self.desk.answers.lock().extend(answers.iter().copied());
-    }
-
-    async fn next(&mut self) -> Pushed {
-        let next = tokio::time::timeout(Duration::from_secs(10), self.pushed.recv()).await;
-        next.expect("a push comes").unwrap()
-    }
-
-    /// The next push, which must be of this message.
-    async fn expect(&mut self, message: &Value) -> Value {
-        let opened = self.next().await.opened();
-        assert_eq!(opened["seq"], message["seq"], "{opened}");
-        opened
-    }
-
-    /// The next push is zed's, of this message.
-    async fn only_zed(&mut self, message: &Value) {
-        let pushed = self.next().await;
-        assert_eq!(
-            (pushed.path.as_str(), &pushed.opened()["seq"]),
-            ("/zed", &message["seq"])
-        );
-    }
-
-    /// The next two are of this message, one of them zed's; returns the other.
-    async fn both(&mut self, message: &Value) -> Value {
-        let (one, other) = (self.next().await, self.next().await);
-        let (zeds, others) = if one.path == "/zed" {
-            (one, other)
-        } else {
-            (other, one)
-        };
-        assert_eq!((zeds.path.as_str(), others.path.as_str()), ("/zed", "/phone"));
-        assert_eq!(zeds.opened()["seq"], message["seq"]);
-        let opened = others.opened();
-        assert_eq!(opened["seq"], message["seq"], "{opened}");
-        opened
-    }
-
-    fn silence(&mut self) {
-        if let Ok(pushed) = self.pushed.try_recv() {
-            panic!("{}", pushed.opened());
-        }
-    }
-}
+use service::{AUTH, PUBLIC, Service};
 
 /// What operators ask.
 fn health(server: &Server) -> Router {
@@ -321,11 +191,7 @@ async fn who_is_there_or_has_seen_it_is_left_in_peace() {
 #[tokio::test]
 async fn wishes_of_the_user_are_kept() {
     let (server, mut service) = (start().await, Service::start().await);
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     // Looked at after sam, and always told: then it is known what became of sam's.
     let zed = server.person("zed").await;
     let group = server.group(&anna, &[&sam, &eve, &zed]).await;
@@ -429,11 +295,7 @@ async fn wishes_of_the_user_are_kept() {
 #[tokio::test]
 async fn replies_in_threads_are_for_those_who_follow() {
     let (server, mut service) = (start().await, Service::start().await);
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let group = server.group(&anna, &[&sam, &eve]).await;
     let root = say(&server, &anna, group, "a thread").await;
     subscribe(&server, &sam, &service, "sams").await;
@@ -457,159 +319,6 @@ async fn replies_in_threads_are_for_those_who_follow() {
     }
     paths.sort();
     assert_eq!(paths, ["/annas", "/sams"]);
-    server.stop().await;
-    service.silence();
-}
-
-async fn edit(server: &Server, by: &Person, message: &Value, words: &str) {
-    let path = format!("/messages/{}", message["id"]);
-    let answer = server.patch(&path, &json!({"body": words})).by(by).send().await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-}
-
-#[tokio::test]
-async fn an_edit_tells_those_it_newly_names_and_nobody_else() {
-    let (server, mut service) = (start().await, Service::start().await);
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
-    let zed = server.person("zed").await;
-    let group = server.group(&anna, &[&sam, &eve, &zed]).await;
-    subscribe(&server, &sam, &service, "phone").await;
-    subscribe(&server, &zed, &service, "zed").await;
-    subscribe(&server, &anna, &service, "annas").await;
-
-    // Both hear of the message; the edit is news for the one it names, once, and for its author never.
-    let sent = say(&server, &anna, group, "who comes?").await;
-    service.both(&sent).await;
-    edit(&server, &anna, &sent, "who comes? @zed @anna").await;
-    let pushed = service.next().await;
-    assert_eq!((pushed.path.as_str(), pushed.header("urgency")), ("/zed", "high"));
-    let plain = pushed.opened();
-    assert_eq!(
-        (&plain["seq"], &plain["body"]),
-        (&sent["seq"], &json!("Anna Whitlock: who comes? @zed @anna"))
-    );
-    edit(&server, &anna, &sent, "@zed @anna, who comes?").await;
-    edit(&server, &anna, &sent, "@zed @anna @sam, who comes?").await;
-    let pushed = service.next().await;
-    assert_eq!(pushed.path, "/phone");
-    assert_eq!(pushed.opened()["seq"], sent["seq"]);
-    // Everybody is everybody who was not named.
-    edit(&server, &anna, &sent, "@zed, who comes?").await;
-    edit(&server, &anna, &sent, "@zed @all, who comes?").await;
-    let pushed = service.next().await;
-    assert_eq!(pushed.path, "/phone");
-    edit(&server, &anna, &sent, "@all, who comes? @sam @zed").await;
-
-    // The wishes of the user count as for a message.
-    let answer = json!({"body": "quietly"});
-    let quiet = send(&server, &anna, group, answer).await;
-    service.both(&quiet).await;
-    mine(
-        &server,
-        &sam,
-        group,
-        json!({"muted_until": "2999-01-01T00:00:00.000Z"}),
-    )
-    .await;
-    edit(&server, &anna, &quiet, "quietly, @sam @zed").await;
-    service.only_zed(&quiet).await;
-    mine(
-        &server,
-        &sam,
-        group,
-        json!({"muted_until": null, "notify": "mentions"}),
-    )
-    .await;
-    let unheard = say(&server, &anna, group, "not for sam").await;
-    service.only_zed(&unheard).await;
-    edit(&server, &anna, &unheard, "for @sam after all").await;
-    let pushed = service.next().await;
-    assert_eq!(pushed.path, "/phone");
-    assert_eq!(pushed.opened()["seq"], unheard["seq"]);
-    mine(&server, &sam, group, json!({"notify": "all"})).await;
-    let block = server.ask(Method::PUT, &format!("/blocks/{}", eve.id));
-    assert!(block.by(&sam).send().await.status < 300);
-    let blocked = say(&server, &eve, group, "hear me").await;
-    for _ in 0..2 {
-        let pushed = service.next().await;
-        assert_ne!(pushed.path, "/phone");
-    }
-    edit(&server, &eve, &blocked, "hear me, @sam @zed").await;
-    service.only_zed(&blocked).await;
-    // Whoever has seen the message is told nothing, and neither is one at the keyboard.
-    let seen = say(&server, &anna, group, "look").await;
-    service.both(&seen).await;
-    let receipt = json!({"items": [{"conversation_id": group, "seen_seq": seen["seq"]}]});
-    assert_eq!(
-        server.post("/receipts", &receipt).by(&sam).send().await.status,
-        200
-    );
-    edit(&server, &anna, &seen, "look, @sam @zed").await;
-    service.only_zed(&seen).await;
-    let there = say(&server, &anna, group, "there").await;
-    service.both(&there).await;
-    server.worker().connect(&sam, "1.1").await;
-    edit(&server, &anna, &there, "there, @sam @zed").await;
-    service.only_zed(&there).await;
-    server.stop().await;
-    service.silence();
-}
-
-#[tokio::test]
-async fn who_is_named_while_a_message_waits_is_told_once() {
-    let (server, mut service) = (start().await, Service::start().await);
-    let (sam, anna) = (server.person("sam").await, server.person("anna").await);
-    let group = server.group(&anna, &[&sam]).await;
-    subscribe(&server, &sam, &service, "phone").await;
-    let worker = server.worker();
-    worker.connect(&sam, "1.1").await;
-    let idle = json!({"state": "idle"});
-    worker
-        .whisper(&sam, "1.1", &sam.channel(), "client-activity", &idle)
-        .await;
-    let sent = say(&server, &anna, group, "a moment").await;
-    edit(&server, &anna, &sent, "a moment, @sam").await;
-    let plain = service.expect(&sent).await;
-    assert_eq!(plain["body"], "Anna Whitlock: a moment, @sam");
-    let next = say(&server, &anna, group, "over").await;
-    service.expect(&next).await;
-    server.stop().await;
-    service.silence();
-}
-
-#[tokio::test]
-async fn who_is_named_by_an_edit_in_a_thread_is_told_and_follows() {
-    let (server, mut service) = (start().await, Service::start().await);
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
-    let group = server.group(&anna, &[&sam, &eve]).await;
-    let root = say(&server, &anna, group, "a thread").await;
-    subscribe(&server, &sam, &service, "phone").await;
-    // Looked at after sam, and follows: then it is known that the reply was no news for sam.
-    subscribe(&server, &anna, &service, "zed").await;
-    let reply = |words: &str| json!({"body": words, "thread_root_id": root["id"]});
-    let sent = send(&server, &eve, group, reply("in there")).await;
-    service.only_zed(&sent).await;
-    edit(&server, &eve, &sent, "in there, @sam").await;
-    let pushed = service.next().await;
-    let plain = pushed.opened();
-    assert_eq!(
-        (pushed.path.as_str(), &plain["seq"], &plain["thread_root_id"]),
-        ("/phone", &sent["seq"], &root["id"])
-    );
-    let sent = send(&server, &eve, group, reply("more")).await;
-    service.both(&sent).await;
-    let threads = server.get("/threads").by(&sam).send().await;
-    let items = threads.json["items"].as_array().unwrap();
-    assert_eq!(items.len(), 1, "{}", threads.text);
-    assert_eq!(items[0]["unread_count"], 2, "{}", threads.text);
     server.stop().await;
     service.silence();
 }

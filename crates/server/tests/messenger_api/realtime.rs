@@ -70,11 +70,7 @@ async fn channels_are_signed_for_those_who_may_join() {
 #[tokio::test]
 async fn no_channel_is_signed_for_others() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let id = server.direct(&sam, &anna).await;
     let check = async |by: &Person, socket: &str, channel: &str, status: u16, code: &str| {
         let given = json!({"socket_id": socket, "channel_name": channel});
@@ -330,11 +326,7 @@ async fn logging_out_closes_sockets_that_listen_to_conversations_only() {
 #[tokio::test]
 async fn peers_hear_who_comes_and_goes() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     server.direct(&sam, &anna).await;
     let (mut annas, mut eves) = (server.worker(), server.worker());
     annas.connect(&anna, "1.1").await;

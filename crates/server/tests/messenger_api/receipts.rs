@@ -103,12 +103,7 @@ async fn seen_of(server: &Server, viewer: &Person, conversation: i64, of: &Perso
 #[tokio::test]
 async fn a_group_ticks_when_all_have_it_and_when_all_have_seen_it() {
     let server = Server::start().await;
-    let [sam, anna, eve, kim] = [
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-        server.person("kim").await,
-    ];
+    let [sam, anna, eve, kim] = server.people(["sam", "anna", "eve", "kim"]).await;
     let id = server.group(&sam, &[&anna, &eve]).await;
     let said = server.say(&sam, id, "hello").await;
     assert_eq!(said["status"], "sent");
@@ -206,11 +201,7 @@ async fn a_large_group_keeps_to_sent_and_tells_names_on_request() {
     setup.messenger.receipts_members_max = 2;
     setup.messenger.receipt_times_members_max = 2;
     let server = Server::start_with(setup).await;
-    let [sam, anna, eve] = [
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    ];
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let id = server.group(&sam, &[&anna, &eve]).await;
     let said = server.say(&sam, id, "hello").await;
     for who in [&anna, &eve] {
@@ -330,11 +321,7 @@ async fn a_blocker_sends_no_receipts() {
 #[tokio::test]
 async fn a_reply_in_a_thread_is_seen_by_those_who_follow_it() {
     let server = Server::start().await;
-    let [sam, anna, eve] = [
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    ];
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let id = server.group(&sam, &[&anna, &eve]).await;
     let root = server.say(&anna, id, "root").await;
     let given = json!({
@@ -378,11 +365,7 @@ async fn a_reply_in_a_thread_is_seen_by_those_who_follow_it() {
 #[tokio::test]
 async fn authors_hear_of_receipts_and_in_the_end_of_the_last() {
     let server = Server::start().await;
-    let [sam, anna, eve] = [
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    ];
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let id = server.group(&sam, &[&anna, &eve]).await;
     let mut last = Value::Null;
     for n in 0..20 {

@@ -395,11 +395,7 @@ async fn scenario_11_typing_is_seen_and_ends_with_the_typists_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn scenario_14_a_thread_is_a_place_of_its_own() {
     let server = live().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let group = server.group(&sam, &[&anna, &eve]).await;
     let root = server.say(&sam, group, "root").await;
     let mut sams = server.socket(&sam).await;
@@ -450,11 +446,7 @@ async fn scenario_14_a_thread_is_a_place_of_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn scenario_20_blocked_people_are_not_heard_and_removed_ones_hear_nothing() {
     let server = live().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let id = server.direct(&sam, &anna).await;
     done(
         &server,

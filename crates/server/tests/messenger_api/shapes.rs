@@ -375,11 +375,7 @@ async fn a_message_is_sent_once_read_and_answered() {
 #[tokio::test]
 async fn receipts_move_forward_item_by_item() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let id = server.direct(&sam, &anna).await;
     let foreign = server.direct(&sam, &eve).await;
     for body in ["one", "two", "three"] {

@@ -239,6 +239,15 @@ impl Server {
         }
     }
 
+    /// New accounts, logged in, one after the other.
+    pub(crate) async fn people<const N: usize>(&self, names: [&str; N]) -> [Person; N] {
+        let mut people = Vec::with_capacity(N);
+        for name in names {
+            people.push(self.person(name).await);
+        }
+        people.try_into().ok().unwrap()
+    }
+
     /// The id of a direct conversation.
     pub(crate) async fn direct(&self, by: &Person, with: &Person) -> i64 {
         let given = json!({"kind": "direct", "user_id": with.id});

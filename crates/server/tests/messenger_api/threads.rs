@@ -157,11 +157,7 @@ async fn a_thread_is_written_read_and_told() {
 #[tokio::test]
 async fn what_is_no_root_has_no_thread() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let id = server.group(&sam, &[&anna]).await;
     let elsewhere = server.direct(&sam, &eve).await;
     let other = server.say(&sam, elsewhere, "elsewhere").await;

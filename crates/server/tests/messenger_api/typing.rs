@@ -104,11 +104,7 @@ async fn a_client_event_reaches_those_who_look_and_those_who_do_not() {
 #[tokio::test]
 async fn nobody_sees_who_types_where_that_may_not_be() {
     let server = Server::start().await;
-    let [sam, anna, eve] = [
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    ];
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let room = server.group(&sam, &[&anna, &eve]).await;
     let (mut annas, mut eves) = (server.worker(), server.worker());
     eves.connect(&eve, "2.1").await;
@@ -166,11 +162,7 @@ async fn signals_that_come_too_fast_and_large_conversations_are_left_out() {
     };
     setup.messenger.typing_members_max = 2;
     let server = Server::start_with(setup).await;
-    let [sam, anna, eve] = [
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    ];
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let room = server.direct(&sam, &anna).await;
     let large = server.group(&sam, &[&anna, &eve]).await;
     let mut annas = server.worker();
@@ -247,11 +239,7 @@ async fn who_leaves_the_keyboard_is_away() {
 #[tokio::test]
 async fn who_looks_at_a_group_hears_of_its_members() {
     let server = Server::start().await;
-    let [sam, anna, eve] = [
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    ];
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let group = server.group(&sam, &[&anna, &eve]).await;
     let (mut annas, mut eves, sams) = (server.worker(), server.worker(), server.worker());
     annas.connect(&anna, "1.1").await;

@@ -106,11 +106,7 @@ async fn not_everything_can_be_a_picture() {
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_are_shown_by_a_picture_to_their_members() {
     let server = Server::start().await;
-    let (sam, anna, alex) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("alex").await,
-    );
+    let [sam, anna, alex] = server.people(["sam", "anna", "alex"]).await;
     let group = server.group(&sam, &[&anna]).await;
     let path = format!("/conversations/{group}");
     let direct = server.direct(&sam, &anna).await;

@@ -137,11 +137,7 @@ async fn files_that_cannot_be_sent_are_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_sees_the_message_reads_its_files() {
     let server = Server::start().await;
-    let (sam, anna, alex) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("alex").await,
-    );
+    let [sam, anna, alex] = server.people(["sam", "anna", "alex"]).await;
     let group = server.group(&sam, &[&anna]).await;
     let early = server.bring(&sam, "early.png", &png(30, 30)).await;
     server.send_files(&sam, group, "early", &[&early]).await;
@@ -325,11 +321,7 @@ async fn a_deleted_group_is_emptied_at_the_start() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forwarded_file_outlives_the_first_one() {
     let server = Server::start().await;
-    let (sam, anna, eve) = (
-        server.person("sam").await,
-        server.person("anna").await,
-        server.person("eve").await,
-    );
+    let [sam, anna, eve] = server.people(["sam", "anna", "eve"]).await;
     let (from, to) = (server.direct(&sam, &anna).await, server.direct(&anna, &eve).await);
     let words = server.bring(&sam, "words.txt", b"words").await;
     let sent = server.send_files(&sam, from, "look", &[&words]).await.json;

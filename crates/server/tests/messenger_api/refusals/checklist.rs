@@ -747,11 +747,7 @@ fn every_refusal_has_its_test() {
 #[tokio::test]
 async fn what_only_members_and_posters_may() {
     let server = Server::start().await;
-    let (sam, mia, leo) = (
-        server.person("sam").await,
-        server.person("mia").await,
-        server.person("leo").await,
-    );
+    let [sam, mia, leo] = server.people(["sam", "mia", "leo"]).await;
     let group = server.group(&sam, &[&mia, &leo]).await;
     let path = format!("/conversations/{group}");
     let messages = format!("{path}/messages");

@@ -18,13 +18,7 @@ struct Group {
 
 async fn group_with(setup: Setup) -> Group {
     let server = Server::start_with(setup).await;
-    let [sam, ada, mia, leo, eve] = [
-        server.person("sam").await,
-        server.person("ada").await,
-        server.person("mia").await,
-        server.person("leo").await,
-        server.person("eve").await,
-    ];
+    let [sam, ada, mia, leo, eve] = server.people(["sam", "ada", "mia", "leo", "eve"]).await;
     let id = server.group(&sam, &[&ada, &mia, &leo]).await;
     let path = format!("/conversations/{id}");
     let admin = server.patch(&format!("{path}/members/{}", ada.id), &json!({"role": "admin"}));

@@ -20,13 +20,7 @@ async fn done(server: &Server, by: &Person, (method, path, body, ..): &Deed) -> 
 #[tokio::test]
 async fn who_left_is_told_so_and_outsiders_hear_of_nothing() {
     let server = Server::start().await;
-    let [sam, leo, rex, mia, eve] = [
-        server.person("sam").await,
-        server.person("leo").await,
-        server.person("rex").await,
-        server.person("mia").await,
-        server.person("eve").await,
-    ];
+    let [sam, leo, rex, mia, eve] = server.people(["sam", "leo", "rex", "mia", "eve"]).await;
     let id = server.group(&sam, &[&leo, &rex, &mia]).await;
     let there = format!("/conversations/{id}");
     let words = server.say(&sam, id, "words").await;
