@@ -35,7 +35,7 @@ const CONVERSATIONS: usize = 1_000;
 const CONNECTED: usize = 100;
 const RATE: u32 = 20;
 /// Messages that are sent one after another.
-const IN_TURN: usize = 1_000;
+const IN_TURN: usize = 500;
 
 pub(super) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let temporary = tempfile::tempdir()?;
@@ -274,7 +274,7 @@ fn members_away(
     let (large, members) = rooms.largest;
     let mut costs = Rounds::default();
     // They take turns, and the large one stands where ratios are those to the small one.
-    for _ in 0..3 {
+    for _ in 0..7 {
         for (conversation, subject) in [(small, Subject::Bare), (large, Subject::Chinwag)] {
             let (_, used) = target.measured(|| {
                 for _ in 0..IN_TURN {

@@ -20,10 +20,10 @@ use sea_orm::{
 };
 
 /// Messages indexed by one pass: what others wait for is bounded by it.
-const PASS_MAX: usize = 512;
+const PASS_MAX: usize = 256;
 
 /// Documents of one statement: as many as there are, in few sizes, so that there are few different ones to prepare.
-const STATEMENT_SIZES: [usize; 3] = [PASS_MAX, 128, 32];
+const STATEMENT_SIZES: [usize; 3] = [PASS_MAX, 64, 16];
 
 /// A message as it is indexed, as `m`, and whether it is at all.
 const SEARCHABLE: &str = "m.id, m.conversation_id, m.author_id, m.thread_root_id IS NOT NULL, m.body, m.attachments, \

@@ -14,7 +14,7 @@ use std::path::Path;
 /// The messenger's store in one SQLite file or in a PostgreSQL database. What it acknowledged survives loss of
 /// power.
 ///
-/// One task writes; see its module for how. Reads run beside it, each on a snapshot.
+/// One thread writes; see its module for how. Reads run beside it, each on a snapshot.
 pub struct SqlStore {
     pub(super) readers: DatabaseConnection,
     pub(super) writer: Writer,
@@ -27,8 +27,8 @@ pub(super) enum Home {
 }
 
 impl SqlStore {
-    /// Opens or creates the SQLite file and brings its tables up to date. Needs a Tokio runtime, on which the
-    /// writer lives until [`SqlStore::close`] or the last reference is gone.
+    /// Opens or creates the SQLite file and brings its tables up to date. Needs a Tokio runtime, on which
+    /// changes are told of; the writer's thread lives until [`SqlStore::close`] or the last reference is gone.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         Self::open_home(Home::Sqlite(File::new(path)))
             .await
