@@ -53,7 +53,7 @@ impl SqlStore {
         let readers = home.connect_readers().await?;
         Ok(Self {
             readers,
-            writer: Writer::start(connection, home),
+            writer: Writer::start(connection, home)?,
         })
     }
 

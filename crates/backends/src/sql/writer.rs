@@ -104,7 +104,7 @@ enum Job {
 /// What is left to do for a job, given how the commit went.
 type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
-/// The way to the writer. Its tasks end after [`Writer::stop`], or when this is dropped.
+/// The way to the writer. Its thread and its task end after [`Writer::stop`], or when this is dropped.
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     tasks: TaskTracker,
@@ -113,7 +113,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: DatabaseConnection, home: Home) -> Self {
+    pub(super) fn start(connection: DatabaseConnection, home: Home) -> Result<Self, DbErr> {
         let home = std::sync::Arc::new(home);
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let (finished, to_finish) = mpsc::channel(ANNOUNCED_MAX);
@@ -125,15 +125,16 @@ impl Writer {
             time: None,
             finished,
         };
-        run_apart(state.run(queue), tasks.token());
+        run_apart(state.run(queue), tasks.token())
+            .map_err(|error| DbErr::Custom(format!("the writer's thread could not start: {error}")))?;
         tasks.spawn(finish_in_order(to_finish));
         tasks.close();
-        Self {
+        Ok(Self {
             jobs,
             tasks,
             #[cfg(test)]
             home,
-        }
+        })
     }
 
     pub(super) async fn append(
@@ -218,20 +219,20 @@ impl Writer {
 
 /// Runs the writer on a thread of its own. Each statement of a group is a way to the database and back, during which
 /// all who send wait; among the runtime's other tasks the writer would wait for its turn after every one of them.
-fn run_apart(writing: impl Future<Output = ()> + Send + 'static, ended: TaskTrackerToken) {
-    let thread = std::thread::Builder::new().name("store-writer".into());
+fn run_apart(
+    writing: impl Future<Output = ()> + Send + 'static,
+    ended: TaskTrackerToken,
+) -> Result<(), std::io::Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let run = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        match runtime {
-            Ok(runtime) => runtime.block_on(writing),
-            Err(error) => tracing::error!(%error, "The store's writer could not start"),
-        }
+        runtime.block_on(writing);
+        drop(runtime);
         drop(ended);
     };
-    // Without the thread the queue is closed, and whoever sends is told.
-    if let Err(error) = thread.spawn(run) {
-        tracing::error!(%error, "The store's writer could not start");
-    }
+    let thread = std::thread::Builder::new().name("store-writer".into());
+    thread.spawn(run).map(|_| ())
 }
 
 /// Tells and answers in the order of the commits.
