@@ -1,5 +1,5 @@
 //! The one writer. It takes whatever has queued, carries it all out in one transaction and commits once, so that
-//! the wait for the disk is shared; then a second task tells of it and answers, in the order of the commits.
+//! the wait for the disk is shared; then a task tells of it and answers, in the order of the commits.
 //!
 //! Messages of a group are stored by a handful of statements for all of them, watermarks likewise; other jobs
 //! each run behind a savepoint, so that one that fails takes nobody with it. When a statement for many fails,
